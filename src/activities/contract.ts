@@ -1,0 +1,69 @@
+/**
+ * The activities as the workflow sees them. Types only: imported by `src/workflows` as `import type`.
+ * Answers to a step that failed are thrown as ApplicationFailure (type = the error's code, non-retryable, details [StepAnswer]).
+ */
+import type {
+  ActivityCommand, EngineEvent, ExecutionMeta, ExecutionOutcome, GateOutcome, Progress, Projection, StartData, StepAnswer, Warning,
+} from '../engine/types.js';
+import type { Json, Value } from '../definition/value.js';
+
+/** What every activity brings along for the log, whichever runs first writes it. Writing twice changes nothing. */
+export interface Carry extends Projection {
+  readonly events: readonly EngineEvent[];
+  /** Ids of commands from outside that the engine has applied. */
+  readonly delivered: readonly string[];
+}
+
+export interface Common {
+  readonly executionId: string;
+  readonly ownerId: string;
+  readonly sessionId: string;
+  readonly workflowName: string;
+  readonly planHash: string;
+  readonly engineVersion: number;
+  readonly carry: Carry;
+}
+
+type CommandOf<N extends ActivityCommand['name']> = Omit<Extract<ActivityCommand, { name: N }>, 'kind' | 'id' | 'name'>;
+type StepCommandOf<N extends ActivityCommand['name']> = Extract<ActivityCommand, { name: N }>;
+
+/** Light activities, task queue `signalbox`. */
+export interface CoreActivities {
+  tool(input: Common & CommandOf<'tool'>): Promise<StepAnswer>;
+  notify(input: Common & CommandOf<'tool'>): Promise<StepAnswer>;
+  openGate(input: Common & CommandOf<'open_gate'>): Promise<GateOutcome>;
+  expireGate(input: Common & CommandOf<'expire_gate'>): Promise<GateOutcome>;
+  /** Local. The row after an `approve` signal; a pending row tries the signal's own decision (via `signal`). Null: no such gate in this execution. */
+  readGate(input: Common & { readonly approvalId: string; readonly signal: ApproveSignal }): Promise<GateOutcome | null>;
+  prepareChild(input: Common & CommandOf<'prepare_child'>): Promise<{ readonly executionId: string; readonly at: number }>;
+  cancelChild(input: Common & { readonly childId: string; readonly reason: string }): Promise<void>;
+  evaluate(input: Common & CommandOf<'evaluate'>): Promise<{ readonly value: Value; readonly warnings?: readonly Warning[] }>;
+  store(input: Common & CommandOf<'store'>): Promise<readonly Value[]>;
+  recover(input: Common & CommandOf<'recover'>): Promise<StepAnswer>;
+  /** Local. Writes what is carried. */
+  flush(input: Common): Promise<void>;
+  /** Local. Settles the execution with the last events; answers with the end that stands in the row (a cancel may have won). */
+  settle(input: Common & { readonly outcome: ExecutionOutcome }): Promise<{ readonly outcome: ExecutionOutcome }>;
+  /** A raw Temporal cancel: row to `cancelling`, gates closed. `proceed` false: the row has ended already. */
+  beginCancel(input: Common & { readonly reason: string | null }): Promise<{ readonly proceed: boolean }>;
+  /** First activity of a child, rerun or scheduled run. Null start: nothing to do, `outcome` says why. */
+  load(input: { readonly executionId: string | null; readonly triggerId?: string; readonly firstExecutionRunId: string }): Promise<{ readonly start: StartData | null; readonly outcome?: Json }>;
+}
+/** Task queue `signalbox-agent`. */
+export interface AgentActivities {
+  agentTurn(input: Common & CommandOf<'agent_turn'>): Promise<StepAnswer>;
+}
+/** Task queue `signalbox-shell`. */
+export interface ShellActivities {
+  bash(input: Common & CommandOf<'bash'>): Promise<StepAnswer>;
+}
+
+/** Payload of the `approve` signal, as anyone may send it. */
+export interface ApproveSignal {
+  readonly approvalId: string;
+  readonly decision?: 'approve' | 'deny';
+  readonly by?: string;
+  readonly reason?: string;
+  readonly answer?: Json;
+}
+export type { ActivityCommand, ExecutionMeta, Progress, StepCommandOf };

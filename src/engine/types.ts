@@ -1,0 +1,229 @@
+/**
+ * What crosses the engine's border: inputs, commands, events, and what an activity is told of a step. Plain JSON, types
+ * only. The state itself is in state.ts.
+ */
+import type { Plan, StepType } from '../definition/plan.js';
+import type { Json, Value } from '../definition/value.js';
+
+export const ENGINE_VERSION = 1;
+
+/** With the execution id, the identity of one attempt of one step (design §3.1). Attempts count from 1. */
+export interface StepInstance {
+  readonly stepId: string;
+  readonly iterationPath: string;
+  readonly attempt: number;
+}
+
+/** A failure as every reader sees it (design §4). `cause` only under details. `retryAfterMs` is a server's own wish. */
+export interface StepError {
+  readonly code: string;
+  readonly message: string;
+  readonly stepId?: string;
+  readonly iterationPath?: string;
+  readonly attempt?: number;
+  readonly retryable: boolean;
+  readonly details?: { readonly [key: string]: Json };
+  readonly retryAfterMs?: number;
+}
+
+export interface Warning { readonly code: string; readonly message: string }
+
+export interface TokenUsage { readonly inputTokens: number; readonly outputTokens: number; readonly cacheReadTokens: number; readonly models: readonly string[] }
+
+/** How a step's row says that the instance ended. `at` is when, in ms. */
+export type StepAnswer =
+  | { readonly ended: 'completed'; readonly at: number; readonly output: Value; readonly warnings?: readonly Warning[]; readonly usage?: TokenUsage }
+  | { readonly ended: 'failed'; readonly at: number; readonly error: StepError; readonly usage?: TokenUsage }
+  | { readonly ended: 'cancelled'; readonly at: number };
+
+export type GateStatus = 'pending' | 'approved' | 'denied' | 'expired' | 'cancelled';
+/** What the engine needs of a gate's row; once settled it never changes. */
+export interface GateOutcome {
+  readonly approvalId: string;
+  readonly status: GateStatus;
+  /** Ids or names of those who decided, in order; empty for a deadline. */
+  readonly decidedBy: readonly Json[];
+  /** ISO instant, null while pending. */
+  readonly decidedAt: string | null;
+  readonly reason: string | null;
+  readonly answer: Value;
+}
+
+/** The values an activity may read, by root and name: only what the step's templates and expressions name. */
+export type ScopeSlice = { readonly [root: string]: { readonly [name: string]: Value } };
+
+/** Which expression of the plan an `evaluate` activity is to evaluate; '' as stepId is the root `output`. */
+export interface ExpressionSite {
+  readonly stepId: string;
+  readonly field: 'when' | 'condition' | 'case' | 'over' | 'while' | 'until' | 'collect' | 'values' | 'duration' | 'until_instant' | 'event' | 'match' | 'message' | 'output' | 'item';
+  /** The n-th case, the n-th value of a set; for `item`, the index read from a list by reference. */
+  readonly index?: number;
+}
+
+interface StepCall {
+  readonly instance: StepInstance;
+  readonly stepType: StepType;
+  readonly scope: ScopeSlice;
+  /** `now()` for every template of the step, in ms. */
+  readonly nowMs: number;
+  /** What is left of the step's own time limit, in ms; kept inside the activity. */
+  readonly timeoutMs: number | null;
+}
+
+/** An activity that the engine orders. `id` is the Temporal activity id: step instance plus purpose, unique in the execution. */
+export type ActivityCommand =
+  | ({ readonly kind: 'activity'; readonly id: string; readonly name: 'tool' | 'bash' | 'notify' } & StepCall)
+  /** One model turn; the loop of turns is the engine's. At this stage one turn with a text reply. */
+  | ({ readonly kind: 'activity'; readonly id: string; readonly name: 'agent_turn'; readonly turn: number } & StepCall)
+  /** Opens the gate's row; answers with the row. `deadlineAt` ms. */
+  | ({ readonly kind: 'activity'; readonly id: string; readonly name: 'open_gate'; readonly deadlineAt: number } & StepCall)
+  /** Tries pending → expired; answers with the row as it then is. */
+  | { readonly kind: 'activity'; readonly id: string; readonly name: 'expire_gate'; readonly instance: StepInstance; readonly approvalId: string }
+  /** Resolves and pins the child's version, renders its input, inserts its row; answers with its id. */
+  | ({ readonly kind: 'activity'; readonly id: string; readonly name: 'prepare_child'; readonly depth: number } & StepCall)
+  /** Evaluates what the host may not: inside references, secrets, heavy functions. */
+  | { readonly kind: 'activity'; readonly id: string; readonly name: 'evaluate'; readonly instance: StepInstance; readonly site: ExpressionSite; readonly scope: ScopeSlice; readonly nowMs: number }
+  /** Stores the values; answers with them by reference, in order. */
+  | { readonly kind: 'activity'; readonly id: string; readonly name: 'store'; readonly instance: StepInstance; readonly values: readonly Value[] }
+  /** Fences a step off whose activity gave no answer, and settles its row. */
+  | { readonly kind: 'activity'; readonly id: string; readonly name: 'recover'; readonly instance: StepInstance; readonly stepType: StepType; readonly settle: StepAnswer };
+
+/** How an execution ends. `error` with failed; `reason` with cancelled (`cancel_requested`, `approval_denied`, `stopped`, or free text). */
+export interface ExecutionOutcome {
+  readonly status: 'completed' | 'failed' | 'cancelled';
+  readonly output: Value;
+  readonly error: StepError | null;
+  readonly reason: string | null;
+  /** True when a request from outside cancelled it: Temporal then shows Canceled, else Completed. */
+  readonly requested: boolean;
+}
+
+export type Command =
+  | ActivityCommand
+  | { readonly kind: 'cancel_activity'; readonly id: string }
+  /** An absolute instant in ms; answered by input `timer` once, unless cancelled. Ids are unique in the execution. */
+  | { readonly kind: 'timer'; readonly id: string; readonly at: number; readonly instance: StepInstance | null }
+  | { readonly kind: 'cancel_timer'; readonly id: string }
+  /** Starts the prepared child (parent-close policy abandon); answered by `child_started`; awaited ones report by `child_ended`. */
+  | { readonly kind: 'start_child'; readonly id: string; readonly executionId: string; readonly instance: StepInstance }
+  /** Asks a child to cancel (by the operation, so that its row goes first). */
+  | { readonly kind: 'cancel_child'; readonly executionId: string; readonly reason: string }
+  /** The last command: nothing follows. */
+  | { readonly kind: 'finish'; readonly outcome: ExecutionOutcome };
+
+export type ActivityResult =
+  | { readonly of: 'step'; readonly answer: StepAnswer }
+  | { readonly of: 'gate'; readonly gate: GateOutcome }
+  /** A step fault before the gate/child existed arrives as of: 'step' with failed. */
+  | { readonly of: 'child'; readonly executionId: string; readonly at: number }
+  | { readonly of: 'value'; readonly value: Value; readonly warnings?: readonly Warning[] }
+  | { readonly of: 'values'; readonly values: readonly Value[] }
+  /** The evaluation failed: an `expression_error` (or whichever code) of the step. */
+  | { readonly of: 'fault'; readonly error: StepError }
+  /** No answer came (schedule-to-close, heartbeat lost with no retry left): the engine orders `recover`. */
+  | { readonly of: 'lost'; readonly timedOut: boolean };
+
+/** Everything that happens to an execution. `at` is the time of the input in ms; the engine never lets time go back. */
+export type Input = { readonly at: number } & (
+  | { readonly kind: 'start' }
+  | { readonly kind: 'answered'; readonly id: string; readonly result: ActivityResult }
+  | { readonly kind: 'timer'; readonly id: string }
+  /** A gate's row was read after a signal; pending rows change nothing. */
+  | { readonly kind: 'gate'; readonly gate: GateOutcome }
+  /** `id` makes a repeat harmless. */
+  | { readonly kind: 'event'; readonly id: string; readonly event: string; readonly payload: Value }
+  | { readonly kind: 'child_started'; readonly id: string }
+  | { readonly kind: 'child_ended'; readonly executionId: string; readonly outcome: { readonly status: 'completed' | 'failed' | 'cancelled'; readonly output: Value; readonly error: StepError | null } }
+  | { readonly kind: 'cancel'; readonly reason: string | null; readonly by: Json }
+  | { readonly kind: 'pause'; readonly by: Json }
+  | { readonly kind: 'resume'; readonly by: Json }
+  /** Goes on with a pure stretch that was cut after 1,000 steps (`more`). */
+  | { readonly kind: 'continue' }
+);
+
+export type EventKind =
+  | 'execution.started' | 'execution.waiting' | 'execution.paused' | 'execution.resumed' | 'execution.cancelling' | 'execution.completed'
+  | 'execution.failed' | 'execution.cancelled' | 'step.started' | 'step.completed' | 'step.failed' | 'step.retrying' | 'step.skipped'
+  | 'step.cancelled' | 'step.waiting' | 'approval.required' | 'approval.voted' | 'approval.approved' | 'approval.denied' | 'approval.expired'
+  | 'approval.cancelled' | 'approval.reminded' | 'approval.escalated' | 'agent.turn' | 'agent.tool_call' | 'agent.repair' | 'agent.failover';
+
+/**
+ * An event as the engine tells it. Key in the log: (execution, step instance, kind, ordinal). `data` is display JSON for readers;
+ * `record` is what the step's row keeps (Values), where the event projects on one.
+ */
+export interface EngineEvent {
+  readonly kind: EventKind;
+  readonly ordinal: string;
+  readonly at: number;
+  readonly instance: StepInstance | null;
+  readonly stepType?: StepType;
+  readonly data: { readonly [key: string]: Json };
+  readonly record?: { readonly input?: Value; readonly output?: Value; readonly error?: StepError; readonly warnings?: readonly Warning[]; readonly choice?: Json; readonly seeded?: true };
+}
+
+export type ExecutionStatus = 'pending' | 'running' | 'waiting_approval' | 'waiting_event' | 'paused' | 'cancelling' | 'completed' | 'failed' | 'cancelled';
+/** done/total count top-level steps; current are the step ids of open leaves (at most 50). */
+export interface Progress { readonly done: number; readonly total: number; readonly current: readonly string[] }
+
+/** Projection of the engine on the execution's row: taken only when `counter` is higher than the row's. */
+export interface Projection {
+  readonly counter: number;
+  readonly status: ExecutionStatus;
+  readonly progress: Progress;
+}
+
+export interface AdvanceResult<State> {
+  readonly state: State;
+  readonly commands: readonly Command[];
+  readonly events: readonly EngineEvent[];
+  /** A pure stretch was cut: feed `continue` after the events are flushed. */
+  readonly more: boolean;
+}
+
+export interface ExecutionMeta {
+  readonly id: string;
+  readonly ownerId: string;
+  readonly workflowId: string | null;
+  readonly workflowName: string;
+  readonly version: string;
+  readonly hash: string;
+  readonly sessionId: string;
+  readonly triggerType: string;
+  /** How many executions above it in a chain of subworkflows; 0 at the root. */
+  readonly depth: number;
+  readonly parent: { readonly executionId: string; readonly stepId: string; readonly iterationPath: string; readonly awaited: boolean } | null;
+}
+
+/**
+ * A recorded step instance for a rerun (durability §13). `done`: take the record, execute nothing (children of a container are walked again
+ * with their own seeds). `open`: enter it with the recorded choice (list of a loop, branch, case), as the target lies inside.
+ */
+export interface Seed {
+  readonly stepId: string;
+  readonly iterationPath: string;
+  readonly attempt: number;
+  readonly stepType: StepType;
+  readonly status: 'completed' | 'failed' | 'skipped';
+  readonly how: 'done' | 'open';
+  readonly output: Value;
+  readonly error: StepError | null;
+  readonly choice: Json;
+}
+
+/** Everything a new execution starts from; fixed for its life. */
+export interface StartData {
+  readonly engineVersion: number;
+  readonly plan: Plan;
+  readonly execution: ExecutionMeta;
+  /** After defaults; `_trigger` and `_payload` included. */
+  readonly variables: { readonly [name: string]: Value };
+  readonly seeds?: readonly Seed[];
+}
+
+/** The argument of workflow type `execution`. */
+export type ExecutionInput<State = unknown> =
+  | { readonly kind: 'start'; readonly start: StartData }
+  /** Children, reruns, scheduled runs: the first activity (`load`) answers with the StartData, or says that there is nothing to do. */
+  | { readonly kind: 'load'; readonly executionId: string | null; readonly triggerId?: string }
+  /** A hand-over: state and what the host itself keeps. */
+  | { readonly kind: 'continued'; readonly start: Omit<StartData, 'seeds'>; readonly state: State; readonly host: Json };
