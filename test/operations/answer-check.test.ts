@@ -1,0 +1,24 @@
+import { checkAnswer } from '../../src/operations/answer-check.js';
+
+describe('answer of an approval (H12)', () => {
+  const form = { type: 'object', required: ['n'], properties: { n: { type: 'number' }, t: { type: 'string', pattern: '^(a+)+$' } } };
+
+  it('accepts what fits the form', () => {
+    expect(checkAnswer(form, { n: 1, t: 'aaa' })).toEqual([]);
+  });
+  it('lists every fault with its place', () => {
+    const problems = checkAnswer(form, { t: 5 });
+    expect(problems.map(({ code, path }) => [code, path])).toEqual([['answer_invalid', '/n'], ['answer_invalid', '/t']]);
+  });
+  it('refuses an answer that is missing where a form is asked', () => {
+    expect(checkAnswer(form, null)).toHaveLength(1);
+  });
+  it('reads a pattern in linear time', () => {
+    const startedMs = Date.now();
+    expect(checkAnswer(form, { n: 1, t: `${'a'.repeat(40_000)}!` })).toHaveLength(1);
+    expect(Date.now() - startedMs).toBeLessThan(2_000);
+  });
+  it('says so when the form itself is no schema', () => {
+    expect(checkAnswer({ type: 'banana' }, 1)[0]?.code).toBe('form_invalid');
+  });
+});
