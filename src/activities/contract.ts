@@ -35,7 +35,7 @@ export interface CoreActivities {
   expireGate(input: Common & CommandOf<'expire_gate'>): Promise<GateOutcome>;
   /** Local. The row after an `approve` signal; a pending row tries the signal's own decision (via `signal`). Null: no such gate in this execution. */
   readGate(input: Common & { readonly approvalId: string; readonly signal: ApproveSignal }): Promise<GateOutcome | null>;
-  prepareChild(input: Common & CommandOf<'prepare_child'>): Promise<{ readonly executionId: string; readonly at: number }>;
+  prepareChild(input: Common & CommandOf<'prepare_child'>): Promise<{ readonly executionId: string; readonly at: number; readonly workflowName: string }>;
   cancelChild(input: Common & { readonly childId: string; readonly reason: string }): Promise<void>;
   evaluate(input: Common & CommandOf<'evaluate'>): Promise<{ readonly value: Value; readonly warnings?: readonly Warning[] }>;
   store(input: Common & CommandOf<'store'>): Promise<readonly Value[]>;
@@ -44,8 +44,8 @@ export interface CoreActivities {
   flush(input: Common): Promise<void>;
   /** Local. Settles the execution with the last events; answers with the end that stands in the row (a cancel may have won). */
   settle(input: Common & { readonly outcome: ExecutionOutcome }): Promise<{ readonly outcome: ExecutionOutcome }>;
-  /** A raw Temporal cancel: row to `cancelling`, gates closed. `proceed` false: the row has ended already. */
-  beginCancel(input: Common & { readonly reason: string | null }): Promise<{ readonly proceed: boolean }>;
+  /** A raw Temporal cancel: row to `cancelling`, gates closed. Answers with the row's own reason and who asked; `proceed` false: the row has ended already. */
+  beginCancel(input: Common & { readonly reason: string | null }): Promise<{ readonly proceed: boolean; readonly reason: string | null; readonly by: Json }>;
   /** First activity of a child, rerun or scheduled run. Null start: nothing to do, `outcome` says why. */
   load(input: { readonly executionId: string | null; readonly triggerId?: string; readonly firstExecutionRunId: string }): Promise<{ readonly start: StartData | null; readonly outcome?: Json }>;
 }

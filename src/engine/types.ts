@@ -115,7 +115,7 @@ export type ActivityResult =
   | { readonly of: 'step'; readonly answer: StepAnswer }
   | { readonly of: 'gate'; readonly gate: GateOutcome }
   /** A step fault before the gate/child existed arrives as of: 'step' with failed. */
-  | { readonly of: 'child'; readonly executionId: string; readonly at: number }
+  | { readonly of: 'child'; readonly executionId: string; readonly at: number; readonly workflowName?: string }
   | { readonly of: 'value'; readonly value: Value; readonly warnings?: readonly Warning[] }
   | { readonly of: 'values'; readonly values: readonly Value[] }
   /** The evaluation failed: an `expression_error` (or whichever code) of the step. */

@@ -1,0 +1,107 @@
+/**
+ * How each ordered activity is called: task queue, time limits, retries, summary; and what its answer means to the engine.
+ * Retries here are for faults of the platform only (durability §3); a step's own `retry` is the engine's.
+ */
+import { ActivityFailure, ApplicationFailure, TimeoutFailure, TimeoutType } from '@temporalio/common';
+import { ActivityCancellationType, proxyActivities, type ActivityOptions } from '@temporalio/workflow';
+import type { AgentActivities, Common, CoreActivities, ShellActivities } from '../activities/contract.js';
+import type { ActivityCommand, ActivityResult, StepAnswer, StepError } from '../engine/types.js';
+import { TASK_QUEUES } from './messages.js';
+
+const PLATFORM_RETRY = { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '10s' } as const;
+
+/** Work of any length: a lost worker shows by the missing heartbeat, within 2 s. */
+const WORKING: ActivityOptions = {
+  startToCloseTimeout: '24h',
+  heartbeatTimeout: '2s',
+  retry: PLATFORM_RETRY,
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+};
+/** Short reads and writes: no heartbeat, so the limit itself must show a lost worker (durability §3: under 5 s). */
+const RECORDING: ActivityOptions = {
+  startToCloseTimeout: '4.5s',
+  retry: { ...PLATFORM_RETRY, maximumInterval: '5s' },
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+};
+
+const core = proxyActivities<CoreActivities>({ ...WORKING, taskQueue: TASK_QUEUES.core });
+const agent = proxyActivities<AgentActivities>({ ...WORKING, taskQueue: TASK_QUEUES.agent });
+const shell = proxyActivities<ShellActivities>({ ...WORKING, taskQueue: TASK_QUEUES.shell });
+
+/** What schedule-to-close adds to a leaf's own time limit: it must only act when no worker takes the task. */
+const QUEUE_GRACE_MS = 5_000;
+const SUMMARY_LIMIT = 200;
+
+/** True for calls that end soon by themselves, so that a hand-over may wait for them. */
+export function isLight(command: ActivityCommand): boolean {
+  return command.name !== 'bash' && command.name !== 'agent_turn';
+}
+
+/** Orders the activity and reads its answer. Never rejects. */
+export async function callActivity(command: ActivityCommand, common: Common): Promise<ActivityResult> {
+  try {
+    return await call(command, common);
+  } catch (error) {
+    return toResult(command, error);
+  }
+}
+
+async function call(command: ActivityCommand, common: Common): Promise<ActivityResult> {
+  const { kind: _kind, id: _id, name: _name, ...rest } = command;
+  const input = { ...common, ...rest };
+  switch (command.name) {
+    case 'tool':
+      return step(await core.tool.executeWithOptions(working(command, TASK_QUEUES.core), [input as never]));
+    case 'notify':
+      return step(await core.notify.executeWithOptions(working(command, TASK_QUEUES.core), [input as never]));
+    case 'bash':
+      return step(await shell.bash.executeWithOptions(working(command, TASK_QUEUES.shell), [input as never]));
+    case 'agent_turn':
+      return step(await agent.agentTurn.executeWithOptions(working(command, TASK_QUEUES.agent), [input as never]));
+    case 'open_gate':
+      return { of: 'gate', gate: await core.openGate.executeWithOptions(recording(command), [input as never]) };
+    case 'expire_gate':
+      return { of: 'gate', gate: await core.expireGate.executeWithOptions(recording(command), [input as never]) };
+    case 'prepare_child':
+      return { of: 'child', ...(await core.prepareChild.executeWithOptions(recording(command), [input as never])) };
+    case 'evaluate':
+      return { of: 'value', ...(await core.evaluate.executeWithOptions(recording(command), [input as never])) };
+    case 'store':
+      return { of: 'values', values: await core.store.executeWithOptions(recording(command), [input as never]) };
+    case 'recover':
+      return step(await core.recover.executeWithOptions(recording(command), [input as never]));
+  }
+}
+
+const step = (answer: StepAnswer): ActivityResult => ({ of: 'step', answer });
+
+function working(command: Extract<ActivityCommand, { timeoutMs: number | null }>, taskQueue: string): ActivityOptions {
+  const limit = command.timeoutMs === null ? {} : { scheduleToCloseTimeout: command.timeoutMs + QUEUE_GRACE_MS };
+  return { ...WORKING, ...limit, taskQueue, activityId: command.id, summary: summaryOf(command) };
+}
+
+function recording(command: ActivityCommand): ActivityOptions {
+  return { ...RECORDING, taskQueue: TASK_QUEUES.core, activityId: command.id, summary: summaryOf(command) };
+}
+
+function summaryOf(command: ActivityCommand): string {
+  const type = 'stepType' in command ? command.stepType : command.name;
+  return [command.instance.stepId, command.instance.iterationPath, type].filter((part) => part !== '').join(' · ').slice(0, SUMMARY_LIMIT);
+}
+
+/** A failed step comes as a failure that carries its answer; everything else is an answer that never came. */
+function toResult(command: ActivityCommand, error: unknown): ActivityResult {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  if (cause instanceof ApplicationFailure) {
+    const answer = cause.details?.[0] as StepAnswer | undefined;
+    if (answer?.ended === 'failed') return command.name === 'evaluate' ? { of: 'fault', error: answer.error } : step(answer);
+    if (command.name === 'evaluate') return { of: 'fault', error: unexpected(cause) };
+    return { of: 'lost', timedOut: false };
+  }
+  const timedOut = cause instanceof TimeoutFailure && cause.timeoutType === TimeoutType.SCHEDULE_TO_CLOSE;
+  return { of: 'lost', timedOut };
+}
+
+function unexpected(failure: ApplicationFailure): StepError {
+  return { code: 'internal_error', message: failure.message, retryable: false };
+}

@@ -1,0 +1,418 @@
+/**
+ * The deterministic host of one execution: feeds the engine, carries out its commands, hands over by continue-as-new.
+ * It decides nothing: the engine says what follows, the rows say what a race settled.
+ */
+import {
+  CancellationScope, ChildWorkflowCancellationType, condition, isCancellation, log, makeContinueAsNewFunc, ParentClosePolicy, proxyLocalActivities,
+  sleep, startChild, workflowInfo, WorkflowExecutionAlreadyStartedError,
+} from '@temporalio/workflow';
+import type { ApproveSignal, Carry, Common, CoreActivities } from '../activities/contract.js';
+import type { Json, Value } from '../definition/value.js';
+import { advance, initialState, projectionOf, type EngineState } from '../engine/index.js';
+import type { ActivityCommand, Command, ExecutionInput, ExecutionOutcome, GateOutcome, Input, StartData } from '../engine/types.js';
+import { callActivity, isLight } from './activity-calls.js';
+import { CarriedEvents, type CarryMark } from './carried-events.js';
+import type { ChildSignal, EventSignal, PauseSignal } from './messages.js';
+import { EXECUTION_WORKFLOW, TASK_QUEUES } from './messages.js';
+import { childSearchAttributes, showDetails, StatusAttribute } from './operator-view.js';
+
+/** An input as it happens; the time is set when the engine takes it. */
+type Happening = Input extends infer I ? (I extends Input ? Omit<I, 'at'> : never) : never;
+type TimerCommand = Extract<Command, { kind: 'timer' }>;
+type ChildCommand = Extract<Command, { kind: 'start_child' }>;
+type Queued = ActivityCommand | ChildCommand;
+
+/** What the host itself takes across a hand-over. */
+interface Baggage {
+  readonly queue: readonly Queued[];
+  readonly timers: readonly TimerCommand[];
+  readonly gates: readonly string[];
+  readonly shownStatus: string | null;
+}
+
+/** Carried events beyond this are flushed before the next activity is issued (durability §7). */
+const CARRY_LIMIT_BYTES = 64 * 1024;
+const FLUSH_CHUNK_BYTES = 1024 * 1024;
+const MAX_IN_FLIGHT = 500;
+const ARGUMENTS_PER_TASK_BYTES = 1024 * 1024;
+/** Hand-over is due at these sizes of the history (durability §8), or when the server suggests it. */
+const HAND_OVER_EVENTS = 1_000;
+const HAND_OVER_BYTES = 2 * 1024 * 1024;
+/** Above this, issuing stops for a hand-over whatever is in flight. */
+const HAND_OVER_FORCED_EVENTS = 20_000;
+
+const local = proxyLocalActivities<CoreActivities>({
+  startToCloseTimeout: '4s',
+  localRetryThreshold: '3s',
+  retry: { initialInterval: '100ms', backoffCoefficient: 2, maximumInterval: '5s' },
+});
+
+export class Host {
+  private state: EngineState;
+  private readonly start: Omit<StartData, 'seeds'>;
+  private readonly inbox: Happening[] = [];
+  private approvals: ApproveSignal[] = [];
+  private readonly carried = new CarriedEvents();
+  private readonly queue: Queued[] = [];
+  private readonly inFlight = new Map<string, { readonly command: Queued; readonly scope: CancellationScope }>();
+  private readonly timers = new Map<string, { readonly command: TimerCommand; readonly scope: CancellationScope }>();
+  /** Ids of gates whose opening has answered and that are not settled yet. */
+  private readonly gates = new Set<string>();
+  private readonly status: StatusAttribute;
+  private cancelReason: string | null | undefined;
+  private cancelBegun = false;
+  private more = false;
+  /** Argument bytes issued since the history last grew: what one workflow task will send. */
+  private issued = { atHistoryLength: -1, bytes: 0 };
+  private readonly childNames = new Map<string, string>();
+  private finish: ExecutionOutcome | undefined;
+
+  constructor(input: Extract<ExecutionInput<EngineState>, { kind: 'start' | 'continued' }>) {
+    if (input.kind === 'start') {
+      const { seeds: _seeds, ...rest } = input.start;
+      this.start = rest;
+      this.state = initialState(input.start);
+      this.status = new StatusAttribute(null);
+      this.inbox.push({ kind: 'start' });
+      return;
+    }
+    this.start = input.start;
+    this.state = input.state;
+    const baggage = input.host as unknown as Baggage;
+    this.queue.push(...baggage.queue);
+    for (const gate of baggage.gates) this.gates.add(gate);
+    this.status = new StatusAttribute(baggage.shownStatus);
+    for (const timer of baggage.timers) this.armTimer(timer);
+  }
+
+  // ---- what arrives: handlers only push (notes §11) ----
+
+  takeApproval(signal: ApproveSignal): void {
+    this.approvals.push(signal);
+  }
+
+  takeEvent(signal: EventSignal, fallbackId: string): void {
+    const id = signal.id ?? fallbackId;
+    const payload: Value = signal.value ?? { v: signal.payload ?? null };
+    this.inbox.push({ kind: 'event', id, event: signal.event, payload });
+    if (signal.id !== undefined) this.carried.addDelivered(signal.id);
+  }
+
+  takePause(kind: 'pause' | 'resume', signal: PauseSignal): void {
+    this.inbox.push({ kind, by: signal.by ?? null });
+    if (signal.id !== undefined) this.carried.addDelivered(signal.id);
+  }
+
+  takeChild(signal: ChildSignal): void {
+    this.inbox.push({ kind: 'child_ended', executionId: signal.executionId, outcome: signal.outcome });
+    this.carried.addDelivered(signal.id);
+  }
+
+  takeCancel(reason: string | null): void {
+    this.cancelReason = reason;
+  }
+
+  snapshot(): Json {
+    return this.state as unknown as Json;
+  }
+
+  // ---- the driver ----
+
+  /** Runs until the execution has ended or is handed over (then it throws ContinueAsNew). */
+  async run(): Promise<ExecutionOutcome> {
+    for (;;) {
+      await condition(() => this.hasWork());
+      await this.beginCancel();
+      await this.readApprovals();
+      await this.feedInbox();
+      if (this.finish !== undefined) return await this.settle(this.finish);
+      if (this.carried.bytes > CARRY_LIMIT_BYTES) await this.flush();
+      this.pump();
+      await this.flushUnhanded();
+      this.show();
+      if (this.canHandOver()) await this.handOver();
+    }
+  }
+
+  /** Feeds a cancel that the rows know of although Temporal's own request has not come: the settled end says so. */
+  get isCancelRequested(): boolean {
+    return this.cancelReason !== undefined;
+  }
+
+  private hasWork(): boolean {
+    return (
+      this.inbox.length > 0 ||
+      this.more ||
+      this.readyApprovals().length > 0 ||
+      (this.cancelReason !== undefined && !this.cancelBegun) ||
+      (this.approvals.length > 0 && !this.isOpening()) ||
+      (this.queue.length > 0 && this.mayIssue()) ||
+      this.canHandOver()
+    );
+  }
+
+  /** The host's first act on a raw Temporal cancel; after our own it finds the row `cancelling` already. */
+  private async beginCancel(): Promise<void> {
+    if (this.cancelReason === undefined || this.cancelBegun) return;
+    this.cancelBegun = true;
+    const reason = this.cancelReason;
+    const { proceed, ...row } = await this.callLocal((common) => local.beginCancel({ ...common, reason }));
+    if (proceed) this.inbox.push({ kind: 'cancel', reason: row.reason, by: row.by });
+    else this.finish = { status: 'cancelled', output: { v: null }, error: null, reason, requested: true };
+  }
+
+  private async readApprovals(): Promise<void> {
+    const ready = this.readyApprovals();
+    if (ready.length === 0 && (this.approvals.length === 0 || this.isOpening())) return;
+    const unknown = this.approvals.filter((signal) => !ready.includes(signal));
+    if (!this.isOpening() && unknown.length > 0) {
+      log.info('approve signal for a gate that is not open is ignored', { approvalIds: unknown.map(({ approvalId }) => approvalId) });
+    }
+    this.approvals = this.isOpening() ? unknown : [];
+    for (const signal of ready) {
+      const gate = await this.callLocal((common) => local.readGate({ ...common, approvalId: signal.approvalId, signal }));
+      if (gate !== null && gate.status !== 'pending') this.inbox.push({ kind: 'gate', gate });
+    }
+  }
+
+  /** Signals for known gates. While an opening is in flight others are kept: they may be for it (durability §10). */
+  private readyApprovals(): ApproveSignal[] {
+    return this.approvals.filter(({ approvalId }) => this.gates.has(approvalId));
+  }
+
+  private isOpening(): boolean {
+    for (const { command } of this.inFlight.values()) if (command.kind === 'activity' && command.name === 'open_gate') return true;
+    return this.queue.some((command) => command.kind === 'activity' && command.name === 'open_gate');
+  }
+
+  private async feedInbox(): Promise<void> {
+    while (this.finish === undefined) {
+      if (this.more) {
+        await this.flush();
+        this.feed({ kind: 'continue' });
+        continue;
+      }
+      const next = this.inbox.shift();
+      if (next === undefined) return;
+      this.feed(next);
+    }
+  }
+
+  private feed(happening: Happening): void {
+    if (happening.kind === 'answered' && happening.result.of === 'gate') this.noteGate(happening.result.gate);
+    if (happening.kind === 'gate') this.noteGate(happening.gate);
+    const result = advance(this.start.plan, this.state, { ...happening, at: Date.now() } as Input);
+    this.state = result.state;
+    this.more = result.more;
+    this.carried.add(result.events);
+    for (const command of result.commands) this.carryOut(command);
+  }
+
+  private noteGate(gate: GateOutcome): void {
+    if (gate.status === 'pending') this.gates.add(gate.approvalId);
+    else this.gates.delete(gate.approvalId);
+  }
+
+  // ---- commands ----
+
+  private carryOut(command: Command): void {
+    switch (command.kind) {
+      case 'activity':
+      case 'start_child':
+        this.queue.push(command);
+        return;
+      case 'cancel_activity':
+        this.cancelActivity(command.id);
+        return;
+      case 'timer':
+        this.armTimer(command);
+        return;
+      case 'cancel_timer':
+        this.timers.get(command.id)?.scope.cancel();
+        this.timers.delete(command.id);
+        return;
+      case 'cancel_child':
+        this.cancelChild(command.executionId, command.reason);
+        return;
+      case 'finish':
+        this.finish = command.outcome;
+    }
+  }
+
+  private cancelActivity(id: string): void {
+    const queued = this.queue.findIndex((command) => command.id === id);
+    if (queued < 0) {
+      this.inFlight.get(id)?.scope.cancel();
+      return;
+    }
+    this.queue.splice(queued, 1);
+    this.inbox.push({ kind: 'answered', id, result: { of: 'lost', timedOut: false } });
+  }
+
+  private armTimer(command: TimerCommand): void {
+    const scope = new CancellationScope();
+    this.timers.set(command.id, { command, scope });
+    const summary = command.instance === null ? command.id : `${command.instance.stepId} · ${command.id}`.slice(0, 200);
+    void scope
+      .run(async () => await sleep(Math.max(1, command.at - Date.now()), { summary }))
+      .then(
+        () => {
+          if (this.timers.get(command.id)?.scope !== scope) return;
+          this.timers.delete(command.id);
+          this.inbox.push({ kind: 'timer', id: command.id });
+        },
+        (error: unknown) => this.expectCancellation(error),
+      );
+  }
+
+  private cancelChild(childId: string, reason: string): void {
+    void this.call((common) => local.cancelChild({ ...common, childId, reason })).catch((error: unknown) => this.expectCancellation(error));
+  }
+
+  /** Issues what waits, within the limits of a task; the rest stays queued (durability §5). */
+  private pump(): void {
+    while (this.queue.length > 0 && this.mayIssue()) {
+      const command = this.queue.shift() as Queued;
+      this.issued.bytes += JSON.stringify(command).length;
+      if (command.kind === 'activity') this.issueActivity(command);
+      else this.issueChild(command);
+    }
+  }
+
+  private issueActivity(command: ActivityCommand): void {
+    const scope = new CancellationScope();
+    this.inFlight.set(command.id, { command, scope });
+    const { common, mark } = this.common(CARRY_LIMIT_BYTES);
+    void scope
+      .run(async () => await callActivity(command, common))
+      .then((result) => {
+        this.inFlight.delete(command.id);
+        if (result.of === 'lost') this.carried.forget();
+        else this.carried.acknowledge(mark);
+        if (result.of === 'child' && result.workflowName !== undefined) this.childNames.set(result.executionId, result.workflowName);
+        this.inbox.push({ kind: 'answered', id: command.id, result });
+      });
+  }
+
+  private issueChild(command: ChildCommand): void {
+    const scope = new CancellationScope();
+    this.inFlight.set(command.id, { command, scope });
+    const { ownerId, workflowName } = this.start.execution;
+    void startChild(EXECUTION_WORKFLOW, {
+      workflowId: command.executionId,
+      taskQueue: TASK_QUEUES.core,
+      args: [{ kind: 'load', executionId: command.executionId }],
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      cancellationType: ChildWorkflowCancellationType.ABANDON,
+      workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      staticSummary: `${command.instance.stepId} · subworkflow of ${workflowName}`.slice(0, 200),
+      typedSearchAttributes: childSearchAttributes(ownerId, this.childNames.get(command.executionId)),
+    }).then(
+      () => this.childStarted(command.id),
+      (error: unknown) => {
+        // The reconciler may have started the prepared row first.
+        if (error instanceof WorkflowExecutionAlreadyStartedError) this.childStarted(command.id);
+        else this.expectCancellation(error);
+      },
+    );
+  }
+
+  private childStarted(id: string): void {
+    this.inFlight.delete(id);
+    this.inbox.push({ kind: 'child_started', id });
+  }
+
+  // ---- writing ----
+
+  private common(carryLimit?: number): { common: Common; mark: CarryMark } {
+    const { carry, mark } = this.carried.take(projectionOf(this.start.plan, this.state), carryLimit);
+    return { common: this.withCarry(carry), mark };
+  }
+
+  private withCarry(carry: Carry): Common {
+    const { execution, engineVersion, plan } = this.start;
+    return {
+      executionId: execution.id, ownerId: execution.ownerId, sessionId: execution.sessionId, workflowName: execution.workflowName,
+      planHash: plan.hash, engineVersion, carry,
+    };
+  }
+
+  /** Calls a local activity that carries all that waits, and takes its return as proof that it is written. */
+  private async callLocal<T>(run: (common: Common) => Promise<T>): Promise<T> {
+    const { common, mark } = this.common();
+    const result = await run(common);
+    this.carried.acknowledge(mark);
+    return result;
+  }
+
+  private async call<T>(run: (common: Common) => Promise<T>): Promise<T> {
+    return await run(this.withCarry({ ...projectionOf(this.start.plan, this.state), events: [], delivered: [] }));
+  }
+
+  private async flush(): Promise<void> {
+    while (!this.carried.isEmpty) {
+      const { common, mark } = this.common(FLUSH_CHUNK_BYTES);
+      await local.flush(common);
+      this.carried.acknowledge(mark);
+    }
+  }
+
+  /** What no issued activity carries would wait for the next one: written at once, so that readers see it. */
+  private async flushUnhanded(): Promise<void> {
+    if (this.carried.hasUnhanded) await this.flush();
+  }
+
+  private async settle(outcome: ExecutionOutcome): Promise<ExecutionOutcome> {
+    for (const { scope } of this.timers.values()) scope.cancel();
+    this.timers.clear();
+    const settled = await this.callLocal((common) => local.settle({ ...common, outcome }));
+    this.status.showEnd(settled.outcome.status);
+    return settled.outcome;
+  }
+
+  private show(): void {
+    const projection = projectionOf(this.start.plan, this.state);
+    this.status.show(projection.status);
+    showDetails(this.start.plan, projection);
+  }
+
+  // ---- hand-over ----
+
+  /** At most 500 in flight and 1 MB a task; and issuing stops when a hand-over is due and all that is in flight ends soon by itself. */
+  private mayIssue(): boolean {
+    const { historyLength } = workflowInfo();
+    if (this.issued.atHistoryLength !== historyLength) this.issued = { atHistoryLength: historyLength, bytes: 0 };
+    if (this.inFlight.size >= MAX_IN_FLIGHT || this.issued.bytes >= ARGUMENTS_PER_TASK_BYTES) return false;
+    if (!this.isHandOverDue()) return true;
+    if (historyLength > HAND_OVER_FORCED_EVENTS) return false;
+    for (const { command } of this.inFlight.values()) if (command.kind === 'activity' && !isLight(command)) return true;
+    return false;
+  }
+
+  private isHandOverDue(): boolean {
+    const { historyLength, historySize, continueAsNewSuggested } = workflowInfo();
+    if (!continueAsNewSuggested && historyLength <= HAND_OVER_EVENTS && historySize <= HAND_OVER_BYTES) return false;
+    return this.cancelReason === undefined && projectionOf(this.start.plan, this.state).status !== 'cancelling';
+  }
+
+  private canHandOver(): boolean {
+    return this.isHandOverDue() && this.inFlight.size === 0 && this.inbox.length === 0 && !this.more && this.approvals.length === 0 && this.finish === undefined;
+  }
+
+  private async handOver(): Promise<void> {
+    await this.flush();
+    if (!this.canHandOver()) return;
+    const baggage: Baggage = {
+      queue: this.queue,
+      timers: [...this.timers.values()].map(({ command }) => command),
+      gates: [...this.gates],
+      shownStatus: this.status.shown,
+    };
+    const continueAsNew = makeContinueAsNewFunc<(input: ExecutionInput<EngineState>) => Promise<unknown>>({});
+    await continueAsNew({ kind: 'continued', start: this.start, state: this.state, host: baggage as unknown as Json });
+  }
+
+  private expectCancellation(error: unknown): void {
+    if (!isCancellation(error)) throw error;
+  }
+}
