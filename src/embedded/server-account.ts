@@ -1,0 +1,45 @@
+/**
+ * Who the embedded PostgreSQL runs as. It refuses root, so as root it drops to an unprivileged account of the machine; nothing
+ * is created on the host. Elsewhere, and for other users, it runs as ourselves.
+ */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+export interface ServerAccount {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** @returns the account to drop to, undefined when this process may run the server itself. `postgres` if present, else `nobody`. */
+export function serverAccount(): ServerAccount | undefined {
+  if (process.platform === 'win32' || process.getuid?.() !== 0) return undefined;
+  const accounts = readAccounts();
+  return accounts.find(({ name }) => name === 'postgres') ?? accounts.find(({ name }) => name === 'nobody') ?? { name: '65534', uid: 65534, gid: 65534 };
+}
+
+/** Whether that account may do `test` (`x` enter or run, `w` write) on a path, asked of the system: modes alone miss ACLs and mounts. */
+export function accountMay(account: ServerAccount | undefined, test: 'x' | 'w' | 'r', path: string): boolean {
+  const { status } = spawnSync('/bin/sh', ['-c', `test -${test} "$0"`, path], { cwd: '/', stdio: 'ignore', ...identity(account) });
+  return status === 0;
+}
+
+/** The spawn options that make a child run as the account. */
+export function identity(account: ServerAccount | undefined): { uid?: number; gid?: number } {
+  return account === undefined ? {} : { uid: account.uid, gid: account.gid };
+}
+
+function readAccounts(): ServerAccount[] {
+  const parse = (line: string): ServerAccount[] => {
+    const [name = '', , uid, gid] = line.split(':');
+    const ids = [Number(uid), Number(gid)];
+    // macOS writes nobody as -2; the kernel wants it unsigned.
+    const [u, g] = ids.map((id) => (id < 0 ? id + 2 ** 32 : id));
+    return u === undefined || g === undefined || !Number.isInteger(u) || !Number.isInteger(g) || u === 0 ? [] : [{ name, uid: u, gid: g }];
+  };
+  try {
+    return readFileSync('/etc/passwd', 'utf8').split('\n').flatMap(parse);
+  } catch {
+    return [];
+  }
+}
