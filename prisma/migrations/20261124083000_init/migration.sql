@@ -20,7 +20,7 @@ CREATE TABLE "api_keys" (
     "name" TEXT NOT NULL,
     "kind" TEXT NOT NULL,
     "role" TEXT NOT NULL,
-    "scopes" TEXT[],
+    "scopes" JSON,
     "hash" TEXT NOT NULL,
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "expires_at" TIMESTAMPTZ(3),
@@ -125,6 +125,7 @@ CREATE TABLE "streams" (
     "id" TEXT NOT NULL,
     "owner_id" TEXT NOT NULL,
     "kind" TEXT NOT NULL,
+    "session_id" TEXT,
     "next_seq" INTEGER NOT NULL DEFAULT 1,
     "closed_at" TIMESTAMPTZ(3),
 
@@ -190,8 +191,9 @@ CREATE TABLE "approvals" (
     "iteration_path" TEXT,
     "attempt" INTEGER,
     "tool_call" JSON,
-    "prompt" TEXT NOT NULL,
+    "prompt" TEXT,
     "status" TEXT NOT NULL,
+    "open_to_team" BOOLEAN NOT NULL DEFAULT false,
     "approvers" TEXT[],
     "quorum" INTEGER NOT NULL DEFAULT 1,
     "form" JSON,
@@ -418,3 +420,8 @@ CREATE INDEX "audit_log_at_id_idx" ON "audit_log"("at", "id");
 
 -- AddForeignKey
 ALTER TABLE "votes" ADD CONSTRAINT "votes_approval_id_fkey" FOREIGN KEY ("approval_id") REFERENCES "approvals"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+
+-- Rows that are updated often and in place: room on the page keeps the updates out of the indexes.
+ALTER TABLE "executions" SET (fillfactor = 70);
+ALTER TABLE "streams" SET (fillfactor = 50);
+ALTER TABLE "steps" SET (fillfactor = 80);
