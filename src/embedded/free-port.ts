@@ -1,4 +1,4 @@
-import { createServer } from 'node:net';
+import { createConnection, createServer } from 'node:net';
 
 /** A port of 127.0.0.1 that is free now: the first free one of `preferred`, else any. Another process may still take it first. */
 export async function freePort(preferred: readonly number[] = []): Promise<number> {
@@ -6,7 +6,7 @@ export async function freePort(preferred: readonly number[] = []): Promise<numbe
   return await listenOnce(0);
 }
 
-export async function isFree(port: number): Promise<boolean> {
+async function isFree(port: number): Promise<boolean> {
   return await listenOnce(port).then(
     () => true,
     () => false,
@@ -21,5 +21,17 @@ function listenOnce(port: number): Promise<number> {
       const address = server.address();
       server.close(() => (address !== null && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port'))));
     });
+  });
+}
+
+/** Whether somebody listens there. Binding would tell too, but would stand in the way of a server that is just about to. */
+export function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ port, host: '127.0.0.1' });
+    const answer = (listening: boolean): void => {
+      socket.destroy();
+      resolve(listening);
+    };
+    socket.once('connect', () => answer(true)).once('error', () => answer(false));
   });
 }
