@@ -1,0 +1,1 @@
+export { startDemoModel, type DemoModel } from './start-demo-model.js';
