@@ -96,14 +96,21 @@ async function launch({ home, place, port, account, durable }: LaunchInput): Pro
   const args = ['-D', place.data, '-p', String(port), '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='];
   args.push('-c', 'max_connections=100', ...(durable ? [] : NO_FSYNC));
   const child = withLogFile(place.logFile, (fd) =>
-    spawn(program(home, 'postgres'), args, { cwd: place.data, env: SERVER_ENV, stdio: ['ignore', fd, fd], detached: true, ...identity(account) }),
+    spawn(program(home, 'postgres'), args, {
+      cwd: place.data,
+      env: SERVER_ENV,
+      stdio: ['ignore', fd, fd],
+      detached: true,
+      ...identity(account),
+    }),
   );
   return { child, ready: isReady(place.data, child.pid) };
 }
 
 /** The postmaster writes its state to line 8 of its file: no log text to parse, no connection refused on the way. */
 async function isReady(data: string, pid: number | undefined): Promise<void> {
-  for (; pid !== undefined; ) {
+  if (pid === undefined) throw new Error('the program could not be run');
+  for (;;) {
     const postmaster = readPostmaster(data);
     if (postmaster?.pid === pid && postmaster.status === 'ready') return;
     if (!isOurChild(pid)) throw new Error('the server ended');
@@ -133,5 +140,7 @@ async function createDatabase(url: string, name: string): Promise<void> {
 function requireVersion(data: string): void {
   const version = readFileSync(join(data, 'PG_VERSION'), 'utf8').trim();
   if (version === '18') return;
-  throw new Error(`the database in ${data} was made by PostgreSQL ${version}, this is 18: export it with that version, move the folder away, import`);
+  throw new Error(
+    `the database in ${data} was made by PostgreSQL ${version}, this is 18: export it with that version, move the folder away, import`,
+  );
 }

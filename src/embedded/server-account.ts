@@ -15,7 +15,10 @@ export interface ServerAccount {
 export function serverAccount(): ServerAccount | undefined {
   if (process.platform === 'win32' || process.getuid?.() !== 0) return undefined;
   const accounts = readAccounts();
-  return accounts.find(({ name }) => name === 'postgres') ?? accounts.find(({ name }) => name === 'nobody') ?? { name: '65534', uid: 65534, gid: 65534 };
+  return (
+    accounts.find(({ name }) => name === 'postgres') ??
+    accounts.find(({ name }) => name === 'nobody') ?? { name: '65534', uid: 65534, gid: 65534 }
+  );
 }
 
 /** Whether that account may do `test` (`x` enter or run, `w` write) on a path, asked of the system: modes alone miss ACLs and mounts. */
@@ -30,16 +33,16 @@ export function identity(account: ServerAccount | undefined): { uid?: number; gi
 }
 
 function readAccounts(): ServerAccount[] {
-  const parse = (line: string): ServerAccount[] => {
-    const [name = '', , uid, gid] = line.split(':');
-    const ids = [Number(uid), Number(gid)];
-    // macOS writes nobody as -2; the kernel wants it unsigned.
-    const [u, g] = ids.map((id) => (id < 0 ? id + 2 ** 32 : id));
-    return u === undefined || g === undefined || !Number.isInteger(u) || !Number.isInteger(g) || u === 0 ? [] : [{ name, uid: u, gid: g }];
-  };
   try {
-    return readFileSync('/etc/passwd', 'utf8').split('\n').flatMap(parse);
+    return readFileSync('/etc/passwd', 'utf8').split('\n').flatMap(parseAccount);
   } catch {
     return [];
   }
+}
+
+function parseAccount(line: string): ServerAccount[] {
+  const [name = '', , uid, gid] = line.split(':');
+  // macOS writes nobody as -2; the kernel wants it unsigned.
+  const [user = Number.NaN, group = Number.NaN] = [uid, gid].map(Number).map((id) => (id < 0 ? id + 2 ** 32 : id));
+  return Number.isInteger(user) && Number.isInteger(group) && user !== 0 ? [{ name, uid: user, gid: group }] : [];
 }

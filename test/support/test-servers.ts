@@ -2,7 +2,7 @@
  * A process of its own that owns the servers of one test run and starts each when the first test file asks:
  * GET /postgres, GET /temporal. It ends, and stops them, when the run that spawned it is gone, however that ended.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -11,6 +11,8 @@ import { startPostgres } from '../../src/embedded/postgres.js';
 import { startTemporal } from '../../src/embedded/temporal.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'signalbox-test-'));
+// As root the database runs as another account, which must be able to pass through.
+chmodSync(folder, 0o755);
 const log = (line: string): void => console.error(`[test servers] ${line}`);
 const closers: (() => Promise<void>)[] = [];
 
