@@ -1,0 +1,16 @@
+/** What the HTTP API is given; connected in server.ts. */
+import type { Logger } from 'pino';
+import type { EventHub } from '../realtime/event-hub.js';
+import type { Gatekeepers } from './authenticate.js';
+import type { ApiMetrics } from './metrics.js';
+
+export interface ApiDependencies {
+  readonly gatekeepers: Gatekeepers;
+  readonly events: EventHub;
+  readonly metrics: ApiMetrics;
+  readonly log: Logger;
+  /** The service's version, for documents. */
+  readonly version: string;
+  /** Answers are checked against their schemas: in tests. */
+  readonly checkReplies: boolean;
+}

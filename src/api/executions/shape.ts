@@ -1,0 +1,84 @@
+/** Execution, Step and Event as api.md says. */
+import { z } from 'zod';
+import { component, DurationMs, Instant, JsonOut, NullableInstant } from '../shapes.js';
+
+export const EXECUTION_STATUSES = ['pending', 'running', 'waiting_approval', 'waiting_event', 'paused', 'cancelling', 'completed', 'failed', 'cancelled'] as const;
+export const TRIGGER_TYPES = ['manual', 'webhook', 'schedule', 'github', 'agent', 'chat', 'subworkflow', 'rerun', 'test'] as const;
+const STEP_STATUSES = ['pending', 'running', 'waiting_approval', 'waiting_event', 'completed', 'failed', 'cancelled', 'skipped'] as const;
+
+export const ErrorShape = component('Error', z.object({
+  code: z.string().describe('Stable, snake_case; docs/errors.md lists them'),
+  message: z.string(),
+  stepId: z.string().nullish(),
+  iterationPath: z.string().nullish(),
+  attempt: z.number().int().nullish(),
+  retryable: z.boolean().optional(),
+  details: JsonOut.optional(),
+}));
+
+const UsageShape = z.object({
+  inputTokens: z.number().int().describe('Cache writes included'),
+  outputTokens: z.number().int(),
+  cacheReadTokens: z.number().int(),
+  models: z.array(z.string()),
+});
+
+export const ExecutionShape = component('Execution', z.object({
+  id: z.string(),
+  workflowId: z.string().nullable(),
+  workflowName: z.string(),
+  version: z.string(),
+  hash: z.string(),
+  status: z.enum(EXECUTION_STATUSES),
+  trigger: z.object({
+    type: z.enum(TRIGGER_TYPES),
+    id: z.string().nullish(),
+    name: z.string().nullish(),
+    deliveryId: z.string().nullish(),
+    scheduledAt: NullableInstant.optional(),
+  }),
+  variables: z.record(z.string(), JsonOut),
+  output: JsonOut,
+  error: ErrorShape.nullable(),
+  progress: z.object({ done: z.number().int(), total: z.number().int(), current: z.array(z.string()) }),
+  usage: UsageShape,
+  sessionId: z.string(),
+  parent: z.object({ executionId: z.string(), stepId: z.string(), iterationPath: z.string() }).nullable(),
+  rerunOf: z.object({ executionId: z.string(), stepId: z.string().nullish(), iterationPath: z.string().nullish() }).nullable(),
+  createdAt: Instant,
+  startedAt: NullableInstant,
+  completedAt: NullableInstant,
+  durationMs: DurationMs.nullable(),
+}));
+
+const StepFields = {
+  stepId: z.string(),
+  name: z.string().nullish(),
+  type: z.string(),
+  iterationPath: z.string(),
+  attempt: z.number().int(),
+  status: z.enum(STEP_STATUSES),
+  input: JsonOut,
+  output: JsonOut,
+  error: ErrorShape.nullable(),
+  warnings: z.array(z.object({ code: z.string(), message: z.string() })),
+  startedAt: NullableInstant,
+  completedAt: NullableInstant,
+  durationMs: DurationMs.nullable(),
+  model: z.string().nullish(),
+  usage: UsageShape.nullish(),
+  turnIds: z.array(z.string()).optional(),
+  seeded: z.boolean().optional().describe('Taken from the execution that this one reruns'),
+};
+export const StepShape = component('Step', z.object(StepFields));
+
+export const EventShape = component('Event', z.object({
+  seq: z.number().int(),
+  executionId: z.string(),
+  kind: z.string(),
+  stepId: z.string().nullish(),
+  iterationPath: z.string().nullish(),
+  attempt: z.number().int().nullish(),
+  at: Instant,
+  data: JsonOut,
+}));

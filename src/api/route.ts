@@ -1,0 +1,117 @@
+/**
+ * A route as data. The one table of routes drives registration, role checks, validation and the OpenAPI document, so
+ * that they cannot drift apart.
+ */
+import type { Request, Response } from 'express';
+import type { z } from 'zod';
+import type { ApiDependencies } from './dependencies.js';
+import type { Principal } from '../operations/principal.js';
+import type { Action } from '../operations/role-matrix.js';
+
+export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
+
+/** What each status answers with; null is an empty body. */
+export type Responses = { readonly [status: number]: z.ZodType | null };
+
+export type Reply<R extends Responses> = {
+  [S in keyof R & number]: {
+    readonly status: S;
+    readonly body: R[S] extends z.ZodType ? z.input<R[S]> : null;
+    readonly headers?: { readonly [name: string]: string };
+  };
+}[keyof R & number];
+
+/** What a handler is given: everything already checked. */
+export interface Call<P, Q, B> {
+  readonly params: P;
+  readonly query: Q;
+  readonly body: B;
+  readonly principal: Principal;
+  readonly idempotencyKey: string | undefined;
+  readonly requestId: string;
+  readonly deps: ApiDependencies;
+}
+/** A route without a key has no principal. */
+export type PublicCall = Pick<Call<undefined, undefined, undefined>, 'requestId' | 'deps'>;
+
+type Output<S> = S extends z.ZodType ? z.output<S> : undefined;
+
+interface Described {
+  readonly method: Method;
+  /** Express path with `:name` parameters; each one names a key of `params`. */
+  readonly path: string;
+  readonly summary: string;
+  readonly tag: string;
+  readonly description?: string;
+  /** Further problem codes that the operation may answer, for the document: status → codes. */
+  readonly problems?: { readonly [status: number]: readonly string[] };
+}
+
+interface Checked<P, Q, B> {
+  readonly params?: P;
+  readonly query?: Q;
+  readonly body?: B;
+  /** Accepts the header `Idempotency-Key`. */
+  readonly idempotent?: boolean;
+}
+
+/** Registered form: the generics are closed over by `route`. */
+export interface Route extends Described, Checked<z.ZodObject | undefined, z.ZodObject | undefined, z.ZodType | undefined> {
+  readonly auth: Action | 'public';
+  readonly responses: Responses;
+  readonly run: (call: Call<unknown, unknown, unknown>) => Promise<AnyReply>;
+  /** Answers by itself, for streams and pages. Instead of `run`. */
+  readonly stream?: (call: Call<unknown, unknown, unknown>, req: Request, res: Response) => Promise<void>;
+  /** Media type of the answer when it is not JSON. */
+  readonly produces?: string;
+}
+export interface AnyReply {
+  readonly status: number;
+  readonly body: unknown;
+  readonly headers?: { readonly [name: string]: string };
+}
+
+type Guarded<P, Q, B, R extends Responses> = Described & Checked<P, Q, B> & {
+  readonly auth: Action;
+  readonly responses: R;
+  readonly handle: (call: Call<Output<P>, Output<Q>, Output<B>>) => Promise<Reply<R>>;
+};
+
+/** A route that needs a key whose role may do `auth`. */
+export function route<
+  const R extends Responses,
+  P extends z.ZodObject | undefined = undefined,
+  Q extends z.ZodObject | undefined = undefined,
+  B extends z.ZodType | undefined = undefined,
+>(definition: Guarded<P, Q, B, R>): Route {
+  const { handle, ...rest } = definition;
+  return { ...rest, run: (call) => handle(call as Call<Output<P>, Output<Q>, Output<B>>) };
+}
+
+/** A route that answers without a key. */
+export function publicRoute<const R extends Responses>(
+  definition: Described & { readonly responses: R; readonly produces?: string; readonly handle: (call: PublicCall) => Promise<Reply<R>> },
+): Route {
+  const { handle, ...rest } = definition;
+  return { ...rest, auth: 'public', run: (call) => handle(call as PublicCall) };
+}
+
+/** A route that writes its answer itself, piece by piece, once the call is checked. */
+export function streamRoute<
+  P extends z.ZodObject | undefined = undefined,
+  Q extends z.ZodObject | undefined = undefined,
+>(
+  definition: Described & Checked<P, Q, undefined> & {
+    readonly auth: Action;
+    readonly produces: string;
+    readonly handle: (call: Call<Output<P>, Output<Q>, undefined>, req: Request, res: Response) => Promise<void>;
+  },
+): Route {
+  const { handle, ...rest } = definition;
+  return {
+    ...rest,
+    responses: { 200: null },
+    run: () => Promise.reject(new Error(`${definition.path} streams`)),
+    stream: (call, req, res) => handle(call as Call<Output<P>, Output<Q>, undefined>, req, res),
+  };
+}

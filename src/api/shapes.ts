@@ -1,0 +1,62 @@
+/** Pieces of wire shapes that several resources share. Components of the OpenAPI document are named in `components`. */
+import { z } from 'zod';
+import { isStorable, jsonFaults } from './json-limits.js';
+import { ProblemDocumentSchema, ProblemSchema } from './problem.js';
+
+/** Schemas that the OpenAPI document names; not zod's global registry, which belongs to whoever else uses zod. */
+export const components = z.registry<{ id: string }>();
+
+export function component<S extends z.ZodType>(id: string, schema: S): S {
+  components.add(schema, { id });
+  return schema;
+}
+
+component('Problem', ProblemSchema);
+component('ProblemDocument', ProblemDocumentSchema);
+
+/** An instant in an answer. */
+export const Instant = z.iso.datetime({ precision: 3 });
+export const NullableInstant = Instant.nullable();
+/** Milliseconds. */
+export const DurationMs = z.number().int().min(0);
+
+/** An instant in a request: ISO 8601 with a zone, read as UTC with milliseconds. */
+export const InstantInput = z.iso.datetime({ offset: true }).transform((text) => new Date(text).toISOString());
+
+/** Text that can be stored. */
+export const text = (min: number, max: number) =>
+  z.string().min(min).max(max).refine(isStorable, 'The text holds a NUL character or half of a surrogate pair');
+
+/** Any JSON that can be stored: faults are told with their pointers, all of them. */
+export const AnyJson = z.unknown().superRefine((value, context) => {
+  for (const fault of jsonFaults(value, '')) {
+    const path = fault.path === '' ? [] : fault.path.slice(1).split('/').map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+    context.addIssue({ code: 'custom', path, message: fault.message });
+  }
+});
+/** JSON in an answer. */
+export const JsonOut = z.unknown();
+
+const isPlainObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** A JSON object with any content. Kept as it came, also with keys such as `__proto__` that a record would drop. */
+export const JsonObjectInput = AnyJson.refine(isPlainObject, 'Expected an object').transform((value) => value as Record<string, unknown>).meta({ type: 'object' });
+
+const LIMIT_TEXT = /^\d{1,6}$/;
+const LimitQuery = z.string().regex(LIMIT_TEXT, 'Expected a whole number').transform(Number).pipe(z.number().min(1).max(200)).meta({ type: 'integer', minimum: 1, maximum: 200, default: 50 });
+
+/** `?limit&cursor` of every list. */
+export const pageQuery = {
+  limit: LimitQuery.optional().transform((limit) => limit ?? 50),
+  cursor: text(1, 500).optional(),
+};
+
+export const BooleanQuery = z.enum(['true', 'false']).transform((value) => value === 'true');
+
+/** A list as every route answers it. */
+export const listOf = <S extends z.ZodType>(item: S) =>
+  z.object({ items: z.array(item), cursor: z.string().nullable(), hasMore: z.boolean() });
+
+/** A path parameter: what does not match cannot exist, so it is 404, never 422. */
+export const idParam = (prefix: string) => z.string().regex(new RegExp(`^${prefix}_[0-9A-Za-z_:.-]{1,100}$`));
+export const SlugParam = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,199}$/);

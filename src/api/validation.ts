@@ -1,0 +1,24 @@
+/** zod's issues as problems: one for each fault, with its pointer. Pure. */
+import type { z } from 'zod';
+import { pointerSegment } from './json-limits.js';
+import type { Problem } from './problem.js';
+
+/** Problems of one part of a request. `base` is '' for the body, '/query' and '/headers' for the others. */
+export function problemsOf(error: z.ZodError, base: string): Problem[] {
+  return error.issues.flatMap((issue) => {
+    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownField(pointer(base, [...issue.path, key]), key));
+    return [fault(issue, pointer(base, issue.path))];
+  });
+}
+
+const pointer = (base: string, path: readonly PropertyKey[]): string => base + path.map((key) => `/${pointerSegment(key)}`).join('');
+
+const unknownField = (path: string, key: string): Problem =>
+  ({ code: 'unknown_field', severity: 'error', path, message: `There is no field ${JSON.stringify(key.slice(0, 100))} here` });
+
+function fault(issue: z.core.$ZodIssue, path: string): Problem {
+  const isMissing = issue.code === 'invalid_type' && issue.message.endsWith('received undefined');
+  return isMissing
+    ? { code: 'missing_field', severity: 'error', path, message: `${path.slice(path.lastIndexOf('/') + 1)} is required: expected ${issue.expected}` }
+    : { code: 'invalid_field', severity: 'error', path, message: issue.message };
+}

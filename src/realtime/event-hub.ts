@@ -1,0 +1,186 @@
+/**
+ * Readers of the event log. Rows are the truth: a wake-up says only that there may be more, and readers ask for what
+ * follows their own position. Readers of one execution that stand at the same place share one read and one serialisation.
+ * A reader is never pushed to: it pulls a page when it has room, so a slow one costs one page and goes back to the rows.
+ */
+
+/** One event, written out once for all readers. */
+export interface LogFrame {
+  readonly seq: number;
+  readonly kind: string;
+  /** The Event as JSON text. */
+  readonly json: string;
+}
+
+/** Events of an execution behind `after` (exclusive), oldest first, at most `limit`. */
+export type ReadFrames = (executionId: string, after: number, limit: number) => Promise<readonly LogFrame[]>;
+
+export interface EventHubOptions {
+  readonly read: ReadFrames;
+  /** How often everything followed is looked at without a wake-up, in ms. */
+  readonly sweepMs?: number;
+  /** Told of a failed look; followers try again at the next sweep. */
+  readonly onError?: (error: unknown) => void;
+}
+
+const PAGE = 50;
+/** Characters of the newest frames kept for each execution that is followed. */
+const WINDOW_CHARACTERS = 256 * 1024;
+const TERMINAL_KINDS: ReadonlySet<string> = new Set(['execution.completed', 'execution.failed', 'execution.cancelled']);
+
+/** Whether nothing follows an event of this kind. Pure. */
+export const isTerminalKind = (kind: string): boolean => TERMINAL_KINDS.has(kind);
+
+/** What is shared by the readers of one execution. */
+class Topic {
+  followers = 0;
+  /** Counts wake-ups: a read that began before one does not answer for it. */
+  generation = 0;
+  private window: LogFrame[] = [];
+  private windowCharacters = 0;
+  private readonly reading = new Map<number, Promise<readonly LogFrame[]>>();
+  private readonly waiting = new Set<() => void>();
+
+  constructor(private readonly readRows: (after: number) => Promise<readonly LogFrame[]>) {}
+
+  wake(): void {
+    this.generation++;
+    this.reading.clear();
+    const waiting = [...this.waiting];
+    this.waiting.clear();
+    for (const resolve of waiting) resolve();
+  }
+
+  /** What follows `after`: from the window where it reaches that far, else from the rows. */
+  async page(after: number): Promise<readonly LogFrame[]> {
+    const first = this.window[0];
+    const last = this.window[this.window.length - 1];
+    if (first !== undefined && last !== undefined && after >= first.seq - 1 && after < last.seq) {
+      const from = this.window.findIndex((frame) => frame.seq > after);
+      return this.window.slice(from, from + PAGE);
+    }
+    const shared = this.reading.get(after) ?? this.startReading(after);
+    return shared;
+  }
+
+  /** Resolves at the next wake-up after `generation`, or when the signal aborts. */
+  changed(generation: number, signal: AbortSignal): Promise<void> {
+    if (generation !== this.generation || signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.waiting.delete(done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      this.waiting.add(done);
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  private startReading(after: number): Promise<readonly LogFrame[]> {
+    const reading = this.readRows(after).then((frames) => {
+      this.keep(after, frames);
+      return frames;
+    }).finally(() => {
+      if (this.reading.get(after) === reading) this.reading.delete(after);
+    });
+    this.reading.set(after, reading);
+    return reading;
+  }
+
+  /** The window has no gap and moves only forward: readers far behind do not hold it back. */
+  private keep(after: number, frames: readonly LogFrame[]): void {
+    const last = this.window[this.window.length - 1];
+    if (last !== undefined && after < last.seq) return;
+    if (last !== undefined && after > last.seq) {
+      this.window = [];
+      this.windowCharacters = 0;
+    }
+    for (const frame of frames) {
+      this.window.push(frame);
+      this.windowCharacters += frame.json.length;
+    }
+    let dropped = 0;
+    for (; this.windowCharacters > WINDOW_CHARACTERS && dropped < this.window.length; dropped++) {
+      this.windowCharacters -= (this.window[dropped] as LogFrame).json.length;
+    }
+    this.window.splice(0, dropped);
+  }
+}
+
+export class EventHub {
+  private readonly topics = new Map<string, Topic>();
+  private closed = false;
+  private readonly sweep: NodeJS.Timeout;
+
+  constructor(private readonly options: EventHubOptions) {
+    this.sweep = setInterval(() => this.wakeAll(), options.sweepMs ?? 1_000);
+    this.sweep.unref();
+  }
+
+  /** There may be more of this execution. Costs nothing when nobody follows it. */
+  wake(executionId: string): void {
+    this.topics.get(executionId)?.wake();
+  }
+
+  /** There may be more of anything: after a lost connection to the notifier, and at every sweep. */
+  wakeAll(): void {
+    for (const topic of this.topics.values()) topic.wake();
+  }
+
+  /**
+   * The log of an execution from behind `after`, page by page, until its terminal event, the signal, or `close`.
+   * The next page is read when the last one is taken. Failed reads are tried again at the next sweep.
+   * @param hasEnded whether the execution is known to be over: then the end of the rows is the end
+   */
+  async *follow(executionId: string, after: number, signal: AbortSignal, hasEnded: () => boolean = () => false): AsyncGenerator<readonly LogFrame[]> {
+    const topic = this.join(executionId);
+    let position = after;
+    try {
+      while (!this.closed && !signal.aborted) {
+        const generation = topic.generation;
+        const ended = hasEnded();
+        const page = await this.tryPage(topic, position);
+        if (page !== undefined && page.length > 0) {
+          yield page;
+          const last = page[page.length - 1] as LogFrame;
+          if (isTerminalKind(last.kind)) return;
+          position = last.seq;
+        } else {
+          if (page !== undefined && ended) return;
+          await topic.changed(generation, signal);
+        }
+      }
+    } finally {
+      this.leave(executionId, topic);
+    }
+  }
+
+  /** Ends every follower. */
+  close(): void {
+    clearInterval(this.sweep);
+    this.closed = true;
+    this.wakeAll();
+  }
+
+  private async tryPage(topic: Topic, after: number): Promise<readonly LogFrame[] | undefined> {
+    try {
+      return await topic.page(after);
+    } catch (error) {
+      this.options.onError?.(error);
+      return undefined;
+    }
+  }
+
+  private join(executionId: string): Topic {
+    const topic = this.topics.get(executionId) ?? new Topic((after) => this.options.read(executionId, after, PAGE));
+    this.topics.set(executionId, topic);
+    topic.followers++;
+    return topic;
+  }
+
+  private leave(executionId: string, topic: Topic): void {
+    topic.followers--;
+    if (topic.followers === 0) this.topics.delete(executionId);
+  }
+}

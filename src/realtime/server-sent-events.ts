@@ -1,0 +1,76 @@
+/** Server-sent events (WHATWG HTML §9.2) from pages of the log: paced by the reader, kept alive by comments. */
+import type { ServerResponse } from 'node:http';
+import type { LogFrame } from './event-hub.js';
+
+export interface EventStreamOptions {
+  /** The pages to write; the signal aborts when the reader goes or may not go on. */
+  readonly pages: (signal: AbortSignal) => AsyncIterable<readonly LogFrame[]>;
+  readonly heartbeatMs?: number;
+  /** A reader that takes nothing for so long is cut off; it resumes from the rows. */
+  readonly stalledMs?: number;
+  /** Asked at each heartbeat: false ends the stream (a key was revoked, say). */
+  readonly mayGoOn?: () => Promise<boolean>;
+}
+
+export const EVENT_STREAM_TYPE = 'text/event-stream';
+const HEARTBEAT_MS = 15_000;
+const STALLED_MS = 60_000;
+/** What a browser waits before it connects again. */
+const RETRY_MS = 1_000;
+
+/** Writes the stream to its end and ends the response. Resolves also when the reader went away. */
+export async function writeEventStream(res: ServerResponse, options: EventStreamOptions): Promise<void> {
+  const reader = new AbortController();
+  const gone = (): void => reader.abort();
+  res.once('close', gone).on('error', gone);
+  openStream(res);
+  const heartbeat = startHeartbeat(res, options, gone);
+  try {
+    for await (const page of options.pages(reader.signal)) {
+      for (const frame of page) {
+        if (reader.signal.aborted) return;
+        if (!res.write(toServerSentEvent(frame))) await drained(res, options.stalledMs ?? STALLED_MS);
+      }
+    }
+  } finally {
+    clearInterval(heartbeat);
+    res.end();
+  }
+}
+
+function openStream(res: ServerResponse): void {
+  res.writeHead(200, {
+    'Content-Type': `${EVENT_STREAM_TYPE}; charset=utf-8`,
+    'Cache-Control': 'no-cache, no-transform',
+    // Proxies that buffer would hold events back.
+    'X-Accel-Buffering': 'no',
+  });
+  res.write(`retry: ${RETRY_MS}\n\n`);
+}
+
+/** One event. JSON text holds no line break, so one `data:` line is enough. Pure. */
+export const toServerSentEvent = (frame: LogFrame): string => `id: ${frame.seq}\nevent: ${frame.kind}\ndata: ${frame.json}\n\n`;
+
+function startHeartbeat(res: ServerResponse, options: EventStreamOptions, stop: () => void): NodeJS.Timeout {
+  const beat = async (): Promise<void> => {
+    // A reader with unread bytes knows that the line is up.
+    if (!res.writableNeedDrain) res.write(': heartbeat\n\n');
+    if (options.mayGoOn !== undefined && !(await options.mayGoOn())) stop();
+  };
+  // A check that fails (database away) is asked again at the next beat.
+  return setInterval(() => void beat().catch(() => undefined), options.heartbeatMs ?? HEARTBEAT_MS).unref();
+}
+
+/** Waits for room. A reader that stalls for too long is cut off. */
+function drained(res: ServerResponse, stalledMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => res.destroy(), stalledMs);
+    const done = (): void => {
+      clearTimeout(timer);
+      res.off('drain', done).off('close', done);
+      resolve();
+    };
+    res.once('drain', done).once('close', done);
+    if (res.destroyed) done();
+  });
+}
