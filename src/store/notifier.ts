@@ -1,0 +1,60 @@
+import type { Pool } from 'pg';
+
+/** The channel on which processes tell each other which streams have grown. */
+export const WAKE_CHANNEL = 'signalbox_wake';
+/** PostgreSQL takes payloads below 8,000 bytes. */
+const MAX_PAYLOAD = 7_900;
+const QUIET_MS = 10;
+
+/**
+ * Tells every process that streams have grown: after the commit, at most one NOTIFY in 10 ms (it takes a lock of the whole
+ * database at commit). The first goes at once. Lost ones are harmless: readers sweep.
+ */
+export class Notifier {
+  private readonly waiting = new Set<string>();
+  private timer: NodeJS.Timeout | undefined;
+  private sending: Promise<void> = Promise.resolve();
+  private lastSentAt = 0;
+
+  constructor(private readonly pool: Pool) {}
+
+  wake(streamIds: Iterable<string>): void {
+    for (const id of streamIds) this.waiting.add(id);
+    if (this.waiting.size === 0 || this.timer !== undefined) return;
+    const delay = Math.max(0, this.lastSentAt + QUIET_MS - Date.now());
+    this.timer = setTimeout(() => this.flush(), delay);
+  }
+
+  /** Sends what waits and resolves when it is sent. */
+  async close(): Promise<void> {
+    clearTimeout(this.timer);
+    this.flush();
+    await this.sending;
+  }
+
+  private flush(): void {
+    this.timer = undefined;
+    const payloads = payloadsOf(this.waiting);
+    this.waiting.clear();
+    if (payloads.length === 0) return;
+    this.lastSentAt = Date.now();
+    this.sending = this.pool
+      .query({ name: 'notify', text: 'SELECT count(pg_notify($1, payload)) FROM unnest($2::text[]) AS payload', values: [WAKE_CHANNEL, payloads] })
+      .then(() => undefined, () => undefined); // a hint: the sweep of the readers makes up for it
+  }
+}
+
+/** Ids joined by commas, cut to the size of a payload. Pure. */
+export function payloadsOf(streamIds: Iterable<string>): string[] {
+  const payloads: string[] = [];
+  let current = '';
+  for (const id of streamIds) {
+    if (current.length + id.length + 1 > MAX_PAYLOAD) {
+      payloads.push(current);
+      current = '';
+    }
+    current = current === '' ? id : `${current},${id}`;
+  }
+  if (current !== '') payloads.push(current);
+  return payloads;
+}

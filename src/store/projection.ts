@@ -1,0 +1,34 @@
+import type { Carry } from '../activities/contract.js';
+import type { EngineEvent } from '../engine/types.js';
+import type { Database, Tx } from './database.js';
+import { appendIn } from './event-log.js';
+import { toJsonText } from './json-text.js';
+import { toAppendedEvents } from './log-event.js';
+import { statement } from './statement.js';
+
+const PROJECT = statement('project_execution', 'SELECT signalbox_project_execution($1, $2, $3, $4)::text');
+const DELIVERED = statement('commands_delivered', 'UPDATE commands SET delivered_at = now() WHERE delivered_at IS NULL AND id = ANY($1)');
+
+/** `closed`: the execution had ended, and nothing was written. */
+export interface Recorded {
+  readonly closed: boolean;
+}
+
+/**
+ * Writes what an activity carries and the events that it adds, in order, and projects them on the rows: the execution's only
+ * from a higher counter, never past its end; a step's never past its own. May repeat.
+ */
+export async function recordEvents(db: Database, executionId: string, carry: Carry | null, events: readonly EngineEvent[] = []): Promise<Recorded> {
+  const all = [...(carry?.events ?? []), ...events];
+  return await db.writer.write<Recorded>(executionId, carry, { op: 'append', events: toAppendedEvents(all) });
+}
+
+/**
+ * The same inside a transaction of the store. Takes the locks of execution and stream in their order, so nothing later in the
+ * order may be locked before.
+ */
+export async function applyCarry(tx: Tx, executionId: string, carry: Carry): Promise<void> {
+  await tx.rows(PROJECT, [executionId, carry.counter, carry.status, toJsonText(carry.progress)]);
+  await appendIn(tx, executionId, toAppendedEvents(carry.events));
+  if (carry.delivered.length > 0) await tx.rows(DELIVERED, [[...carry.delivered]]);
+}
