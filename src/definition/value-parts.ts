@@ -34,7 +34,7 @@ export function partAt(value: Value, segments: readonly Segment[]): Part {
     if (v === undefined) return MISSING;
     if (refs !== undefined) refs = refsBelow(refs, segment);
   }
-  return { at: 'value', value: refs === undefined ? { v: v as Json } : { v: v as Json, refs } };
+  return { at: 'value', value: refs === undefined ? { v } : { v, refs } };
 }
 
 function refsBelow(refs: { readonly [pointer: string]: Ref }, segment: Segment): Refs | undefined {

@@ -42,14 +42,13 @@ function compare(op: '<' | '<=' | '>' | '>=', left: Json | undefined, right: Jso
 
 function add(left: Json | undefined, right: Json | undefined, evaluation: Evaluation, at: number): Json {
   if (typeof left === 'number' && typeof right === 'number') return finite(left + right, '+', at);
-  const joins = (typeof left === 'string' && isJoinable(right)) || (typeof right === 'string' && isJoinable(left));
-  if (!joins) throw new ExpressionError(`+ takes two numbers, or a text with a text, number or boolean; it got ${kindOf(left)} and ${kindOf(right)}`, { at });
+  if (!isJoinable(left) || !isJoinable(right) || (typeof left !== 'string' && typeof right !== 'string')) throw new ExpressionError(`+ takes two numbers, or a text with a text, number or boolean; it got ${kindOf(left)} and ${kindOf(right)}`, { at });
   const text = String(left) + String(right);
   evaluation.produce(text.length);
   return text;
 }
 
-const isJoinable = (json: Json | undefined): boolean => typeof json === 'string' || typeof json === 'number' || typeof json === 'boolean';
+const isJoinable = (json: Json | undefined): json is string | number | boolean => typeof json === 'string' || typeof json === 'number' || typeof json === 'boolean';
 
 function calculate(op: '-' | '*' | '/' | '%', left: Json | undefined, right: Json | undefined, at: number): number {
   if (typeof left !== 'number' || typeof right !== 'number') throw new ExpressionError(`${op} takes two numbers; it got ${kindOf(left)} and ${kindOf(right)}`, { at });

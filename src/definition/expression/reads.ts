@@ -17,22 +17,17 @@ export function collectReads(...sources: readonly (Expr | Template)[]): Read[] {
 }
 
 function visitReads(source: Expr | Template, visit: Visit): void {
-  switch (source.k) {
-    case 'expr': return visitExpr(source.e, visit, []);
-    case 'text': return source.parts.forEach((part) => typeof part !== 'string' && visitExpr(part, visit, []));
-    case 'list': return source.items.forEach((item: Expr | Template) => visitReads(item, visit));
-    case 'object': return source.entries.forEach(([, entry]: readonly [string, Expr | Template]) => visitReads(entry, visit));
-    default: return visitExpr(source, visit, []);
-  }
+  if (source.k === 'expr') visitExpr(source.e, visit, []);
+  else if (source.k === 'text') source.parts.forEach((part) => typeof part !== 'string' && visitExpr(part, visit, []));
+  else if (source.k === 'list') source.items.forEach((item: Expr | Template) => visitReads(item, visit));
+  else if (source.k === 'object') source.entries.forEach(([, entry]: readonly [string, Expr | Template]) => visitReads(entry, visit));
+  else visitExpr(source, visit, []);
 }
 
 function visitExpr(expr: Expr, visit: Visit, bound: readonly string[]): void {
-  switch (expr.k) {
-    case 'lit': return;
-    case 'path': return visitPath(expr, visit, bound);
-    case 'lambda': return visitExpr(expr.body, visit, [...bound, expr.param]);
-    default: return childrenOf(expr).forEach((child) => visitExpr(child, visit, bound));
-  }
+  if (expr.k === 'path') visitPath(expr, visit, bound);
+  else if (expr.k === 'lambda') visitExpr(expr.body, visit, [...bound, expr.param]);
+  else for (const child of childrenOf(expr)) visitExpr(child, visit, bound);
 }
 
 function visitPath(path: Extract<Expr, { readonly k: 'path' }>, visit: Visit, bound: readonly string[]): void {

@@ -31,7 +31,7 @@ function compareKeys(left: Json | undefined, right: Json | undefined): number {
 const sortBy: LambdaFunction = (list, apply, evaluation) => {
   evaluation.produceList(list.length * 2);
   const keyed = list.map((item) => ({ item, key: evaluation.read(apply(item)) }));
-  return keyed.sort((left, right) => compareKeys(left.key, right.key)).map(({ item }) => item);
+  return keyed.toSorted((left, right) => compareKeys(left.key, right.key)).map(({ item }) => item);
 };
 
 const groupBy: LambdaFunction = (list, apply, evaluation) => {

@@ -40,7 +40,7 @@ const append: LibraryFunction = ([operand, item], evaluation) => {
 const flatten: LibraryFunction = ([operand], evaluation) => {
   const list = listArgument('flatten', operand, evaluation);
   evaluation.produceList(list.reduce<number>((size, item) => size + (Array.isArray(item) ? item.length : 1), 0));
-  return list.flat() as Json[];
+  return list.flat();
 };
 
 const range: LibraryFunction = (operands, evaluation) => {

@@ -1,3 +1,4 @@
+import type * as Re2 from 're2js';
 import type { Json } from '../../value.js';
 import { areEqual } from '../equality.js';
 
@@ -100,7 +101,7 @@ const MAX_PATTERN = 500;
 function findPattern(pattern: string, text: string): boolean {
   // Loaded here and not above: the workflow bundle must not evaluate it for each workflow.
   // oxlint-disable-next-line typescript/no-require-imports
-  const { RE2JS } = require('re2js') as typeof import('re2js');
+  const { RE2JS } = require('re2js') as typeof Re2;
   let compiled: ReturnType<typeof RE2JS.compile>;
   try {
     compiled = RE2JS.compile(pattern);
