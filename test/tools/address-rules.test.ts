@@ -1,5 +1,5 @@
-import { createHttpClient, createHttpRequestTool, parseAllowList } from '../../src/tools/index.js';
-import { refusalOf } from '../../src/tools/http/address-rules.js';
+import { createHttpClient, createHttpRequestTool } from '../../src/tools/index.js';
+import { parseAllowList, refusalOf } from '../../src/tools/http/address-rules.js';
 import { startStubServer, type StubServer } from '../support/stub-server.js';
 
 describe('address rules', () => {
@@ -10,7 +10,7 @@ describe('address rules', () => {
 
   /** A client whose names resolve as the table says; unknown names have no address. */
   const clientWith = (names: Record<string, readonly string[]>, allow = '') =>
-    createHttpClient({ allow: parseAllowList(allow), resolve: async (host) => (names[host] ?? []).map((address) => ({ address, family: address.includes(':') ? 6 : 4 })) });
+    createHttpClient({ allow: allow.split(',').map((entry) => entry.trim()).filter((entry) => entry !== ''), resolve: async (host) => (names[host] ?? []).map((address) => ({ address, family: address.includes(':') ? 6 : 4 })) });
   const call = { idempotencyKey: 'k', signal: new AbortController().signal, ownerId: 'u', executionId: 'e', sessionId: 's', redact: (text: string) => text };
   const codeOf = async (url: string, names: Record<string, readonly string[]> = {}, allow = '') => {
     const client = clientWith(names, allow);
@@ -50,7 +50,7 @@ describe('address rules', () => {
   it('connects to the address that was checked, whatever the name says later', async () => {
     let asked = 0;
     const client = createHttpClient({
-      allow: parseAllowList('127.0.0.1'),
+      allow: ['127.0.0.1'],
       resolve: async () => [{ address: asked++ === 0 ? '127.0.0.1' : '10.0.0.1', family: 4 }],
     });
     await createHttpRequestTool(client).prepare({ url: `http://flip.test:${stub.port}/` }).run(call);
@@ -68,7 +68,7 @@ describe('address rules', () => {
     expect(await codeOf(`http://local.test:${stub.port}/`, { 'local.test': ['127.0.0.1'] }, list)).toBe(outcome);
   });
   it.each(['300.0.0.0/8', '10.0.0.0/99', 'a b', 'http://x'])('names the entry %s that it cannot read', (entry) => {
-    expect(() => parseAllowList(`127.0.0.1,${entry}`)).toThrow(entry);
+    expect(() => parseAllowList(['127.0.0.1', entry])).toThrow(entry);
   });
   it.each(['8.8.8.8', '2606:4700::1', '93.184.216.34'])('lets the public address %s pass', (address) => {
     expect(refusalOf(address, { host: address, port: 443 }, [])).toBeUndefined();

@@ -1,5 +1,5 @@
 import { gzipSync } from 'node:zlib';
-import { createHttpClient, createHttpRequestTool, parseAllowList, type HttpClient, type ToolCall } from '../../src/tools/index.js';
+import { createHttpClient, createHttpRequestTool, type HttpClient, type ToolCall } from '../../src/tools/index.js';
 import type { StepFault } from '../../src/tools/step-fault.js';
 import type { Json } from '../../src/definition/value.js';
 import { startStubServer, type StubServer } from '../support/stub-server.js';
@@ -15,7 +15,7 @@ describe('http:request', () => {
   let client: HttpClient;
   beforeAll(async () => {
     [stub, other] = await Promise.all([startStubServer(), startStubServer()]);
-    client = createHttpClient({ allow: parseAllowList('127.0.0.1') });
+    client = createHttpClient({ allow: ['127.0.0.1'] });
   });
   afterEach(() => (stub.clear(), other.clear()));
   afterAll(async () => {

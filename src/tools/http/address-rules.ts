@@ -16,13 +16,10 @@ type Rule =
 export type AllowList = readonly Rule[];
 
 /**
- * Reads `SIGNALBOX_HTTP_ALLOW`: comma separated `host`, `host:port`, `*.domain`, `address`, `address:port`, `[v6]:port`,
- * `network/bits`.
+ * Reads the entries of `SIGNALBOX_HTTP_ALLOW`: `host`, `host:port`, `*.domain`, `address`, `address:port`, `[v6]:port`, `network/bits`.
  * @throws Error naming the entry that is none of these
  */
-export function parseAllowList(text: string): AllowList {
-  return text.split(',').map((entry) => entry.trim()).filter((entry) => entry !== '').map(parseRule);
-}
+export const parseAllowList = (entries: readonly string[]): AllowList => entries.map(parseRule);
 
 function parseRule(entry: string): Rule {
   if (entry.includes('/')) return { kind: 'network', network: parseNetwork(entry), port: null };

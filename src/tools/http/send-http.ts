@@ -3,7 +3,7 @@ import type { Json } from '../../definition/value.js';
 import { StepFault } from '../step-fault.js';
 import type { ToolCall } from '../tool.js';
 import { createCheckedAgent, resolveBySystem, type Resolver } from './checked-connections.js';
-import type { AllowList } from './address-rules.js';
+import { parseAllowList } from './address-rules.js';
 import { withoutCredentials } from './headers.js';
 import { connectionFault, statusFault } from './http-faults.js';
 import { toHop, type Hop, type HttpMessage } from './http-message.js';
@@ -15,8 +15,9 @@ export interface HttpClient {
   close(): Promise<void>;
 }
 
-export function createHttpClient(options: { readonly allow: AllowList; readonly resolve?: Resolver }): HttpClient {
-  const agent = createCheckedAgent(options.allow, options.resolve ?? resolveBySystem);
+/** @param options.allow entries of `SIGNALBOX_HTTP_ALLOW`; @throws Error naming an entry that cannot be read */
+export function createHttpClient(options: { readonly allow: readonly string[]; readonly resolve?: Resolver }): HttpClient {
+  const agent = createCheckedAgent(parseAllowList(options.allow), options.resolve ?? resolveBySystem);
   return { agent, close: () => agent.destroy() };
 }
 

@@ -1,0 +1,56 @@
+/** Structured output: what the prompt asks for, and whether a reply fits. Pure; the loop of repairs is built on it. */
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import type { ValidateFunction } from 'ajv';
+import { RE2JS } from 're2js';
+import type { Json } from '../../definition/value.js';
+import { readJsonReply } from './json-reply.js';
+
+export type StructuredReply = { readonly ok: true; readonly value: Json } | { readonly ok: false; readonly error: string };
+
+/** What is appended to the prompt. */
+export function schemaInstructions(schema: Json): string {
+  return `\n\nReply with one JSON value that fits this JSON Schema, in a fenced block, and nothing else:\n\`\`\`json\n${JSON.stringify(schema, null, 2)}\n\`\`\``;
+}
+
+/** Reads and checks a reply; `error` is written for a model to act on, every fault in it. */
+export function readStructuredReply(text: string, schema: Json): StructuredReply {
+  const reply = readJsonReply(text);
+  if (!reply.found) return { ok: false, error: 'The reply holds no JSON that parses.' };
+  const validate = compiled(schema);
+  if (typeof validate === 'string') return { ok: false, error: `The output schema cannot be used: ${validate}` };
+  if (validate(reply.value)) return { ok: true, value: reply.value };
+  const faults = (validate.errors ?? []).slice(0, 20).map((fault) => `${fault.instancePath === '' ? '/' : fault.instancePath} ${fault.message ?? 'does not fit'}`);
+  return { ok: false, error: `The JSON does not fit the schema: ${faults.join('; ')}.` };
+}
+
+/** A user's pattern runs by RE2, in linear time. Ajv tells patterns apart by their `toString`. */
+const linearRegExp = Object.assign(
+  (pattern: string) => {
+    const compiledPattern = RE2JS.compile(RE2JS.translateRegExp(pattern));
+    return { test: (text: string) => compiledPattern.matcher(text).find(), toString: () => pattern };
+  },
+  { code: 'linearRegExp' },
+);
+
+const cache = new Map<string, ValidateFunction | string>();
+const CACHE_SIZE = 200;
+
+/** A fresh validator for each schema: `$id`s of two users must not meet. Texts say why a schema cannot be used. */
+function compiled(schema: Json): ValidateFunction | string {
+  const key = JSON.stringify(schema);
+  const known = cache.get(key);
+  if (known !== undefined) return known;
+  if (cache.size >= CACHE_SIZE) cache.clear();
+  const made = compile(schema);
+  cache.set(key, made);
+  return made;
+}
+
+function compile(schema: Json): ValidateFunction | string {
+  try {
+    const { $schema: _dialect, ...rest } = schema as { readonly [keyword: string]: Json };
+    return new Ajv2020({ strict: false, allErrors: true, validateFormats: false, code: { regExp: linearRegExp } }).compile(rest);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
