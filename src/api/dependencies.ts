@@ -2,12 +2,14 @@
 import type { Logger } from 'pino';
 import type { EventHub } from '../realtime/event-hub.js';
 import type { Gatekeepers } from './authenticate.js';
+import type { ReadReadiness } from './health/readiness.js';
 import type { ApiMetrics } from './metrics.js';
 
 export interface ApiDependencies {
   readonly gatekeepers: Gatekeepers;
   readonly events: EventHub;
   readonly metrics: ApiMetrics;
+  readonly readiness: ReadReadiness;
   readonly log: Logger;
   /** The service's version, for documents. */
   readonly version: string;

@@ -2,6 +2,7 @@
 import type { ErrorRequestHandler, Request, Response } from 'express';
 import type { Logger } from 'pino';
 import { AppError } from '../errors.js';
+import { isAway } from '../store/database-error.js';
 import { discardBody } from './body.js';
 import { statusOf, toProblemReply } from './problem.js';
 import { requestIdOf } from './request-id.js';
@@ -20,31 +21,15 @@ export function createErrorHandler(log: Logger): ErrorRequestHandler {
 function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   if (isBadPath(error)) return new AppError('bad_request', 'The path is not valid percent-encoded UTF-8', {});
-  if (isDatabaseAway(error)) return new AppError('unavailable', 'The database cannot be reached now', { part: 'postgres', retryAfterSeconds: 2 });
+  if (isAway(error)) return new AppError('unavailable', 'The database cannot be reached now', { part: 'postgres', retryAfterSeconds: 2 });
   return new AppError('internal_error', 'Something went wrong here; the request id finds it in the log', {}, { cause: error });
 }
 
 /** The router's own: it decodes path parameters before any handler sees them. */
 const isBadPath = (error: unknown): boolean => error instanceof URIError || (error as { readonly status?: unknown } | null)?.status === 400;
 
-const AWAY_CODES = /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|57P0[1-3]|53300|08\w{3}|P1001|P1002|P1008|P1017|P2024)$/;
-const AWAY_TEXTS = /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Can't reach database/i;
-const MAX_CAUSES = 8;
-
-/** Whether an error, or what caused it, says that PostgreSQL is not there. */
-export function isDatabaseAway(error: unknown): boolean {
-  let at = error;
-  for (let depth = 0; depth < MAX_CAUSES && typeof at === 'object' && at !== null; depth++) {
-    const { code, message, cause } = at as { readonly code?: unknown; readonly message?: unknown; readonly cause?: unknown };
-    if (typeof code === 'string' && AWAY_CODES.test(code)) return true;
-    if (typeof message === 'string' && AWAY_TEXTS.test(message)) return true;
-    at = cause;
-  }
-  return false;
-}
-
 function logFault(log: Logger, req: Request, res: Response, error: unknown, known: AppError): void {
-  const fields = { requestId: requestIdOf(res.locals), method: req.method, route: res.locals.route as unknown, code: known.code, err: error };
+  const fields = { requestId: requestIdOf(res.locals), method: req.method, route: res.locals.route as unknown, code: known.code, error };
   if (known.code === 'unavailable') log.warn(fields, 'a request met an unavailable part');
   else log.error(fields, 'a request failed');
 }

@@ -52,6 +52,7 @@ export const ProblemSchema = z
     stepId: z.string().exactOptional(),
     message: z.string(),
     suggestion: z.string().exactOptional(),
+    column: z.number().int().exactOptional().describe('In an expression: the character at fault, from 1'),
   })
   .describe('One fault or warning');
 export type Problem = z.infer<typeof ProblemSchema>;

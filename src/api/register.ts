@@ -13,15 +13,11 @@ import type { AnyReply, Call, Route } from './route.js';
 /** Registers every route, then the fallback that tells a wrong method from an unknown path. */
 export function registerRoutes(app: Express, routes: readonly Route[], deps: ApiDependencies): void {
   // Fixed paths first: `/api/workflows/sync` is no workflow of that name.
-  const specificFirst = [...routes].sort((a, b) => parameterCount(a.path) - parameterCount(b.path));
+  const specificFirst = routes.toSorted((a, b) => parameterCount(a.path) - parameterCount(b.path));
   for (const route of specificFirst) {
-    app[route.method](route.path, (req, res, next) => {
-      answer(route, deps, req, res).catch(next);
-    });
+    app[route.method](route.path, (req, res) => answer(route, deps, req, res));
   }
-  app.use((req, _res, next) => {
-    refuse(routes, deps, req).catch(next);
-  });
+  app.use((req) => refuse(routes, deps, req));
 }
 
 const parameterCount = (path: string): number => path.split('/:').length - 1;
@@ -48,7 +44,7 @@ function writeReply(route: Route, req: Request, res: Response, reply: AnyReply):
   if (reply.body === null) {
     res.writeHead(reply.status).end();
   } else {
-    const text = route.produces === undefined ? JSON.stringify(reply.body) : String(reply.body);
+    const text = typeof reply.body === 'string' && route.produces !== undefined ? reply.body : JSON.stringify(reply.body);
     res.writeHead(reply.status, { 'Content-Type': route.produces ?? 'application/json; charset=utf-8', 'Content-Length': Buffer.byteLength(text) });
     res.end(text);
   }
@@ -68,7 +64,7 @@ async function refuse(routes: readonly Route[], deps: ApiDependencies, req: Requ
 function allowedOf(routes: readonly Route[]): string[] {
   const methods = new Set(routes.map((route) => route.method.toUpperCase()));
   if (methods.has('GET')) methods.add('HEAD');
-  return [...methods].sort();
+  return [...methods].toSorted();
 }
 
 /** Whether a raw path is one of a pattern's, segment by segment. Pure. */
@@ -90,8 +86,8 @@ export function isDecodable(path: string): boolean {
 
 /** Keeps undecodable paths from the router. */
 export function divertUndecodable(routes: readonly Route[], deps: ApiDependencies) {
-  return (req: Request, _res: Response, next: NextFunction): void => {
+  return async (req: Request, _res: Response, next: NextFunction): Promise<void> => {
     if (isDecodable(req.path)) next();
-    else refuse(routes, deps, req).catch(next);
+    else await refuse(routes, deps, req);
   };
 }

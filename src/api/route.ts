@@ -21,6 +21,11 @@ export type Reply<R extends Responses> = {
   };
 }[keyof R & number];
 
+/** An answer with its status as a literal, so that the table can check it. */
+export const reply = <const S extends number, B>(status: S, body: B): { readonly status: S; readonly body: B } => ({ status, body });
+/** 204. */
+export const noContent = reply(204, null);
+
 /** What a handler is given: everything already checked. */
 export interface Call<P, Q, B> {
   readonly params: P;
@@ -74,6 +79,7 @@ export interface AnyReply {
 type Guarded<P, Q, B, R extends Responses> = Described & Checked<P, Q, B> & {
   readonly auth: Action;
   readonly responses: R;
+  readonly produces?: string;
   readonly handle: (call: Call<Output<P>, Output<Q>, Output<B>>) => Promise<Reply<R>>;
 };
 
@@ -93,7 +99,7 @@ export function publicRoute<const R extends Responses>(
   definition: Described & { readonly responses: R; readonly produces?: string; readonly handle: (call: PublicCall) => Promise<Reply<R>> },
 ): Route {
   const { handle, ...rest } = definition;
-  return { ...rest, auth: 'public', run: (call) => handle(call as PublicCall) };
+  return { ...rest, auth: 'public', run: (call) => handle(call) };
 }
 
 /** A route that writes its answer itself, piece by piece, once the call is checked. */

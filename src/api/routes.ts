@@ -1,4 +1,8 @@
 /** Every route of the API, in the order of the document. */
+import { documentRoutes } from './documents.js';
+import { healthRoutes } from './health/routes.js';
 import type { Route } from './route.js';
 
-export const routes: readonly Route[] = [];
+const described: readonly Route[] = [...healthRoutes];
+
+export const routes: readonly Route[] = [...described, ...documentRoutes(described)];

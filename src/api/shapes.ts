@@ -40,7 +40,7 @@ export const JsonOut = z.unknown();
 const isPlainObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** A JSON object with any content. Kept as it came, also with keys such as `__proto__` that a record would drop. */
-export const JsonObjectInput = AnyJson.refine(isPlainObject, 'Expected an object').transform((value) => value as Record<string, unknown>).meta({ type: 'object' });
+export const JsonObjectInput = AnyJson.refine(isPlainObject, 'Expected an object').transform((value) => value).meta({ type: 'object' });
 
 const LIMIT_TEXT = /^\d{1,6}$/;
 const LimitQuery = z.string().regex(LIMIT_TEXT, 'Expected a whole number').transform(Number).pipe(z.number().min(1).max(200)).meta({ type: 'integer', minimum: 1, maximum: 200, default: 50 });

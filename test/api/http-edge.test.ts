@@ -8,7 +8,7 @@ import type { ApiDependencies } from '../../src/api/dependencies.js';
 import { KeyRing } from '../../src/api/key-ring.js';
 import { createApiMetrics } from '../../src/api/metrics.js';
 import { RateLimiter } from '../../src/api/rate-limiter.js';
-import { publicRoute, route } from '../../src/api/route.js';
+import { noContent, publicRoute, reply, route } from '../../src/api/route.js';
 import { AnyJson, JsonObjectInput, pageQuery, text } from '../../src/api/shapes.js';
 import { AppError } from '../../src/errors.js';
 import type { Principal } from '../../src/operations/principal.js';
@@ -22,10 +22,10 @@ const aPrincipal = (overrides: Partial<Principal> = {}): Principal => ({
 });
 
 const table = [
-  publicRoute({ method: 'get', path: '/healthz', tag: 'Health', summary: 'Up', responses: { 200: z.object({ ok: z.boolean() }) }, handle: async () => ({ status: 200, body: { ok: true } }) }),
-  route({ method: 'get', path: '/api/things/:id', tag: 'Things', summary: 'One', auth: 'read', params: z.object({ id: z.string().regex(/^th_\w+$/) }), query: z.object(pageQuery), responses: { 200: z.object({ id: z.string(), limit: z.number() }) }, handle: async ({ params, query }) => ({ status: 200, body: { id: params.id, limit: query.limit } }) }),
-  route({ method: 'post', path: '/api/things', tag: 'Things', summary: 'Write', auth: 'write', idempotent: true, body: z.strictObject({ name: text(1, 20), count: z.number().int(), free: JsonObjectInput.exactOptional(), any: AnyJson.exactOptional() }), responses: { 201: z.object({ keys: z.array(z.string()), polluted: z.boolean(), idempotencyKey: z.string().nullable() }) }, handle: async ({ body, idempotencyKey }) => ({ status: 201, body: { keys: Object.keys(body.free ?? {}), polluted: 'polluted' in {}, idempotencyKey: idempotencyKey ?? null } }) }),
-  route({ method: 'post', path: '/api/things/decide', tag: 'Things', summary: 'Decide', auth: 'decide', body: z.strictObject({}).default({}), responses: { 204: null }, handle: async () => ({ status: 204, body: null }) }),
+  publicRoute({ method: 'get', path: '/healthz', tag: 'Health', summary: 'Up', responses: { 200: z.object({ ok: z.boolean() }) }, handle: async () => reply(200, { ok: true }) }),
+  route({ method: 'get', path: '/api/things/:id', tag: 'Things', summary: 'One', auth: 'read', params: z.object({ id: z.string().regex(/^th_\w+$/) }), query: z.object(pageQuery), responses: { 200: z.object({ id: z.string(), limit: z.number() }) }, handle: async ({ params, query }) => reply(200, { id: params.id, limit: query.limit }) }),
+  route({ method: 'post', path: '/api/things', tag: 'Things', summary: 'Write', auth: 'write', idempotent: true, body: z.strictObject({ name: text(1, 20), count: z.number().int(), free: JsonObjectInput.exactOptional(), any: AnyJson.exactOptional() }), responses: { 201: z.object({ keys: z.array(z.string()), polluted: z.boolean(), idempotencyKey: z.string().nullable() }) }, handle: async ({ body, idempotencyKey }) => reply(201, { keys: Object.keys(body.free ?? {}), polluted: 'polluted' in {}, idempotencyKey: idempotencyKey ?? null }) }),
+  route({ method: 'post', path: '/api/things/decide', tag: 'Things', summary: 'Decide', auth: 'decide', body: z.strictObject({}).default({}), responses: { 204: null }, handle: async () => noContent }),
   route({ method: 'get', path: '/api/fail/:how', tag: 'Things', summary: 'Fail', auth: 'read', params: z.object({ how: z.string() }), responses: { 200: z.object({ right: z.string() }) }, handle: ({ params }) => fail(params.how) }),
 ];
 
@@ -56,7 +56,7 @@ beforeAll(async () => {
   const deps = {
     gatekeepers: { keyRing, rateLimiter: limiter, onRateLimited: () => undefined },
     events: new EventHub({ read: async () => [] }), metrics: createApiMetrics(), version: '0.0.0', checkReplies: true,
-    log: pino({ level: 'info' }, { write: (line: string) => void logged.push(line) }),
+    log: pino({ level: 'info', serializers: { error: pino.stdSerializers.err } }, { write: (line: string) => void logged.push(line) }),
   } as unknown as ApiDependencies;
   server = createServer(createApp(deps, table)).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));

@@ -1,0 +1,83 @@
+/** The listening socket: limits of time and size, faults of the wire, and an orderly end. */
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+export interface HttpServer {
+  /** `http://host:port` as listened on. */
+  readonly url: string;
+  readonly port: number;
+  /** Takes nothing new, lets what is under way end, and cuts what is left after `graceMs`. */
+  close(graceMs: number): Promise<void>;
+}
+
+export interface ListenOptions {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+}
+
+/** Longer than the idle limit of common proxies, so that the proxy closes first and never meets a dead connection. */
+const KEEP_ALIVE_MS = 75_000;
+/** For a whole request; the answer may take as long as it needs. */
+const REQUEST_MS = 60_000;
+const HEADERS_MS = 20_000;
+const MAX_HEADER_BYTES = 16 * 1024;
+const IDLE_LOOK_MS = 50;
+
+/** @throws Error that says which port is taken, or what else forbids it */
+export async function listen(app: RequestListener, options: ListenOptions): Promise<HttpServer> {
+  const server = createServer(
+    { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_MS, headersTimeout: HEADERS_MS, maxHeaderSize: MAX_HEADER_BYTES, connectionsCheckingInterval: 5_000 },
+    app,
+  );
+  // The body's reader says when to go on: a body that will be refused is then never sent.
+  server.on('checkContinue', app);
+  server.on('clientError', answerUnreadable);
+  server.on('connect', (_req: IncomingMessage, socket: Duplex) => socket.destroy());
+  await bind(server, options);
+  const { port } = server.address() as AddressInfo;
+  return { port, url: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`, close: (graceMs) => close(server, graceMs) };
+}
+
+function bind(server: Server, { host, port }: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(explained(error, host, port)));
+    server.listen(port, host, () => {
+      server.removeAllListeners('error').on('error', () => undefined);
+      resolve();
+    });
+  });
+}
+
+function explained(error: NodeJS.ErrnoException, host: string, port: number): Error {
+  if (error.code === 'EADDRINUSE') return new Error(`port ${port} on ${host} is taken: stop what listens there, or set PORT to another (0: any free one)`, { cause: error });
+  if (error.code === 'EACCES') return new Error(`port ${port} may not be opened by this account: set PORT to one above 1023`, { cause: error });
+  if (error.code === 'EADDRNOTAVAIL') return new Error(`HOST ${host} is not an address of this machine`, { cause: error });
+  return error;
+}
+
+/** What is not HTTP never becomes a request: a line for the caller, then the end. A caller that is gone gets nothing. */
+function answerUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request';
+  const body = JSON.stringify({ type: 'urn:signalbox:problem:bad_request', title: 'Bad request', status: Number(status.slice(0, 3)), detail: status.slice(4), code: 'bad_request' });
+  socket.end(`HTTP/1.1 ${status}\r\nContent-Type: application/problem+json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`);
+}
+
+function close(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    // Kept-alive connections become idle one by one as their answers end.
+    const idle = setInterval(() => server.closeIdleConnections(), IDLE_LOOK_MS);
+    const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+    server.close(() => {
+      clearInterval(idle);
+      clearTimeout(cut);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
