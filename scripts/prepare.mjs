@@ -3,7 +3,7 @@
  * workflow bundle. Only Node's own modules here: on a fresh clone nothing is installed yet.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { acquireLock } from './lock.mjs';
@@ -32,19 +32,19 @@ const COMPILE = {
   from: () => hashOf(['src', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json']),
   isPresent: () => existsSync('dist/start.js'),
   make: () => {
-    // A file that left src/ must leave dist/ too; the bundle is kept, it has a stamp of its own.
-    rmSync('dist', { recursive: true, force: true });
+    // A file that left src/ must leave dist/ too; the bundle stays, it has a stamp of its own.
+    for (const name of existsSync('dist') ? readdirSync('dist') : [])
+      if (!name.startsWith('workflow-bundle')) rmSync(`dist/${name}`, { recursive: true });
     rmSync('.cache/build.tsbuildinfo', { force: true });
-    rmSync('.cache/stamps/bundle', { force: true });
     run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json']);
   },
 };
 const BUNDLE = {
   title: 'bundling the workflow (a few seconds)',
   stamp: '.cache/stamps/bundle',
-  from: () => hashOf(['src/workflows', 'src/engine', 'src/definition', 'scripts/bundle-workflows.cjs', 'package-lock.json']),
+  from: () => hashOf(['src/workflows', 'src/engine', 'src/definition', 'scripts/bundle-workflows.mjs', 'package-lock.json']),
   isPresent: () => existsSync('dist/workflow-bundle.js') && existsSync('dist/workflow-bundle.meta.json'),
-  make: () => run(process.execPath, ['scripts/bundle-workflows.cjs']),
+  make: () => run(process.execPath, ['scripts/bundle-workflows.mjs']),
 };
 
 /**

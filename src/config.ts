@@ -28,13 +28,15 @@ const McpServerSchema = z.strictObject({
 });
 
 const EnvironmentSchema = z.object({
-  PORT: port.default(8080),
+  PORT: port.optional(),
   HOST: text.default('127.0.0.1'),
   SIGNALBOX_DATA_DIR: text.default('.signalbox'),
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
   TEMPORAL_ADDRESS: text.regex(/^[^\s/]+:\d+$/, 'must be host:port').optional(),
   TEMPORAL_NAMESPACE: text.default('default'),
   TEMPORAL_CLI_PATH: text.optional(),
+  /** For links; `all` sets it for its own server. */
+  SIGNALBOX_TEMPORAL_UI_URL: url.optional(),
   SIGNALBOX_BOOTSTRAP_KEY: z
     .string()
     .regex(/^sbx_[A-Za-z0-9_]{20,200}$/, 'must be sbx_ and 20-200 of A-Z a-z 0-9 _')
@@ -114,15 +116,26 @@ export function loadServiceConfig(env: NodeJS.ProcessEnv = process.env): Service
   return deepFreeze({ ...config, databaseUrl, encryptionKey, temporal: { ...temporal, address } });
 }
 
+/** The environment for a child process: ours, with these values in place of the same names; undefined removes one. */
+export function childEnvironment(values: Readonly<Record<string, string | undefined>>): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries({ ...process.env, ...values }).filter(([, value]) => value !== undefined));
+}
+
 function toConfig(env: z.infer<typeof EnvironmentSchema>) {
   return {
     role: env.SIGNALBOX_ROLE,
     /** Port 0 is any free one. */
-    port: env.PORT,
+    port: env.PORT ?? 8080,
+    isPortGiven: env.PORT !== undefined,
     host: env.HOST,
     dataDir: env.SIGNALBOX_DATA_DIR,
     databaseUrl: env.DATABASE_URL,
-    temporal: { address: env.TEMPORAL_ADDRESS, namespace: env.TEMPORAL_NAMESPACE, cliPath: env.TEMPORAL_CLI_PATH },
+    temporal: {
+      address: env.TEMPORAL_ADDRESS,
+      namespace: env.TEMPORAL_NAMESPACE,
+      uiUrl: env.SIGNALBOX_TEMPORAL_UI_URL,
+      cliPath: env.TEMPORAL_CLI_PATH,
+    },
     bootstrapKey: env.SIGNALBOX_BOOTSTRAP_KEY,
     /** 32 bytes. */
     encryptionKey: env.SIGNALBOX_ENCRYPTION_KEY === undefined ? undefined : Buffer.from(env.SIGNALBOX_ENCRYPTION_KEY, 'base64'),

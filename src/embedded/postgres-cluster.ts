@@ -25,9 +25,10 @@ export function clusterPlace(wanted: string, account: ServerAccount | undefined,
   const base = resolve(wanted);
   makePassable(base);
   if (account === undefined || accountMay(account, 'x', base)) return placeIn(base);
-  const elsewhere = join(systemFolder(), 'signalbox', createHash('sha256').update(base).digest('hex').slice(0, 12));
+  const elsewhere = join(systemFolder(base), 'signalbox', createHash('sha256').update(base).digest('hex').slice(0, 12));
   makePassable(elsewhere);
-  if (!accountMay(account, 'x', elsewhere)) throw new Error(`account ${account.name} may enter neither ${base} nor ${elsewhere}: set DATABASE_URL`);
+  if (!accountMay(account, 'x', elsewhere))
+    throw new Error(`account ${account.name} may enter neither ${base} nor ${elsewhere}: set DATABASE_URL`);
   log(`account ${account.name} may not enter ${base}: the database lies in ${elsewhere}`);
   writeFileSync(join(base, 'MOVED'), `${elsewhere}\n`);
   return placeIn(elsewhere);
@@ -38,7 +39,12 @@ export function clusterPlace(wanted: string, account: ServerAccount | undefined,
  * @param durable false: no fsync, for a cluster that is thrown away
  * @returns the superuser's password
  */
-export async function ensureCluster(place: ClusterPlace, home: string, account: ServerAccount | undefined, durable: boolean): Promise<string> {
+export async function ensureCluster(
+  place: ClusterPlace,
+  home: string,
+  account: ServerAccount | undefined,
+  durable: boolean,
+): Promise<string> {
   if (existsSync(join(place.data, 'PG_VERSION'))) return readPassword(place);
   const password = existsSync(place.passwordFile) ? readPassword(place) : randomBytes(24).toString('base64url');
   writeFileSync(place.passwordFile, password, { mode: 0o600 });
@@ -104,7 +110,8 @@ function makeFor(account: ServerAccount | undefined, path: string): void {
   if (account !== undefined) chownSync(path, account.uid, account.gid);
 }
 
-function systemFolder(): string {
+function systemFolder(wanted: string): string {
+  if (wanted.startsWith(tmpdir())) return tmpdir(); // was never meant to stay
   const candidates = process.platform === 'darwin' ? ['/Library/Application Support'] : ['/var/lib', '/var/tmp'];
   return candidates.find((path) => existsSync(path)) ?? tmpdir();
 }

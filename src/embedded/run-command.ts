@@ -13,6 +13,8 @@ export function runCommand(command: string, args: readonly string[], timeoutMs: 
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
     child.once('error', (error) => done({ code: null, output: error.message }));
-    child.once('close', (code, signal) => done({ code, output: signal === 'SIGKILL' ? `no end within ${timeoutMs / 1000} s` : output.trim() }));
+    child.once('close', (code, signal) =>
+      done({ code, output: signal === 'SIGKILL' ? `no end within ${timeoutMs / 1000} s` : output.trim() }),
+    );
   });
 }

@@ -30,6 +30,8 @@ const LONGEST_PAUSE_MS = 5_000;
 export class SupervisedProcess {
   private child: ChildProcess | undefined;
   private isStopping = false;
+  /** The next death was asked for: it does not count as a failure. */
+  private isWanted = false;
   private pause: AbortController | undefined;
   private watching: Promise<void> | undefined;
 
@@ -51,6 +53,12 @@ export class SupervisedProcess {
     this.pause?.abort();
     await this.end();
     await this.watching;
+  }
+
+  /** Ends it in order and lets it be launched again, for new code. Resolves when the old one is gone. */
+  async restart(): Promise<void> {
+    this.isWanted = true;
+    await this.end();
   }
 
   /** Ends it at once, for a second signal. */
@@ -97,8 +105,9 @@ export class SupervisedProcess {
         const since = Date.now();
         const how = await exitOf(child);
         if (this.isStopping) return;
-        deaths = Date.now() - since > STABLE_MS ? 1 : deaths + 1;
-        log(`${name} ended (${how}), starting it again`);
+        deaths = this.isWanted || Date.now() - since > STABLE_MS ? 1 : deaths + 1;
+        log(this.isWanted ? `${name} restarts` : `${name} ended (${how}), starting it again`);
+        this.isWanted = false;
       }
       await this.rest(deaths);
       if (this.isStopping) return;

@@ -1,5 +1,5 @@
 /** Finds or fetches the Temporal CLI, whose `server start-dev` is the embedded server. */
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { withFolderLock } from './folder-lock.js';
 import { runCommand } from './run-command.js';
@@ -60,6 +60,7 @@ async function fetchInto(target: string, sources: readonly Source[], tried: stri
       log(`${version}, kept in ${target} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
       return target;
     }
+    rmSync(target, { force: true });
     const why = fetched.ok ? 'what came does not run' : fetched.why;
     tried.push(`${title}: ${why}`);
     log(`that failed: ${why}`);

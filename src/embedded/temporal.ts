@@ -14,9 +14,9 @@ export interface EmbeddedTemporalOptions {
   /** The folder for its database and log; created. */
   readonly dir: string;
   readonly namespace?: string;
-  /** Tried first, each; another is chosen when it is taken. */
-  readonly preferredPort?: number;
-  readonly preferredUiPort?: number;
+  /** Tried first; another is chosen when none is free. */
+  readonly preferredPorts?: readonly number[];
+  readonly preferredUiPorts?: readonly number[];
   readonly ui?: boolean;
   /** TEMPORAL_CLI_PATH. */
   readonly cliPath?: string | undefined;
@@ -109,9 +109,9 @@ interface Ports {
 
 /** Also the ports it would otherwise choose itself: it probes and lets go of them, and two servers then meet on one. */
 async function choosePorts(options: EmbeddedTemporalOptions, attempt: number, ui: boolean): Promise<Ports> {
-  const wish = (port: number | undefined): number[] => (port === undefined || attempt > 1 ? [] : [port]);
-  const port = await freePort(wish(options.preferredPort));
-  const uiPort = ui ? await freePort(wish(options.preferredUiPort)) : undefined;
+  const wish = (ports: readonly number[] = []): readonly number[] => (attempt > 1 ? [] : ports);
+  const port = await freePort(wish(options.preferredPorts));
+  const uiPort = ui ? await freePort(wish(options.preferredUiPorts)) : undefined;
   return { port, uiPort, httpPort: await freePort(), metricsPort: await freePort() };
 }
 
@@ -121,7 +121,8 @@ function serverArguments(dir: string, namespace: string, ports: Ports, extra: Em
   args.push('--db-filename', databaseFile(dir), '--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL');
   args.push(...(ports.uiPort === undefined ? ['--headless'] : ['--ui-port', String(ports.uiPort)]));
   for (const name of SEARCH_ATTRIBUTE_NAMES) args.push('--search-attribute', `${name}=Keyword`);
-  for (const [key, value] of Object.entries({ ...DYNAMIC_CONFIG, ...extra })) args.push('--dynamic-config-value', `${key}=${JSON.stringify(value)}`);
+  for (const [key, value] of Object.entries({ ...DYNAMIC_CONFIG, ...extra }))
+    args.push('--dynamic-config-value', `${key}=${JSON.stringify(value)}`);
   return args;
 }
 

