@@ -1,0 +1,73 @@
+import type { Approval, Vote } from '../generated/prisma/client.js';
+import type { Value } from '../definition/value.js';
+import type { GateStatus } from '../engine/types.js';
+import type { Tx } from './database.js';
+import { appendIn } from './event-log.js';
+import { toGateEndData, toGateRecord, type GateRecord, type PersonRef } from './gate-record.js';
+import { toJsonText, toNullableJsonText } from './json-text.js';
+import { toAppendedEvent, type AppendedEvent } from './log-event.js';
+import { camelRow, statement, type Queryable } from './statement.js';
+
+const VOTES = statement('votes_of', 'SELECT * FROM votes WHERE approval_id = ANY($1) ORDER BY at, id');
+const SETTLE = statement(
+  'settle_gate',
+  `UPDATE approvals SET status = $2, decided_by = $3, decided_at = clock_timestamp(), settled_at = clock_timestamp(), reason = $4, answer = $5
+   WHERE id = $1 AND status = 'pending' RETURNING *`,
+);
+const CLOSE_ALL = statement(
+  'close_gates',
+  `UPDATE approvals SET status = 'cancelled', decided_at = clock_timestamp(), settled_at = clock_timestamp(), reason = $2, delivered_at = clock_timestamp()
+   WHERE id IN (SELECT id FROM approvals WHERE execution_id = $1 AND status = 'pending' ORDER BY id FOR NO KEY UPDATE) RETURNING *`,
+);
+const LOCK_STREAM = statement('lock_stream', 'SELECT id FROM streams WHERE id = $1 FOR NO KEY UPDATE');
+
+/** Takes the stream's lock, which every writer of the gates, steps and events under it holds. */
+export async function lockStream(tx: Tx, streamId: string): Promise<void> {
+  await tx.rows(LOCK_STREAM, [streamId]);
+}
+
+/** Rows of gates with their votes. */
+export async function withVotes(db: Queryable, rows: readonly object[]): Promise<GateRecord[]> {
+  if (rows.length === 0) return [];
+  const gates = rows.map((row) => camelRow<Approval>(row));
+  const votes = (await db.rows(VOTES, [gates.map((gate) => gate.id)])).map((row) => camelRow<Vote>(row));
+  return gates.map((gate) => toGateRecord(gate, votes.filter((vote) => vote.approvalId === gate.id)));
+}
+
+export interface GateEnd {
+  readonly status: Exclude<GateStatus, 'pending'>;
+  readonly decidedBy: readonly PersonRef[];
+  readonly reason: string | null;
+  readonly answer: Value | null;
+}
+
+/** Moves a pending gate to its end, with the event. Undefined when it has ended already. The caller holds the stream's lock. */
+export async function settleGate(tx: Tx, gate: GateRecord, end: GateEnd): Promise<GateRecord | undefined> {
+  const rows = await tx.rows(SETTLE, [gate.id, end.status, toJsonText(end.decidedBy), end.reason, toNullableJsonText(end.answer)]);
+  const [settled] = await withVotes(tx, rows);
+  if (settled !== undefined) await appendIn(tx, gate.executionId ?? gate.sessionId, [gateEndEvent(settled)]);
+  return settled;
+}
+
+/** Closes what is open of an execution's gates, with events. The caller holds the stream's lock. */
+export async function closeGates(tx: Tx, executionId: string, reason: string): Promise<GateRecord[]> {
+  const closed = await withVotes(tx, await tx.rows(CLOSE_ALL, [executionId, reason]));
+  if (closed.length > 0) await appendIn(tx, executionId, closed.map(gateEndEvent));
+  return closed;
+}
+
+function gateEndEvent(gate: GateRecord): AppendedEvent {
+  return gateEvent(gate, `approval.${gate.status}` as 'approval.approved', gate.id, toGateEndData(gate), Date.parse(gate.settledAt ?? gate.createdAt));
+}
+
+/** An event about a gate, at its step instance. Pure. */
+export function gateEvent(
+  gate: GateRecord,
+  kind: 'approval.required' | 'approval.voted' | 'approval.approved' | 'approval.reminded' | 'approval.escalated',
+  ordinal: string,
+  data: Parameters<typeof toAppendedEvent>[0]['data'],
+  at: number,
+): AppendedEvent {
+  const instance = gate.stepId === null ? null : { stepId: gate.stepId, iterationPath: gate.iterationPath ?? '', attempt: gate.attempt ?? 1 };
+  return toAppendedEvent({ kind, ordinal, at, instance, data });
+}
