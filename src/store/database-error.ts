@@ -22,10 +22,17 @@ export function isAway(error: unknown): boolean {
 /** Whether the transaction may simply be tried again. */
 export const isRetriedConflict = (error: unknown): boolean => RETRIED_STATES.has(codeOf(error));
 
-/** Whether a unique constraint of this name (or any) refused the row. For errors of `pg`. */
-export function isUniqueViolation(error: unknown, constraint?: string): boolean {
-  if (codeOf(error) !== '23505') return false;
-  return constraint === undefined || (error as { constraint?: string }).constraint === constraint;
+interface PrismaUniqueError {
+  readonly code: 'P2002';
+  readonly meta?: { readonly driverAdapterError?: { readonly cause?: { readonly constraint?: { readonly index?: string } } } };
+}
+
+/** The name of the unique constraint that refused a row, whether `pg` or Prisma met it; undefined for any other error. */
+export function violatedIndex(error: unknown): string | undefined {
+  const code = codeOf(error);
+  if (code === '23505') return (error as { constraint?: string }).constraint ?? '';
+  if (code === 'P2002') return (error as PrismaUniqueError).meta?.driverAdapterError?.cause?.constraint?.index ?? '';
+  return undefined;
 }
 
 /** The same fault as callers know it: `unavailable` when PostgreSQL is away, else unchanged. */

@@ -1,7 +1,7 @@
 import { toDisplay } from '../definition/value-parts.js';
 import type { Json, Value } from '../definition/value.js';
 import type { Seed } from '../engine/types.js';
-import { isUniqueViolation } from './database-error.js';
+import { violatedIndex } from './database-error.js';
 import type { Database, Tx } from './database.js';
 import { appendIn } from './event-log.js';
 import { isEnded, NO_USAGE, executionFromRow, type ExecutionRecord, type ParentLink, type RerunLink, type TriggerInfo } from './execution-record.js';
@@ -99,7 +99,7 @@ export async function startExecution(db: Database, start: NewExecution): Promise
   } catch (error) {
     if (error instanceof Refusal) return error.result;
     // Another start of the same scheduled run has just inserted it.
-    if (start.id !== undefined && isUniqueViolation(error, 'executions_pkey')) return startExecution(db, start);
+    if (start.id !== undefined && violatedIndex(error) === 'executions_pkey') return startExecution(db, start);
     throw error;
   }
 }

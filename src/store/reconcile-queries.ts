@@ -1,0 +1,53 @@
+/** What the reconciler looks for. All oldest first and in batches; each may be asked anywhere, any number of times, at once. */
+import type { CommandRecord } from './commands.js';
+import type { Database } from './database.js';
+import type { GateRecord } from './gate-record.js';
+import { withVotes } from './gate-writes.js';
+import { camelRow, statement } from './statement.js';
+
+const PENDING = statement(
+  'pending_executions',
+  `SELECT id FROM executions WHERE status = 'pending' AND created_at < now() - $1 * interval '1 millisecond' ORDER BY created_at, id LIMIT $2`,
+);
+const UNDELIVERED = statement(
+  'undelivered_commands',
+  `SELECT * FROM commands WHERE delivered_at IS NULL AND created_at < now() - $1 * interval '1 millisecond' ORDER BY created_at, id LIMIT $2`,
+);
+const UNDELIVERED_GATES = statement(
+  'undelivered_gates',
+  `SELECT * FROM approvals a WHERE status IN ('approved', 'denied', 'expired') AND delivered_at IS NULL AND settled_at < now() - $1 * interval '1 millisecond'
+     AND EXISTS (SELECT FROM executions e WHERE e.id = a.execution_id AND e.status NOT IN ('completed', 'failed', 'cancelled'))
+   ORDER BY settled_at, id LIMIT $2`,
+);
+const OVERDUE_GATES = statement(
+  'overdue_gates',
+  `SELECT id FROM approvals WHERE status = 'pending' AND deadline <= clock_timestamp() ORDER BY deadline, id LIMIT $1`,
+);
+const STALE = statement(
+  'stale_executions',
+  `SELECT id FROM executions WHERE status IN ('running', 'waiting_approval', 'waiting_event', 'paused', 'cancelling')
+     AND updated_at < now() - $1 * interval '1 millisecond' AND id > $2 ORDER BY id LIMIT $3`,
+);
+
+/** Rows whose workflow may never have been started. */
+export const pendingExecutions = (db: Database, olderThanMs: number, limit: number): Promise<string[]> =>
+  ids(db.rows<{ id: string }>(PENDING, [olderThanMs, limit]));
+
+/** Commands that the workflow is not known to have applied. */
+export async function undeliveredCommands(db: Database, olderThanMs: number, limit: number): Promise<CommandRecord[]> {
+  return (await db.rows(UNDELIVERED, [olderThanMs, limit])).map((row) => camelRow<CommandRecord>(row));
+}
+
+/** Settled gates of open executions whose workflow is not known to have been told. */
+export async function undeliveredGates(db: Database, olderThanMs: number, limit: number): Promise<GateRecord[]> {
+  return withVotes(db, await db.rows(UNDELIVERED_GATES, [olderThanMs, limit]));
+}
+
+/** Pending gates past their deadline, to be closed as expired. */
+export const overdueGates = (db: Database, limit: number): Promise<string[]> => ids(db.rows<{ id: string }>(OVERDUE_GATES, [limit]));
+
+/** Open executions untouched for so long, by id; go on `after` the last one. */
+export const staleExecutions = (db: Database, untouchedMs: number, after: string, limit: number): Promise<string[]> =>
+  ids(db.rows<{ id: string }>(STALE, [untouchedMs, after, limit]));
+
+const ids = async (rows: Promise<{ id: string }[]>): Promise<string[]> => (await rows).map((row) => row.id);

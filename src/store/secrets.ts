@@ -1,0 +1,68 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import type { Database } from './database.js';
+
+const ALGORITHM = 'aes-256-gcm';
+const NONCE_BYTES = 12;
+const KEY_BYTES = 32;
+
+export interface SealedSecret {
+  readonly nonce: Uint8Array<ArrayBuffer>;
+  readonly ciphertext: Uint8Array<ArrayBuffer>;
+  readonly tag: Uint8Array<ArrayBuffer>;
+}
+
+/** Encrypts a secret for one owner and name: the same bytes under another name do not open. Pure but for the nonce. */
+export function sealSecret(key: Uint8Array, ownerId: string, name: string, plain: string): SealedSecret {
+  checkKey(key);
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv(ALGORITHM, key, nonce).setAAD(boundTo(ownerId, name));
+  const ciphertext = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()]);
+  return { nonce: Uint8Array.from(nonce), ciphertext: Uint8Array.from(ciphertext), tag: Uint8Array.from(cipher.getAuthTag()) };
+}
+
+/** Decrypts it. @throws Error when key, owner, name or bytes are not the ones it was sealed with */
+export function openSecret(key: Uint8Array, ownerId: string, name: string, sealed: SealedSecret): string {
+  checkKey(key);
+  const decipher = createDecipheriv(ALGORITHM, key, sealed.nonce).setAAD(boundTo(ownerId, name)).setAuthTag(sealed.tag);
+  return Buffer.concat([decipher.update(sealed.ciphertext), decipher.final()]).toString('utf8');
+}
+
+const boundTo = (ownerId: string, name: string): Buffer => Buffer.from(JSON.stringify([ownerId, name]));
+
+function checkKey(key: Uint8Array): void {
+  if (key.byteLength !== KEY_BYTES) throw new Error(`The encryption key has ${key.byteLength} bytes, 32 are needed`);
+}
+
+export interface SecretName {
+  readonly name: string;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+/** Sets an owner's secret. */
+export async function putSecret(db: Database, key: Uint8Array, ownerId: string, name: string, plain: string): Promise<void> {
+  const sealed = sealSecret(key, ownerId, name, plain);
+  await db.with((prisma) => prisma.secret.upsert({
+    where: { ownerId_name: { ownerId, name } },
+    create: { ownerId, name, ...sealed },
+    update: { ...sealed, updatedAt: new Date() },
+  }));
+}
+
+/** An owner's secrets of these names, decrypted; those that are not there are absent. */
+export async function readSecrets(db: Database, key: Uint8Array, ownerId: string, names: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const rows = await db.with((prisma) => prisma.secret.findMany({ where: { ownerId, name: { in: [...names] } } }));
+  return new Map(rows.map((row) => [row.name, openSecret(key, ownerId, row.name, row)]));
+}
+
+/** Names only, in order. */
+export async function listSecrets(db: Database, ownerId: string): Promise<SecretName[]> {
+  const rows = await db.with((prisma) => prisma.secret.findMany({ where: { ownerId }, orderBy: { name: 'asc' }, select: { name: true, createdAt: true, updatedAt: true } }));
+  return rows.map(({ name, createdAt, updatedAt }) => ({ name, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() }));
+}
+
+/** Whether there was one to delete. */
+export async function deleteSecret(db: Database, ownerId: string, name: string): Promise<boolean> {
+  const { count } = await db.with((prisma) => prisma.secret.deleteMany({ where: { ownerId, name } }));
+  return count > 0;
+}

@@ -1,0 +1,67 @@
+import type { Json, Value } from '../definition/value.js';
+import type { StepError, StepInstance, TokenUsage, Warning } from '../engine/types.js';
+import type { Step } from '../generated/prisma/client.js';
+import type { Database } from './database.js';
+import { iso } from './execution-record.js';
+import { instanceKey } from './ids.js';
+import type { StepStatus } from './step-change.js';
+import { camelRow, statement } from './statement.js';
+
+/** A step instance's row. Instants are ISO texts. */
+export interface StepRecord extends StepInstance {
+  readonly executionId: string;
+  readonly type: string;
+  readonly status: StepStatus;
+  readonly input: Value | null;
+  readonly output: Value | null;
+  readonly error: StepError | null;
+  /** What a container chose: branch, list, passes. */
+  readonly choice: Json;
+  readonly warnings: readonly Warning[];
+  readonly usage: TokenUsage | null;
+  readonly model: string | null;
+  readonly turnIds: readonly string[];
+  readonly seeded: boolean;
+  readonly createdAt: string;
+  readonly startedAt: string | null;
+  readonly completedAt: string | null;
+}
+
+const COLUMNS = 'execution_id, step_id, iteration_path, attempt, type, status, input, output, error, choice, warnings, usage, model, turn_ids, seeded, created_at, started_at, completed_at';
+const LIST = statement('list_steps', `SELECT ${COLUMNS} FROM steps WHERE execution_id = $1 AND owner_id = $2 ORDER BY created_at, started_at NULLS FIRST, instance_key`);
+const GET = statement('get_step', `SELECT ${COLUMNS} FROM steps WHERE execution_id = $1 AND instance_key = $2`);
+
+/** All step rows of an execution of this owner, in order of creation. Definition order is the caller's, who has the plan. */
+export async function listSteps(db: Database, ownerId: string, executionId: string): Promise<StepRecord[]> {
+  return (await db.rows(LIST, [executionId, ownerId])).map(toStepRecord);
+}
+
+/** One step instance. */
+export async function getStep(db: Database, executionId: string, instance: StepInstance): Promise<StepRecord | undefined> {
+  const [row] = await db.rows(GET, [executionId, instanceKey(instance)]);
+  return row === undefined ? undefined : toStepRecord(row);
+}
+
+function toStepRecord(raw: object): StepRecord {
+  const row = camelRow<Step>(raw);
+  return {
+    executionId: row.executionId,
+    stepId: row.stepId,
+    iterationPath: row.iterationPath,
+    attempt: row.attempt,
+    type: row.type,
+    status: row.status as StepStatus,
+    input: row.input as unknown as Value | null,
+    output: row.output as unknown as Value | null,
+    error: row.error as unknown as StepError | null,
+    choice: row.choice as Json,
+    warnings: (row.warnings ?? []) as unknown as readonly Warning[],
+    usage: row.usage as unknown as TokenUsage | null,
+    model: row.model,
+    turnIds: (row.turnIds ?? []) as readonly string[],
+    seeded: row.seeded,
+    createdAt: row.createdAt.toISOString(),
+    startedAt: iso(row.startedAt),
+    completedAt: iso(row.completedAt),
+  };
+}
