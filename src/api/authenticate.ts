@@ -1,7 +1,6 @@
 /** From `Authorization: Bearer sbx_…` to a principal; then the caller's rate. */
 import type { Request } from 'express';
 import { AppError } from '../errors.js';
-import { isAllowed, ROLES, type Action } from '../operations/role-matrix.js';
 import type { Principal } from '../operations/principal.js';
 import type { KeyRing } from './key-ring.js';
 import type { RateLimiter } from './rate-limiter.js';
@@ -23,15 +22,6 @@ export async function authenticate(req: Request, gatekeepers: Gatekeepers): Prom
     throw new AppError('rate_limited', 'Too many requests with this key', { retryAfterSeconds: Math.ceil(waitMs / 1_000) });
   }
   return principal;
-}
-
-/** @throws AppError forbidden, agent_cannot_decide */
-export function authorize(principal: Principal, action: Action): void {
-  if (isAllowed(principal, action)) return;
-  if (action === 'decide' && principal.kind === 'agent') throw new AppError('agent_cannot_decide', 'Only a person decides an approval', {});
-  const roles = ROLES.filter((role) => isAllowed({ role, kind: 'person', scopes: null }, action));
-  const narrowed = roles.includes(principal.role) ? ` The key is narrowed to ${principal.scopes?.join(', ') ?? 'nothing'}.` : '';
-  throw new AppError('forbidden', `This needs one of the roles ${roles.join(', ')}; the key has ${principal.role}.${narrowed}`, {});
 }
 
 /** The key in a bearer header, undefined when there is none. Pure. */

@@ -1,8 +1,9 @@
 /** The table of routes as express handlers. What the table does not name does not exist. */
 import type { Express, NextFunction, Request, Response } from 'express';
 import { AppError } from '../errors.js';
+import { authorize } from '../operations/authorize.js';
 import type { Principal } from '../operations/principal.js';
-import { authenticate, authorize } from './authenticate.js';
+import { authenticate } from './authenticate.js';
 import type { ApiDependencies } from './dependencies.js';
 import { discardBody } from './body.js';
 import { checkReply } from './reply-check.js';

@@ -1,12 +1,12 @@
 /** A request against its route: everything wrong with it is told at once. */
 import type { Request, Response } from 'express';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { AppError } from '../errors.js';
 import { readJsonBody } from './body.js';
 import type { Problem } from './problem.js';
 import type { Route } from './route.js';
-import { isStorable } from './json-limits.js';
-import { problemsOf } from './validation.js';
+import { IdempotencyKeySchema } from './idempotency-key.js';
+import { problemsOf, validationFailed } from './validation.js';
 
 export interface CheckedRequest {
   readonly params: unknown;
@@ -14,8 +14,6 @@ export interface CheckedRequest {
   readonly body: unknown;
   readonly idempotencyKey: string | undefined;
 }
-
-export const IdempotencyKeySchema = z.string().min(1).max(255).refine(isStorable, 'Expected text without NUL');
 
 /** @throws AppError not_found, bad_request, payload_too_large, unsupported_media_type, validation_failed */
 export async function checkRequest(route: Route, req: Request, res: Response): Promise<CheckedRequest> {
@@ -40,11 +38,4 @@ function checkParams(route: Route, req: Request): unknown {
   const result = route.params.safeParse(req.params);
   if (result.success) return result.data;
   throw new AppError('not_found', 'There is nothing here', { kind: route.tag.toLowerCase(), id: Object.values(req.params).join('/').slice(0, 200) });
-}
-
-/** @returns the error of a request that has these faults */
-export function validationFailed(problems: readonly Problem[]): AppError<'validation_failed'> {
-  const first = problems[0];
-  const detail = problems.length === 1 && first !== undefined ? `${first.path}: ${first.message}` : `${problems.length} faults; see problems`;
-  return new AppError('validation_failed', detail, { problems });
 }

@@ -13,10 +13,13 @@ export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 /** What each status answers with; null is an empty body. */
 export type Responses = { readonly [status: number]: z.ZodType | null };
 
+/** What the operations give back is not theirs to change. */
+type Immutable<T> = T extends readonly (infer E)[] ? readonly Immutable<E>[] : T extends object ? { readonly [K in keyof T]: Immutable<T[K]> } : T;
+
 export type Reply<R extends Responses> = {
   [S in keyof R & number]: {
     readonly status: S;
-    readonly body: R[S] extends z.ZodType ? z.input<R[S]> : null;
+    readonly body: R[S] extends z.ZodType ? Immutable<z.input<R[S]>> : null;
     readonly headers?: { readonly [name: string]: string };
   };
 }[keyof R & number];

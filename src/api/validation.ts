@@ -1,5 +1,6 @@
 /** zod's issues as problems: one for each fault, with its pointer. Pure. */
 import type { z } from 'zod';
+import { AppError } from '../errors.js';
 import { pointerSegment } from './json-limits.js';
 import type { Problem } from './problem.js';
 
@@ -21,4 +22,11 @@ function fault(issue: z.core.$ZodIssue, path: string): Problem {
   return isMissing
     ? { code: 'missing_field', severity: 'error', path, message: `${path.slice(path.lastIndexOf('/') + 1)} is required: expected ${issue.expected}` }
     : { code: 'invalid_field', severity: 'error', path, message: issue.message };
+}
+
+/** @returns the error of a request that has these faults */
+export function validationFailed(problems: readonly Problem[]): AppError<'validation_failed'> {
+  const first = problems[0];
+  const detail = problems.length === 1 && first !== undefined ? `${first.path}: ${first.message}` : `${problems.length} faults; see problems`;
+  return new AppError('validation_failed', detail, { problems });
 }

@@ -15,11 +15,17 @@ export interface LogFrame {
 /** Events of an execution behind `after` (exclusive), oldest first, at most `limit`. */
 export type ReadFrames = (executionId: string, after: number, limit: number) => Promise<readonly LogFrame[]>;
 
+/** Where a log stands; undefined when there is none. `closed`: nothing follows `lastSeq`. */
+export type ReadPlace = (executionId: string) => Promise<{ readonly lastSeq: number; readonly closed: boolean } | undefined>;
+
+/** The last seq of each of these logs, in one question. */
+export type ReadLastSeqs = (executionIds: readonly string[]) => Promise<ReadonlyMap<string, number>>;
+
 export interface EventHubOptions {
   readonly read: ReadFrames;
-  /** How often everything followed is looked at without a wake-up, in ms. */
-  readonly sweepMs?: number;
-  /** Told of a failed look; followers try again at the next sweep. */
+  readonly place: ReadPlace;
+  readonly lastSeqs: ReadLastSeqs;
+  /** Told of a failed read; it is tried again at the next sweep. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -36,6 +42,8 @@ class Topic {
   followers = 0;
   /** Counts wake-ups: a read that began before one does not answer for it. */
   generation = 0;
+  /** The newest that anybody has read; -1 after a read that failed. */
+  newestRead = 0;
   private window: LogFrame[] = [];
   private windowCharacters = 0;
   private readonly reading = new Map<number, Promise<readonly LogFrame[]>>();
@@ -78,14 +86,28 @@ class Topic {
   }
 
   private startReading(after: number): Promise<readonly LogFrame[]> {
-    const reading = this.readRows(after).then((frames) => {
-      this.keep(after, frames);
-      return frames;
-    }).finally(() => {
+    const reading = this.read(after).finally(() => {
       if (this.reading.get(after) === reading) this.reading.delete(after);
     });
     this.reading.set(after, reading);
     return reading;
+  }
+
+  private async read(after: number): Promise<readonly LogFrame[]> {
+    try {
+      const frames = await this.readRows(after);
+      this.keep(after, frames);
+      const newest = frames[frames.length - 1]?.seq ?? after;
+      if (newest > this.newestRead) {
+        this.newestRead = newest;
+        // Some may wait at a place whose wake-up was lost; the sweep will not tell them of what is now read.
+        this.wake();
+      }
+      return frames;
+    } catch (error) {
+      this.newestRead = -1;
+      throw error;
+    }
   }
 
   /** The window has no gap and moves only forward: readers far behind do not hold it back. */
@@ -111,26 +133,38 @@ class Topic {
 export class EventHub {
   private readonly topics = new Map<string, Topic>();
   private closed = false;
-  private readonly sweep: NodeJS.Timeout;
 
-  constructor(private readonly options: EventHubOptions) {
-    this.sweep = setInterval(() => this.wakeAll(), options.sweepMs ?? 1_000);
-    this.sweep.unref();
-  }
+  constructor(private readonly options: EventHubOptions) {}
 
   /** There may be more of this execution. Costs nothing when nobody follows it. */
   wake(executionId: string): void {
     this.topics.get(executionId)?.wake();
   }
 
-  /** There may be more of anything: after a lost connection to the notifier, and at every sweep. */
-  wakeAll(): void {
-    for (const topic of this.topics.values()) topic.wake();
+  /** Looks for what no wake-up told of: one question for all that is followed, however much that is. */
+  async sweep(): Promise<void> {
+    if (this.topics.size === 0) return;
+    try {
+      const lastSeqs = await this.options.lastSeqs([...this.topics.keys()]);
+      for (const [id, topic] of this.topics) if ((lastSeqs.get(id) ?? 0) > topic.newestRead) topic.wake();
+    } catch (error) {
+      this.options.onError?.(error);
+    }
+  }
+
+  /**
+   * Where a reader that asks for what follows `after` begins: an id from the future (of a database that was set back) begins at the
+   * end. `isAtEnd`: nothing will ever follow.
+   */
+  async place(executionId: string, after: number): Promise<{ readonly after: number; readonly isAtEnd: boolean }> {
+    const place = await this.options.place(executionId);
+    if (place === undefined) return { after, isAtEnd: false };
+    return { after: Math.min(after, place.lastSeq), isAtEnd: place.closed && after >= place.lastSeq };
   }
 
   /**
    * The log of an execution from behind `after`, page by page, until its terminal event, the signal, or `close`.
-   * The next page is read when the last one is taken. Failed reads are tried again at the next sweep.
+   * The next page is read when the last one is taken. A failed read is tried again at the next sweep.
    * @param hasEnded whether the execution is known to be over: then the end of the rows is the end
    */
   async *follow(executionId: string, after: number, signal: AbortSignal, hasEnded: () => boolean = () => false): AsyncGenerator<readonly LogFrame[]> {
@@ -158,9 +192,8 @@ export class EventHub {
 
   /** Ends every follower. */
   close(): void {
-    clearInterval(this.sweep);
     this.closed = true;
-    this.wakeAll();
+    for (const topic of this.topics.values()) topic.wake();
   }
 
   private async tryPage(topic: Topic, after: number): Promise<readonly LogFrame[] | undefined> {

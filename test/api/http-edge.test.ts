@@ -55,7 +55,7 @@ beforeAll(async () => {
   const limiter = { take: (caller: string) => (caller === 'key_2' && limit > 0 ? new RateLimiter(limit).take(caller) || 1_500 : 0) } as RateLimiter;
   const deps = {
     gatekeepers: { keyRing, rateLimiter: limiter, onRateLimited: () => undefined },
-    events: new EventHub({ read: async () => [] }), metrics: createApiMetrics(), version: '0.0.0', checkReplies: true,
+    events: new EventHub({ read: async () => [], place: async () => undefined, lastSeqs: async () => new Map() }), metrics: createApiMetrics(), version: '0.0.0', checkReplies: true,
     log: pino({ level: 'info', serializers: { error: pino.stdSerializers.err } }, { write: (line: string) => void logged.push(line) }),
   } as unknown as ApiDependencies;
   server = createServer(createApp(deps, table)).listen(0, '127.0.0.1');

@@ -11,6 +11,9 @@ class Log {
     for (let i = 0; i < count; i++) this.frames.push(aFrame(this.frames.length + 1));
     if (last !== undefined) this.frames.push(aFrame(this.frames.length + 1, last));
   }
+  place(): { lastSeq: number; closed: boolean } {
+    return { lastSeq: this.frames.length, closed: this.frames.at(-1)?.kind.startsWith('execution.') === true };
+  }
   read = async (_id: string, after: number, limit: number): Promise<readonly LogFrame[]> => {
     this.reads.push(after);
     await Promise.resolve();
@@ -20,8 +23,8 @@ class Log {
 }
 
 const hubs: EventHub[] = [];
-const aHub = (log: Log, sweepMs = 60_000): EventHub => {
-  const hub = new EventHub({ read: log.read, sweepMs });
+const aHub = (log: Log): EventHub => {
+  const hub = new EventHub({ read: log.read, place: async () => log.place(), lastSeqs: async (ids) => new Map(ids.map((id) => [id, log.frames.length])) });
   hubs.push(hub);
   return hub;
 };
@@ -65,9 +68,36 @@ describe('event hub', () => {
 
   it('R6 finds events whose wake-up was lost at the next sweep', async () => {
     const log = new Log();
-    const reading = seqsOf(aHub(log, 20).follow('exe_1', 0, never()));
+    const hub = aHub(log);
+    const reading = seqsOf(hub.follow('exe_1', 0, never()));
     await settled();
     log.append(2, 'execution.completed');
+    await hub.sweep();
+    expect(await reading).toEqual([1, 2, 3]);
+  });
+
+  it('R6 finds them also when a newer reader has read them first', async () => {
+    const log = new Log();
+    const hub = aHub(log);
+    const early = seqsOf(hub.follow('exe_1', 0, never()));
+    await settled();
+    log.append(2, 'execution.completed');
+    expect(await seqsOf(hub.follow('exe_1', 1, never()))).toEqual([2, 3]);
+    expect(await early).toEqual([1, 2, 3]);
+  });
+
+  it('reads no rows at a sweep that finds nothing new', async () => {
+    const log = new Log();
+    log.append(3);
+    const hub = aHub(log);
+    const reader = new AbortController();
+    const reading = seqsOf(hub.follow('exe_1', 0, reader.signal));
+    await settled();
+    const before = log.reads.length;
+    for (let i = 0; i < 5; i++) await hub.sweep();
+    await settled();
+    expect(log.reads).toHaveLength(before);
+    reader.abort();
     expect(await reading).toEqual([1, 2, 3]);
   });
 
@@ -100,7 +130,23 @@ describe('event hub', () => {
     const log = new Log();
     log.append(1, 'execution.completed');
     log.failing = 2;
-    expect(await seqsOf(aHub(log, 10).follow('exe_1', 0, never()))).toEqual([1, 2]);
+    const hub = aHub(log);
+    const reading = seqsOf(hub.follow('exe_1', 0, never()));
+    for (let i = 0; i < 2; i++) {
+      await settled();
+      await hub.sweep();
+    }
+    expect(await reading).toEqual([1, 2]);
+  });
+
+  it.each([
+    ['in the middle', 1, { after: 1, isAtEnd: false }],
+    ['behind the terminal event', 3, { after: 3, isAtEnd: true }],
+    ['in the future', 99, { after: 3, isAtEnd: true }],
+  ])('places a reader that is %s', async (_where, after, place) => {
+    const log = new Log();
+    log.append(2, 'execution.completed');
+    expect(await aHub(log).place('exe_1', after)).toEqual(place);
   });
 
   it('ends at the end of the rows when the execution is known to be over', async () => {

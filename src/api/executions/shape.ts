@@ -40,6 +40,7 @@ export const ExecutionShape = component('Execution', z.object({
   variables: z.record(z.string(), JsonOut),
   output: JsonOut,
   error: ErrorShape.nullable(),
+  reason: z.string().nullish().describe('Why it was cancelled'),
   progress: z.object({ done: z.number().int(), total: z.number().int(), current: z.array(z.string()) }),
   usage: UsageShape,
   sessionId: z.string(),
@@ -74,7 +75,7 @@ export const StepShape = component('Step', z.object(StepFields));
 
 export const EventShape = component('Event', z.object({
   seq: z.number().int(),
-  executionId: z.string(),
+  executionId: z.string().nullable(),
   kind: z.string(),
   stepId: z.string().nullish(),
   iterationPath: z.string().nullish(),

@@ -1,0 +1,145 @@
+/** `/api/workflows`: saving, reading, starting, trying out, versions. */
+import { z } from 'zod';
+import { ErrorShape, EventShape, ExecutionShape, StepShape } from '../executions/shape.js';
+import { ProblemSchema } from '../problem.js';
+import { idempotencyOf, IdempotencyKeySchema } from '../idempotency-key.js';
+import { noContent, reply, route, type Route } from '../route.js';
+import { BooleanQuery, JsonObjectInput, JsonOut, listOf, pageQuery, text } from '../shapes.js';
+import { DiffShape, HistoryItemShape, WarningsShape, WorkflowShape } from './shape.js';
+
+const tag = 'Workflows';
+/** An id or a slug. */
+const params = z.object({ id: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$/) });
+
+const Version = text(1, 100).describe('Such as 1.2.0');
+const VersionOrHash = text(1, 100);
+const Hash = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'Expected sha256: and 64 hexadecimal digits');
+const Tags = z.array(text(1, 50)).max(50);
+const Slug = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,98}$/, 'Expected lower-case letters, digits, hyphens');
+/** Checked as a definition, with all its problems, by the one validator. */
+const Definition = z.unknown().describe('A definition; /api/schema/definition is its schema');
+
+const SyncBody = z.strictObject({
+  id: text(1, 100).exactOptional(),
+  slug: Slug.exactOptional(),
+  name: text(1, 200),
+  description: text(0, 10_000).exactOptional(),
+  version: Version.exactOptional(),
+  data: Definition,
+  enabled: z.boolean().exactOptional(),
+  tags: Tags.exactOptional(),
+});
+
+const UpdateBody = z.strictObject({
+  slug: Slug.nullable().exactOptional(),
+  name: text(1, 200).exactOptional(),
+  description: text(0, 10_000).nullable().exactOptional(),
+  version: Version.nullable().exactOptional(),
+  data: Definition.exactOptional(),
+  enabled: z.boolean().nullable().exactOptional(),
+  tags: Tags.nullable().exactOptional(),
+});
+
+const RunBody = z.strictObject({
+  variables: JsonObjectInput.exactOptional(),
+  idempotencyKey: IdempotencyKeySchema.exactOptional(),
+  version: VersionOrHash.exactOptional(),
+  repo: z.strictObject({ url: text(1, 2_000), branch: text(1, 250).exactOptional(), ref: text(1, 250).exactOptional() }).exactOptional(),
+  sessionId: text(1, 100).exactOptional(),
+}).default({});
+
+const TestRunBody = z.strictObject({
+  data: Definition,
+  variables: JsonObjectInput.exactOptional(),
+  mode: z.enum(['dry', 'live']),
+  mocks: JsonObjectInput.describe('Step id → { output } | { error: { code, message } } | a list, one a visit').exactOptional(),
+});
+
+const RollbackBody = z.strictObject({ targetHash: Hash, version: Version.exactOptional(), notes: text(0, 2_000).exactOptional() });
+
+const ExecutionAnswer = z.object({ execution: ExecutionShape });
+const StartAnswer = z.object({ execution: ExecutionShape, duplicate: z.boolean() });
+const SavedAnswer = z.object({ workflow: WorkflowShape, warnings: WarningsShape });
+
+export const workflowRoutes: readonly Route[] = [
+  route({
+    method: 'get', path: '/api/workflows', tag, summary: 'List workflows, newest first', auth: 'read',
+    query: z.object({ ...pageQuery, q: text(1, 200).exactOptional(), tag: text(1, 50).exactOptional(), enabled: BooleanQuery.exactOptional() }),
+    responses: { 200: listOf(WorkflowShape) },
+    handle: async ({ deps, principal, query }) => reply(200, await deps.operations.listWorkflows(principal, query)),
+  }),
+  route({
+    method: 'post', path: '/api/workflows/sync', tag, summary: 'Save a workflow: update by id, else slug, else name; or make it', auth: 'write',
+    description: 'The body’s name, description and version win and are written into the definition.',
+    body: SyncBody, problems: { 409: ['slug_taken'], 422: ['definition_invalid'] },
+    responses: { 200: z.object({ workflow: WorkflowShape, created: z.boolean(), warnings: WarningsShape }) },
+    handle: async ({ deps, principal, body }) => reply(200, await deps.operations.syncWorkflow(principal, body)),
+  }),
+  route({
+    method: 'post', path: '/api/workflows/validate', tag, summary: 'Check a definition without saving it', auth: 'read',
+    body: z.strictObject({ data: Definition }),
+    responses: { 200: z.object({ valid: z.boolean(), problems: z.array(ProblemSchema), hash: z.string().nullable() }) },
+    handle: async ({ deps, principal, body }) => reply(200, await deps.operations.validateWorkflow(principal, body)),
+  }),
+  route({
+    method: 'post', path: '/api/workflows/test-run', tag, summary: 'Try a definition without saving it: dry with mocks, or live', auth: 'run',
+    body: TestRunBody, problems: { 422: ['definition_invalid'], 429: ['concurrency_limit'] },
+    responses: {
+      200: z.object({ status: z.string(), output: JsonOut, error: ErrorShape.nullable(), steps: z.array(StepShape), events: z.array(EventShape) }),
+      202: ExecutionAnswer,
+    },
+    handle: async ({ deps, principal, body }) => {
+      if (body.mode === 'live') return reply(202, await deps.operations.testRunLive(principal, body));
+      return reply(200, await deps.operations.testRunDry(principal, body));
+    },
+  }),
+  route({
+    method: 'get', path: '/api/workflows/:id', tag, summary: 'One workflow, by id or slug', auth: 'read', params,
+    responses: { 200: z.object({ workflow: WorkflowShape }) },
+    handle: async ({ deps, principal, params: { id } }) => reply(200, await deps.operations.getWorkflow(principal, { id })),
+  }),
+  route({
+    method: 'put', path: '/api/workflows/:id', tag, summary: 'Change any field of a workflow; null clears', auth: 'write', params, body: UpdateBody,
+    problems: { 409: ['slug_taken'], 422: ['definition_invalid'] },
+    responses: { 200: SavedAnswer },
+    handle: async ({ deps, principal, params: { id }, body }) => reply(200, await deps.operations.updateWorkflow(principal, { id, ...body })),
+  }),
+  route({
+    method: 'delete', path: '/api/workflows/:id', tag, summary: 'Delete a workflow; its executions stay with their snapshot', auth: 'write', params,
+    responses: { 204: null },
+    handle: async ({ deps, principal, params: { id } }) => {
+      await deps.operations.deleteWorkflow(principal, { id });
+      return noContent;
+    },
+  }),
+  route({
+    method: 'post', path: '/api/workflows/:id/run', tag, summary: 'Start an execution', auth: 'run', params, body: RunBody, idempotent: true,
+    problems: { 409: ['workflow_disabled', 'idempotency_key_reused'], 429: ['concurrency_limit'] },
+    responses: { 200: StartAnswer, 202: StartAnswer },
+    handle: async ({ deps, principal, params: { id }, body, idempotencyKey }) => {
+      const started = await deps.operations.runWorkflow(principal, { id, ...body, ...idempotencyOf(idempotencyKey, body.idempotencyKey) });
+      return started.duplicate ? reply(200, started) : reply(202, started);
+    },
+  }),
+  route({
+    method: 'get', path: '/api/workflows/:id/executions', tag, summary: 'Executions of a workflow, newest first', auth: 'read', params, query: z.object(pageQuery),
+    responses: { 200: listOf(ExecutionShape) },
+    handle: async ({ deps, principal, params: { id }, query }) => reply(200, await deps.operations.listWorkflowExecutions(principal, { id, ...query })),
+  }),
+  route({
+    method: 'get', path: '/api/workflows/:id/history', tag, summary: 'Every content that a workflow had, newest first', auth: 'read', params, query: z.object(pageQuery),
+    responses: { 200: listOf(HistoryItemShape).extend({ currentHash: z.string() }) },
+    handle: async ({ deps, principal, params: { id }, query }) => reply(200, await deps.operations.workflowHistory(principal, { id, ...query })),
+  }),
+  route({
+    method: 'get', path: '/api/workflows/:id/diff', tag, summary: 'What differs between two versions', auth: 'read', params, query: z.object({ from: Hash, to: Hash }),
+    responses: { 200: DiffShape },
+    handle: async ({ deps, principal, params: { id }, query }) => reply(200, await deps.operations.diffWorkflow(principal, { id, ...query })),
+  }),
+  route({
+    method: 'post', path: '/api/workflows/:id/rollback', tag, summary: 'Make an earlier content the current one', auth: 'write', params, body: RollbackBody,
+    responses: { 200: z.object({ workflow: WorkflowShape, unchanged: z.boolean().optional() }) },
+    handle: async ({ deps, principal, params: { id }, body }) => reply(200, await deps.operations.rollbackWorkflow(principal, { id, ...body })),
+  }),
+];
+
