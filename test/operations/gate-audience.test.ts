@@ -1,21 +1,8 @@
-import { mayDecide, maySee, outcomeOf, type GateAudience, type Person, type VoteCast } from '../../src/operations/approval-outcome.js';
+import { mayDecide, maySee, type GateAudience, type Person } from '../../src/operations/gate-audience.js';
 
-const aVote = (userId: string, decision: VoteCast['decision'] = 'approve'): VoteCast => ({ userId, decision });
 const aPerson = (overrides: Partial<Person> = {}): Person => ({ userId: 'usr_ana', email: 'ana@example.test', groups: [], ...overrides });
 const aGate = (overrides: Partial<GateAudience> = {}): GateAudience => ({
   approvers: null, escalatedTo: [], owner: { userId: 'usr_owner', groups: ['ops'] }, ...overrides,
-});
-
-describe('approval outcome', () => {
-  it('stays open while one person has approved twice and the quorum is two (H6)', () => {
-    expect(outcomeOf(2, [aVote('ana'), aVote('ana')])).toBeUndefined();
-  });
-  it('approves when as many distinct people as the quorum have approved (H6)', () => {
-    expect(outcomeOf(2, [aVote('ana'), aVote('bo')])).toBe('approved');
-  });
-  it('denies at the first denial, whatever was approved before (H6)', () => {
-    expect(outcomeOf(3, [aVote('ana'), aVote('bo', 'deny')])).toBe('denied');
-  });
 });
 
 describe('who may decide', () => {

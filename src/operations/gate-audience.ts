@@ -1,16 +1,4 @@
-/** What the votes settle, and who may vote. Pure: the rows are read and written in decide-approval.ts. */
-
-export interface VoteCast {
-  readonly userId: string;
-  readonly decision: 'approve' | 'deny';
-}
-
-/** What the votes settle, if anything: one denial denies, `quorum` distinct people approve. Pure. */
-export function outcomeOf(quorum: number, votes: readonly VoteCast[]): 'approved' | 'denied' | undefined {
-  if (votes.some((vote) => vote.decision === 'deny')) return 'denied';
-  const people = new Set(votes.map((vote) => vote.userId));
-  return people.size >= quorum ? 'approved' : undefined;
-}
+/** Who may know of a gate and who may decide it (api.md, Approvals). Pure. */
 
 export interface Person {
   readonly userId: string;

@@ -1,0 +1,22 @@
+/** What the operations are given; connected in server.ts and worker.ts. */
+import type { Database } from '../store/database.js';
+import type { Background } from './background.js';
+import type { TemporalGateway } from './temporal-gateway.js';
+
+export interface OperationLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface OperationDeps {
+  readonly db: Database;
+  readonly temporal: TemporalGateway;
+  /** Signals and starts that follow an answer; drained when the process stops. */
+  readonly background: Background;
+  readonly log: OperationLog;
+  /** Executions active at once; 0 is no limit. */
+  readonly limits: { readonly activePerUser: number; readonly active: number };
+  /** Ids of the registered tools, so that a definition with an unknown one is refused. */
+  readonly toolIds: () => readonly string[];
+}

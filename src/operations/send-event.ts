@@ -1,0 +1,56 @@
+import { NULL_VALUE, type Json } from '../definition/value.js';
+import { AppError, notFound } from '../errors.js';
+import { addEvent } from '../store/commands.js';
+import { getExecution } from '../store/executions.js';
+import { storeIfLarge } from '../store/values.js';
+import { actorOf } from './actor.js';
+import { authorize } from './authorize.js';
+import { bodyHashOf } from './body-hash.js';
+import { deliverSoon } from './deliver.js';
+import type { OperationDeps } from './deps.js';
+import type { Principal } from './principal.js';
+
+export interface SendEventParams {
+  readonly executionId: string;
+  readonly event: string;
+  readonly payload?: Json;
+  readonly idempotencyKey?: string;
+}
+
+/**
+ * Gives an execution an event; one that comes early is kept. A payload over 32 KB travels by reference.
+ * @throws AppError forbidden, not_found, execution_ended, event_backlog_full, idempotency_key_reused
+ */
+export async function sendEvent(deps: OperationDeps, principal: Principal, params: SendEventParams): Promise<{ readonly accepted: true; readonly duplicate: boolean }> {
+  authorize(principal, 'run');
+  const { executionId, event } = params;
+  const ownerId = principal.userId;
+  // Before the payload is stored: nothing is kept for an execution that is not there.
+  if ((await getExecution(deps.db, ownerId, executionId)) === undefined) throw notFound('execution', executionId);
+  const payload = params.payload === undefined ? NULL_VALUE : await storeIfLarge(deps.db, ownerId, params.payload);
+  const by = actorOf(principal);
+  const result = await addEvent(deps.db, {
+    ownerId, executionId, event, payload, bytes: Buffer.byteLength(JSON.stringify(payload)), by,
+    ...(params.idempotencyKey === undefined ? {} : { idempotency: { door: `execution:${executionId}`, key: params.idempotencyKey, bodyHash: bodyHashOf({ event, payload: params.payload }) } }),
+  });
+  if (result.kind !== 'accepted') throw refusal(params, result);
+  if (!result.duplicate) deliverSoon(deps, { id: result.commandId, targetId: executionId, kind: 'event', payload: { event, payload } as never, by });
+  return { accepted: true, duplicate: result.duplicate };
+}
+
+type Refused = Exclude<Awaited<ReturnType<typeof addEvent>>, { kind: 'accepted' }>;
+
+function refusal({ executionId, idempotencyKey }: SendEventParams, result: Refused): AppError {
+  switch (result.kind) {
+    case 'not_found':
+      return notFound('execution', executionId);
+    case 'ended':
+      return new AppError('execution_ended', `Execution ${executionId} has ended as ${result.execution.status}`, { executionId, executionStatus: result.execution.status });
+    case 'key_reused':
+      return new AppError('idempotency_key_reused', `The key was used here for another event`, { key: idempotencyKey ?? '' });
+    case 'backlog_full': {
+      const { waiting, waitingBytes } = result;
+      return new AppError('event_backlog_full', `${waiting} events with ${waitingBytes} bytes wait already`, { waiting, waitingBytes });
+    }
+  }
+}

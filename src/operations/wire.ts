@@ -1,0 +1,74 @@
+/** Rows as api.md shows them: Execution, Step, Approval, Event. Pure; the one place that knows these shapes. */
+import { toDisplay } from '../definition/value-parts.js';
+import type { Json, Value } from '../definition/value.js';
+import type { StepError } from '../engine/types.js';
+import type { EventRecord } from '../store/event-log.js';
+import type { ExecutionRecord } from '../store/execution-record.js';
+import type { GateRecord } from '../store/gate-record.js';
+
+const display = (value: Value | null): Json => (value === null ? null : toDisplay(value));
+
+export type WireExecution = ReturnType<typeof toWireExecution>;
+
+export function toWireExecution(row: ExecutionRecord) {
+  const { parent, rerunOf } = row;
+  return {
+    id: row.id,
+    workflowId: row.workflowId,
+    workflowName: row.workflowName,
+    version: row.version,
+    hash: row.hash,
+    status: row.status,
+    trigger: row.trigger,
+    variables: Object.fromEntries(Object.entries(row.variables).map(([name, value]) => [name, toDisplay(value)])),
+    output: display(row.output),
+    error: row.error === null ? null : toWireError(row.error),
+    /** Why it was cancelled. */
+    reason: row.reason,
+    progress: row.progress,
+    usage: row.usage,
+    sessionId: row.sessionId,
+    parent: parent === null ? null : { executionId: parent.executionId, stepId: parent.stepId, iterationPath: parent.iterationPath },
+    rerunOf: rerunOf === null ? null : { executionId: rerunOf.executionId, stepId: rerunOf.stepId, iterationPath: rerunOf.iterationPath },
+    createdAt: row.createdAt,
+    startedAt: row.startedAt,
+    completedAt: row.completedAt,
+    durationMs: durationMs(row.startedAt ?? row.createdAt, row.completedAt),
+  };
+}
+
+/** An error as readers see it; how long a server wished to be left alone is the engine's business. */
+function toWireError({ retryAfterMs: _wish, ...error }: StepError) {
+  return error;
+}
+
+export type WireApproval = ReturnType<typeof toWireApproval>;
+
+export function toWireApproval(gate: GateRecord) {
+  const { id, executionId, sessionId, toolCall, workflowName, stepId, iterationPath, attempt, prompt, status, quorum, form } = gate;
+  return {
+    id, executionId, sessionId, toolCall, workflowName, stepId, iterationPath, attempt, prompt, status,
+    approvers: gate.approvers === null ? null : [...gate.approvers],
+    quorum,
+    form,
+    votes: gate.votes.map(({ by, via, decision, reason, at }) => ({ by, via, decision, reason, at })),
+    decidedBy: [...gate.decidedBy],
+    decidedAt: gate.decidedAt,
+    reason: gate.reason,
+    answer: display(gate.answer),
+    deadline: gate.deadline,
+    createdAt: gate.createdAt,
+    escalatedTo: [...gate.escalatedTo],
+  };
+}
+
+export type WireEvent = ReturnType<typeof toWireEvent>;
+
+export function toWireEvent({ seq, executionId, kind, stepId, iterationPath, attempt, at, data }: EventRecord) {
+  const place = stepId === null ? {} : { stepId, iterationPath: iterationPath ?? '', attempt: attempt ?? 1 };
+  return { seq, executionId, kind, ...place, at, data };
+}
+
+export function durationMs(from: string | null, to: string | null): number | null {
+  return from === null || to === null ? null : Math.max(0, Date.parse(to) - Date.parse(from));
+}
