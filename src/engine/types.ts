@@ -56,7 +56,7 @@ export type ScopeSlice = { readonly [root: string]: { readonly [name: string]: V
 export interface ExpressionSite {
   readonly stepId: string;
   readonly field: 'when' | 'condition' | 'case' | 'over' | 'while' | 'until' | 'collect' | 'values' | 'duration' | 'until_instant' | 'event' | 'match' | 'message' | 'output' | 'item';
-  /** The n-th case, the n-th value of a set; for `item`, the index read from a list by reference. */
+  /** The n-th case, the n-th value of a set; for `item`, the index read from the list in `scope.loop.list`, -1 for its length (fault loop_over_not_array). */
   readonly index?: number;
 }
 
@@ -77,8 +77,8 @@ export type ActivityCommand =
   | ({ readonly kind: 'activity'; readonly id: string; readonly name: 'agent_turn'; readonly turn: number } & StepCall)
   /** Opens the gate's row; answers with the row. `deadlineAt` ms. */
   | ({ readonly kind: 'activity'; readonly id: string; readonly name: 'open_gate'; readonly deadlineAt: number } & StepCall)
-  /** Tries pending → expired; answers with the row as it then is. */
-  | { readonly kind: 'activity'; readonly id: string; readonly name: 'expire_gate'; readonly instance: StepInstance; readonly approvalId: string }
+  /** Tries pending → `to` (its deadline came; its step was aborted); answers with the row as it then is. */
+  | { readonly kind: 'activity'; readonly id: string; readonly name: 'expire_gate'; readonly instance: StepInstance; readonly approvalId: string; readonly to: 'expired' | 'cancelled' }
   /** Resolves and pins the child's version, renders its input, inserts its row; answers with its id. */
   | ({ readonly kind: 'activity'; readonly id: string; readonly name: 'prepare_child'; readonly depth: number } & StepCall)
   /** Evaluates what the host may not: inside references, secrets, heavy functions. */

@@ -1,0 +1,81 @@
+/**
+ * Passes at once, up to `concurrency`. Each sees the outputs as they were when the loop began. What completed passes wrote is
+ * kept once per name, the highest pass winning, and becomes the outer scope's when the loop ends: memory does not grow with the passes.
+ */
+import { innerPath, type LoopPlan, NULL_VALUE } from '../../definition/runtime.js';
+import { abortChildren, spawn } from '../fibers.js';
+import type { At } from '../run.js';
+import { emptyScope, own, put, scopeAt } from '../scopes.js';
+import { type FiberEnd, type LoopData, newBlock, type PassWrite, type Scope } from '../state.js';
+import { type Aborted, failed, type Next, WAIT } from '../step-handler.js';
+import { failedItem } from './loop-item.js';
+
+export function runConcurrently(at: At<LoopPlan>, data: LoopData, finish: () => Next): Next {
+  if (data.error !== null) abortChildren(at, data.running);
+  else while (isRoom(at, data)) startPassFiber(at, data);
+  if (data.running.length > 0) {
+    at.fiber.wait = { on: 'children' };
+    return WAIT;
+  }
+  mergePasses(at, data);
+  return data.error === null ? finish() : failed(data.error);
+}
+
+function isRoom({ step, frame }: At<LoopPlan>, data: LoopData): boolean {
+  const recorded = frame.seed?.how === 'done' ? (frame.seed.choice as { passes?: number } | null)?.passes : undefined;
+  return !data.stop && data.running.length < step.concurrency && data.next < (recorded ?? data.count ?? 0);
+}
+
+function startPassFiber(at: At<LoopPlan>, data: LoopData): void {
+  const { run, frame, step } = at;
+  const index = data.next;
+  data.next += 1;
+  run.budget -= 1;
+  data.results.push(NULL_VALUE);
+  const path = innerPath(frame.path, step.id, `i${index}`);
+  data.running.push(spawn(at, index, newBlock({ owner: step.id, slot: 'i', path, base: frame.childBase, scope: emptyScope(), pass: { index } })));
+}
+
+/** Takes note of a pass that ended. Its own fiber is gone by now: the running ones are those that still exist. */
+export function passFiberEnded({ run, step }: At<LoopPlan>, data: LoopData, index: number, end: FiberEnd): void {
+  data.running = data.running.filter((id) => run.fiber(id) !== undefined);
+  if (end.ended === 'completed') {
+    data.results[index] = end.output;
+    data.stop ||= end.stop;
+    keepWrites(data, index, end.scope, [step.itemVar, step.indexVar]);
+    data.error ??= end.fault;
+  }
+  if (end.ended !== 'failed') return;
+  data.failed += 1;
+  data.results[index] = failedItem(end.error);
+  if (step.onItemError === 'fail') data.error ??= end.error;
+}
+
+function keepWrites(data: LoopData, pass: number, scope: Scope, besides: readonly string[]): void {
+  for (const root of ['variables', 'outputs'] as const) {
+    for (const name of Object.keys(scope[root])) {
+      const known = own<PassWrite>(data.merged[root], name);
+      const value = own(scope[root], name);
+      if (value === undefined || (root === 'variables' && besides.includes(name)) || (known !== undefined && known.pass > pass)) continue;
+      put(data.merged[root], name, { pass, value });
+    }
+  }
+}
+
+function mergePasses({ run, fiber }: At, data: LoopData): void {
+  const into = scopeAt(run, fiber);
+  for (const root of ['variables', 'outputs'] as const) {
+    for (const [name, { value }] of Object.entries(data.merged[root])) put(into[root], name, value);
+  }
+  data.merged = { variables: {}, outputs: {} };
+}
+
+export function abortPasses(at: At<LoopPlan>, data: LoopData): Aborted {
+  abortChildren(at, data.running);
+  if (data.running.length > 0) {
+    at.fiber.wait = { on: 'children' };
+    return 'waiting';
+  }
+  mergePasses(at, data);
+  return 'gone';
+}

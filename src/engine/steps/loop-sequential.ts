@@ -1,0 +1,31 @@
+/** Passes one after the other, each on an overlay that becomes the outer scope's when the pass completes and is dropped when it fails. */
+import { innerPath, type LoopPlan } from '../../definition/runtime.js';
+import type { At } from '../run.js';
+import { emptyScope, mergeScope, scopeAt } from '../scopes.js';
+import { type BlockFrame, type LoopData, newBlock } from '../state.js';
+import { type BlockEnd, failed, type Next, ON } from '../step-handler.js';
+import { failedItem } from './loop-item.js';
+
+export function startPass({ run, fiber, frame, step }: At<LoopPlan>, data: LoopData): Next {
+  const index = data.next;
+  data.next += 1;
+  // A pass costs like a step, so that a loop with an empty body is cut into chunks too.
+  run.budget -= 1;
+  const path = innerPath(frame.path, step.id, `i${index}`);
+  fiber.frames.push(newBlock({ owner: step.id, slot: 'i', path, base: frame.childBase, scope: emptyScope(), pass: { index } }));
+  return ON;
+}
+
+export function passEnded({ run, fiber, step }: At<LoopPlan>, data: LoopData, block: BlockFrame, end: BlockEnd): Next {
+  if (end.ended === 'failed') {
+    if (step.onItemError === 'fail') return failed(end.error);
+    data.failed += 1;
+    data.results.push(failedItem(end.error));
+    return ON;
+  }
+  if (block.scope !== undefined) mergeScope(scopeAt(run, fiber), block.scope, [step.itemVar, step.indexVar]);
+  data.results.push(end.output);
+  data.stop ||= block.pass?.stop === true;
+  data.error = block.pass?.fault ?? null;
+  return ON;
+}

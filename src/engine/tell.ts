@@ -1,0 +1,77 @@
+/** Events as the engine tells them. Terminal events, `execution.started` and `.cancelling` are written with the row, not here. */
+import { type Json, toDisplay, type Value } from '../definition/runtime.js';
+import { asJson } from './faults.js';
+import { type At, instanceOf, type Run } from './run.js';
+import type { StepFrame } from './state.js';
+import type { EngineEvent, EventKind, StepError, Warning } from './types.js';
+
+type Data = { readonly [key: string]: Json };
+type Record_ = NonNullable<EngineEvent['record']>;
+
+/** An event of the execution as a whole. */
+export function tellExecution(run: Run, kind: EventKind, data: Data = {}): void {
+  run.events.push({ kind, ordinal: String(run.nextSerial()), at: run.state.nowMs, instance: null, data });
+}
+
+export function tellStep(at: Pick<At, 'run' | 'frame' | 'step'>, kind: EventKind, data: Data = {}, record?: Record_): void {
+  const { run, frame, step } = at;
+  const event: EngineEvent = { kind, ordinal: String(run.nextSerial()), at: run.state.nowMs, instance: instanceOf(frame), stepType: step.type, data };
+  run.events.push(record === undefined ? event : { ...event, record });
+}
+
+/** A seeded instance gets its row, marked; the store appends no event for it. */
+export function tellSeeded(at: At, status: 'completed' | 'failed' | 'skipped', output: Value, error: StepError | null): void {
+  const kind = `step.${status}` as const;
+  tellStep(at, kind, {}, { ...(status === 'completed' ? { output } : {}), ...(error === null ? {} : { error }), ...choiceOf(at.frame), seeded: true });
+}
+
+/** A container that is only walked again for a rerun has begun elsewhere. */
+export function tellStarted(at: At): void {
+  if (at.frame.seed?.how === 'done') return;
+  at.frame.started = true;
+  const input = at.frame.input;
+  if (input === undefined) tellStep(at, 'step.started', { input: null }, { ...choiceOf(at.frame) });
+  else tellStep(at, 'step.started', { input: toDisplay(input) }, { input, ...choiceOf(at.frame) });
+}
+
+export function tellCompleted(at: At, output: Value): void {
+  const warnings = warningsOf(at.frame);
+  const data = { ...inputData(at.frame), output: toDisplay(output), ...(warnings.length > 0 ? { warnings: warnings as unknown as Json } : {}) };
+  tellStep(at, 'step.completed', data, { ...inputRecord(at.frame), output, ...(warnings.length > 0 ? { warnings } : {}), ...choiceOf(at.frame) });
+}
+
+export function tellFailed(at: At, error: StepError): void {
+  tellStep(at, 'step.failed', { ...inputData(at.frame), error: asJson(error) }, { ...inputRecord(at.frame), error, ...choiceOf(at.frame) });
+}
+
+export function tellCancelled(at: At, reason?: string): void {
+  tellStep(at, 'step.cancelled', reason === undefined ? {} : { reason }, { ...choiceOf(at.frame) });
+}
+
+const inputData = (frame: StepFrame): Data => (frame.input === undefined ? {} : { input: toDisplay(frame.input) });
+const inputRecord = (frame: StepFrame): Record_ => (frame.input === undefined ? {} : { input: frame.input });
+
+function warningsOf(frame: StepFrame): Warning[] {
+  return (frame.warnings ?? []).map((path) => ({ code: 'missing_reference', message: `${path} has no value` }));
+}
+
+/** What a rerun must know to walk the same way: branch, case, list and passes. */
+function choiceOf({ data }: StepFrame): { choice?: Json } {
+  switch (data?.type) {
+    case 'branching':
+      return { choice: { slot: data.slot } };
+    case 'loop':
+      return { choice: { list: data.list as unknown as Json, count: data.count, passes: data.next } };
+    case 'parallel':
+      return { choice: { branches: data.branches.map(({ status }) => status) } };
+    case 'try':
+      return { choice: { handler: data.handler } };
+    case 'gate':
+    case 'wait':
+    case 'event':
+    case 'child':
+    case undefined:
+      return {};
+  }
+}
+
