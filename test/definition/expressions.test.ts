@@ -8,9 +8,11 @@ type Variables = { readonly [name: string]: Json };
 type Case = readonly [source: string, expected: Json | undefined, variables?: Variables];
 
 const gives = (cases: readonly Case[]): void => {
-  it.each(cases)('%s gives %j', (source, expected, variables = {}) => {
-    expect(valueOf(source, variables)).toEqual(expected);
-  });
+  for (const [source, expected, variables = {}] of cases) {
+    it(`${source} gives ${JSON.stringify(expected)}`, () => {
+      expect(valueOf(source, variables)).toEqual(expected);
+    });
+  }
 };
 
 describe('X1 equality and comparison', () => {

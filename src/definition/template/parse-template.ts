@@ -39,6 +39,8 @@ function closeOf(text: string, from: number): number | undefined {
 
 export interface TextParts {
   readonly parts: readonly (string | Expr)[];
+  /** For each part, where it begins in the whole text. */
+  readonly offsets: readonly number[];
   readonly faults: readonly ExpressionFault[];
 }
 
@@ -46,16 +48,21 @@ export interface TextParts {
 export function parseTextParts(text: string, options: ParseOptions): TextParts {
   const faults: ExpressionFault[] = [];
   const parts: (string | Expr)[] = [];
+  const offsets: number[] = [];
+  const add = (part: string | Expr, at: number): void => {
+    parts.push(part);
+    offsets.push(at);
+  };
   for (const piece of splitTokens(text)) {
-    if (piece.kind === 'text') parts.push(piece.text);
+    if (piece.kind === 'text') add(piece.text, piece.at);
     else if (!piece.isClosed) faults.push({ message: 'A token opened with {{ is never closed with }}', at: piece.at - 2 });
     else {
       const result = parseExpression(piece.source, options);
-      if ('expr' in result) parts.push(result.expr);
+      if ('expr' in result) add(result.expr, piece.at);
       else faults.push({ ...result.fault, at: result.fault.at + piece.at });
     }
   }
-  return { parts, faults };
+  return { parts, offsets, faults };
 }
 
 /** A text as a template: without tokens a literal; one lone token (nothing around it, not even a space) keeps its type. */
