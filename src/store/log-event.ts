@@ -19,6 +19,8 @@ export type SessionEventKind = 'message.created' | 'message.updated' | 'turn.sta
 export interface AppendedEvent {
   readonly key: string;
   readonly kind: string;
+  /** Only in a session's stream: the execution that the event is about. */
+  readonly executionId?: string;
   readonly stepId?: string;
   readonly path?: string;
   readonly attempt?: number;

@@ -88,10 +88,11 @@ async function insert(tx: Tx, message: NewMessage, seq: number): Promise<Message
 }
 
 function createdEvent(message: MessageRecord) {
-  const { stepId, iterationPath, attempt } = message;
+  const { executionId, stepId, iterationPath, attempt } = message;
   const instance = stepId === null ? null : { stepId, iterationPath: iterationPath ?? '', attempt: attempt ?? 1 };
   const data = { message } as unknown as { readonly [key: string]: Json };
-  return toAppendedEvent({ kind: 'message.created', ordinal: message.id, at: Date.parse(message.createdAt), instance, data });
+  const event = toAppendedEvent({ kind: 'message.created', ordinal: message.id, at: Date.parse(message.createdAt), instance, data });
+  return executionId === null ? event : { ...event, executionId };
 }
 
 export interface MessageFilter {

@@ -6,7 +6,7 @@
 
 -- Appends in the order given; an event whose key is there already changes nothing. The terminal event closes the stream, and
 -- a closed stream takes nothing. The caller holds no lock that comes later in the order.
--- p_events: [{ key, kind, stepId, path, attempt, at (ms), data, step?, log? }]; `step` is what the event says of its step's row
+-- p_events: [{ key, kind, executionId? (of a session's event), stepId, path, attempt, at (ms), data, step?, log? }]; `step` is what the event says of its step's row
 -- ({ key, type, status, input, output, error, choice, warnings, usage, seeded }); `log` false projects without an event.
 -- Returns the seq of each event, null where nothing was appended.
 CREATE FUNCTION signalbox_append(p_stream text, p_events json) RETURNS integer[] LANGUAGE plpgsql AS $$
@@ -28,7 +28,7 @@ BEGIN
     SELECT next_seq INTO mirror_seq FROM streams WHERE id = s.session_id FOR NO KEY UPDATE;
   END IF;
   FOR e IN SELECT * FROM json_to_recordset(p_events)
-    AS x(key text, kind text, "stepId" text, path text, attempt integer, at bigint, data json, step json, log boolean)
+    AS x(key text, kind text, "executionId" text, "stepId" text, path text, attempt integer, at bigint, data json, step json, log boolean)
   LOOP
     IF is_closed THEN
       seqs := seqs || NULL::integer;
@@ -44,7 +44,7 @@ BEGIN
       p_stream, next, s.owner_id,
       CASE s.kind WHEN 'session' THEN p_stream ELSE s.session_id END,
       CASE s.kind WHEN 'session' THEN next ELSE mirror_seq END,
-      e.key, CASE s.kind WHEN 'execution' THEN p_stream END, e.kind, e."stepId", e.path, e.attempt, to_timestamp(e.at / 1000.0), e.data)
+      e.key, CASE s.kind WHEN 'execution' THEN p_stream ELSE e."executionId" END, e.kind, e."stepId", e.path, e.attempt, to_timestamp(e.at / 1000.0), e.data)
     ON CONFLICT (stream_id, event_key) DO NOTHING;
     IF NOT FOUND THEN
       seqs := seqs || NULL::integer;
