@@ -12,12 +12,12 @@ const base = {
   // Sources say `./x.js`, as nodenext wants; here that is `./x.ts`.
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   cacheDirectory: '<rootDir>/.cache/jest',
-  testTimeout: 30_000,
 };
 
 module.exports = {
   maxWorkers: 2,
   watchman: false,
+  testTimeout: 30_000,
   projects: [
     { ...base, displayName: 'pure', testRegex: [`/test/${PURE}/.*\\.test\\.ts$`] },
     {

@@ -36,6 +36,8 @@ export interface EmbeddedPostgres {
   stop(): Promise<void>;
   /** Ends it at once; the next start recovers. */
   kill(): void;
+  /** Lets it end without being restarted; stop() must follow. */
+  hold(): void;
 }
 
 const NO_FSYNC = ['-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off'];
@@ -78,6 +80,7 @@ export async function startPostgres(options: EmbeddedPostgresOptions): Promise<E
       pid: () => supervised.pid,
       stop: () => supervised.stop(),
       kill: () => supervised.kill(),
+      hold: () => supervised.hold(),
     };
   }
 }

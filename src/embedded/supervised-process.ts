@@ -47,10 +47,15 @@ export class SupervisedProcess {
     this.watching = this.watch(launched);
   }
 
-  /** Stops it by the steps given and waits for its end. Harmless when repeated. */
-  async stop(): Promise<void> {
+  /** Lets it end without being launched again: said to all parts before the first is stopped, since others may end it meanwhile. */
+  hold(): void {
     this.isStopping = true;
     this.pause?.abort();
+  }
+
+  /** Stops it by the steps given and waits for its end. Harmless when repeated. */
+  async stop(): Promise<void> {
+    this.hold();
     await this.end();
     await this.watching;
   }
@@ -106,11 +111,14 @@ export class SupervisedProcess {
         const how = await exitOf(child);
         if (this.isStopping) return;
         deaths = this.isWanted || Date.now() - since > STABLE_MS ? 1 : deaths + 1;
+        await this.rest(deaths);
+        if (this.isStopping) return;
         log(this.isWanted ? `${name} restarts` : `${name} ended (${how}), starting it again`);
         this.isWanted = false;
+      } else {
+        await this.rest(deaths);
+        if (this.isStopping) return;
       }
-      await this.rest(deaths);
-      if (this.isStopping) return;
       child = await this.launchOnce().catch((error: unknown) => {
         deaths += 1;
         log(`${name} did not come back: ${error instanceof Error ? error.message : String(error)}`);

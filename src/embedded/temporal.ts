@@ -34,6 +34,8 @@ export interface EmbeddedTemporal {
   readonly pid: () => number | undefined;
   stop(): Promise<void>;
   kill(): void;
+  /** Lets it end without being restarted; stop() must follow. */
+  hold(): void;
 }
 
 /** Names of our search attributes, all Keyword; workflows/messages.ts says what they hold. */
@@ -96,6 +98,7 @@ export async function startTemporal(options: EmbeddedTemporalOptions): Promise<E
         rmSync(pidFile(dir), { force: true });
       },
       kill: () => supervised.kill(),
+      hold: () => supervised.hold(),
     };
   }
 }

@@ -55,7 +55,7 @@ interface Servers {
 export async function startWholeService({ config, entries, closing, log }: WholeServiceOptions): Promise<WholeService> {
   const dataDir = resolve(config.dataDir);
   mkdirSync(dataDir, { recursive: true });
-  await closing.push('the lock', await lockInstance(dataDir));
+  await closing.push('the lock', { stop: await lockInstance(dataDir) });
   const encryptionKey = config.encryptionKey?.toString('base64') ?? encryptionKeyIn(dataDir).value;
   const apiKey = config.bootstrapKey === undefined ? bootstrapKeyIn(dataDir) : { value: config.bootstrapKey, isNew: false };
   const servers = await startServers(config, dataDir, closing, log);
@@ -86,16 +86,8 @@ export async function startWholeService({ config, entries, closing, log }: Whole
     env: { ...env, SIGNALBOX_ROLE: 'gateway' },
     log,
   });
-  await closing.push(
-    'the worker',
-    () => worker.stop(),
-    () => worker.kill(),
-  );
-  await closing.push(
-    'the gateway',
-    () => gateway.stop(),
-    () => gateway.kill(),
-  );
+  await closing.push('the worker', worker);
+  await closing.push('the gateway', gateway);
   await Promise.all([worker.start(), gateway.start()]);
 
   const url = `http://${urlHost(config.host)}:${port}`;
@@ -122,11 +114,7 @@ async function ownPostgres(dataDir: string, closing: CloseStack, log: Log): Prom
   log('starting PostgreSQL (the first time it makes its files: a few seconds)');
   const ports = readPorts(dataDir);
   const server = await startPostgres({ dir: join(dataDir, 'postgres'), preferredPorts: [ports.postgres ?? 5433], log });
-  await closing.push(
-    'PostgreSQL',
-    () => server.stop(),
-    () => server.kill(),
-  );
+  await closing.push('PostgreSQL', server);
   writePorts(dataDir, { ...ports, postgres: server.port });
   return server.url;
 }
@@ -142,11 +130,7 @@ async function ownTemporal(config: Config, dataDir: string, closing: CloseStack,
     preferredUiPorts: [ports.temporalUi ?? 8233],
     log,
   });
-  await closing.push(
-    'Temporal',
-    () => server.stop(),
-    () => server.kill(),
-  );
+  await closing.push('Temporal', server);
   writePorts(dataDir, { ...ports, temporal: server.port, temporalUi: server.uiPort });
   return { temporalAddress: server.address, temporalUiUrl: server.uiPort === undefined ? undefined : `http://127.0.0.1:${server.uiPort}` };
 }
