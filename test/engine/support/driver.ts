@@ -1,0 +1,405 @@
+/**
+ * The world around the pure engine, scripted: virtual time, activities that answer after a while, gates as rows, children, stored
+ * values. It checks what must hold for every run: one finish, the last command, with everything in flight answered before it.
+ */
+import { compileDefinition } from '../../../src/definition/compile/compile.js';
+import { evaluate, type Json, NeedsValue, type Plan, render, type Ref, type ScopeReader, sliceReader, type Template, type Expr, toDisplay, type Value } from '../../../src/definition/runtime.js';
+import { advance, type EngineState, initialState, renderStepInput, sourceAt } from '../../../src/engine/index.js';
+import type {
+  ActivityCommand, ActivityResult, Command, EngineEvent, ExecutionOutcome, GateOutcome, GateStatus, Input, Seed, StartData, StepAnswer, StepError, StepInstance,
+} from '../../../src/engine/types.js';
+
+export const START_MS = 1_700_000_000_000;
+
+/** How a call of a scripted step goes. Without a script it completes at once with null. */
+export interface Reply { readonly output?: Json; readonly value?: Value; readonly error?: Partial<StepError> & { readonly code: string }; readonly afterMs?: number; readonly never?: true; readonly lost?: true }
+export type Script = Reply | readonly Reply[] | ((call: Call) => Reply);
+export interface Call { readonly stepId: string; readonly iterationPath: string; readonly attempt: number; readonly input: Json; readonly at: number; readonly nth: number }
+export interface Row { readonly stepId: string; readonly iterationPath: string; readonly attempt: number; status: string; stepType: string; output: Value | null; error: StepError | null; choice: Json; seeded: boolean }
+
+export interface Options {
+  readonly variables?: { readonly [name: string]: Json };
+  readonly values?: { readonly [name: string]: Value };
+  readonly script?: { readonly [stepId: string]: Script };
+  readonly seeds?: readonly Seed[];
+  /** JSON there and back after every input. */
+  readonly roundTrip?: boolean;
+  /** Stored values by ref id. */
+  readonly stored?: { readonly [ref: string]: Json };
+  readonly depth?: number;
+  /** Picks among the inputs due at one instant; first come first served without it. */
+  readonly pick?: (count: number) => number;
+}
+
+export const planOf = (definition: { readonly [key: string]: unknown }): Plan => {
+  const { plan, problems } = compileDefinition({ name: 'test', ...definition });
+  if (plan === null) throw new Error(`The test's definition has problems: ${JSON.stringify(problems)}`);
+  return plan;
+};
+
+interface Due { readonly at: number; readonly order: number; readonly input: Input }
+type Happening = Input extends infer I ? (I extends Input ? Omit<I, 'at'> : never) : never;
+
+export class Driver {
+  state: EngineState;
+  nowMs = START_MS;
+  outcome: ExecutionOutcome | undefined;
+  readonly events: EngineEvent[] = [];
+  readonly commands: Command[] = [];
+  readonly calls: Call[] = [];
+  readonly rows = new Map<string, Row>();
+  readonly stored = new Map<string, Json>();
+  readonly gates = new Map<string, GateOutcome & { readonly instance: StepInstance }>();
+  readonly childCancels: string[] = [];
+  readonly fed: Input[] = [];
+  private due: Due[] = [];
+  private order = 0;
+  private readonly open = new Map<string, Command>();
+  private more = false;
+
+  constructor(readonly plan: Plan, private readonly options: Options = {}) {
+    const variables = Object.fromEntries(Object.entries(options.variables ?? {}).map(([name, v]) => [name, { v }]));
+    for (const [ref, json] of Object.entries(options.stored ?? {})) this.stored.set(ref, json);
+    this.state = initialState({ ...startOf(plan, options), variables: { ...variables, ...options.values } });
+    this.at(START_MS, { kind: 'start' });
+  }
+
+  /** Something from outside, at an instant given as ms after the start. */
+  later(afterMs: number, happening: Happening): this {
+    this.at(START_MS + afterMs, happening);
+    return this;
+  }
+
+  event(afterMs: number, event: string, payload: Json, id = `evt_${afterMs}_${this.order}`): this {
+    return this.later(afterMs, { kind: 'event', id, event, payload: { v: payload } });
+  }
+
+  cancel(afterMs: number): this {
+    return this.later(afterMs, { kind: 'cancel', reason: null, by: 'ana' });
+  }
+
+  /** Runs until nothing is due. */
+  run(limit = 50_000): this {
+    for (let n = 0; n < limit; n += 1) if (!this.step()) return this;
+    throw new Error(`Not at rest after ${limit} inputs`);
+  }
+
+  /** Runs what is due up to an instant. */
+  runUntil(afterMs: number): this {
+    const end = START_MS + afterMs;
+    while (this.more || this.due.some(({ at }) => at <= end)) this.step();
+    this.nowMs = end;
+    return this;
+  }
+
+  step(): boolean {
+    if (this.more) {
+      this.feed({ kind: 'continue', at: this.nowMs });
+      return true;
+    }
+    const first = Math.min(...this.due.map(({ at }) => at));
+    const now = this.due.filter(({ at }) => at === first).toSorted((a, b) => a.order - b.order);
+    const next = now[this.options.pick?.(now.length) ?? 0];
+    if (next === undefined) return false;
+    this.due = this.due.filter((one) => one !== next);
+    this.nowMs = Math.max(this.nowMs, next.at);
+    this.feed(next.input);
+    return true;
+  }
+
+  feed(input: Input): void {
+    this.fed.push(input);
+    if (input.kind === 'answered' || input.kind === 'child_started') this.open.delete(input.id);
+    if (input.kind === 'answered') this.settleNow(input.id);
+    const result = advance(this.plan, this.state, input);
+    this.state = this.options.roundTrip === true ? (JSON.parse(JSON.stringify(result.state)) as EngineState) : result.state;
+    this.more = result.more;
+    for (const event of result.events) this.record(event);
+    for (const command of result.commands) this.carryOut(command);
+  }
+
+  /** A person decides a gate of a step; the row takes the first decision only. */
+  decide(afterMs: number, stepId: string, status: GateStatus, fields: Partial<GateOutcome> = {}): this {
+    this.at(START_MS + afterMs, { kind: 'continue' }, () => {
+      const gate = [...this.gates.values()].find((one) => one.instance.stepId === stepId && one.status === 'pending');
+      if (gate === undefined) return;
+      const settled = { ...gate, status, decidedBy: ['ana'], decidedAt: new Date(this.nowMs).toISOString(), ...fields };
+      this.gates.set(gate.approvalId, settled);
+      this.at(this.nowMs, { kind: 'gate', gate: settled });
+    });
+    return this;
+  }
+
+  endChild(afterMs: number, executionId: string, status: 'completed' | 'failed' | 'cancelled', output: Json = null, error: StepError | null = null): this {
+    return this.later(afterMs, { kind: 'child_ended', executionId, outcome: { status, output: { v: output }, error } });
+  }
+
+  get output(): Json {
+    return this.outcome === undefined ? null : toDisplay(this.outcome.output);
+  }
+
+  row(stepId: string, iterationPath = ''): Row | undefined {
+    return [...this.rows.values()].findLast((row) => row.stepId === stepId && row.iterationPath === iterationPath);
+  }
+
+  rowsOf(stepId: string): Row[] {
+    return [...this.rows.values()].filter((row) => row.stepId === stepId);
+  }
+
+  kinds(stepId?: string): string[] {
+    return this.events.filter(({ instance }) => stepId === undefined || instance?.stepId === stepId).map(({ kind }) => kind);
+  }
+
+  callsOf(stepId: string): Call[] {
+    return this.calls.filter((call) => call.stepId === stepId);
+  }
+
+  private readonly hooks = new Map<Due, () => void>();
+
+  private at(at: number, happening: Happening, before?: () => void): void {
+    const due: Due = { at: Math.max(at, this.nowMs), order: this.order, input: { ...happening, at: Math.max(at, this.nowMs) } as Input };
+    this.order += 1;
+    if (before !== undefined) {
+      Object.defineProperty(due, 'input', { get: () => (before(), { kind: 'continue', at: due.at }) });
+    }
+    this.due.push(due);
+  }
+
+  private answer(id: string, result: ActivityResult, afterMs = 0): void {
+    this.at(this.nowMs + afterMs, { kind: 'answered', id, result });
+  }
+
+  private carryOut(command: Command): void {
+    if (this.outcome !== undefined) throw new Error(`A command behind finish: ${JSON.stringify(command)}`);
+    this.commands.push(command);
+    switch (command.kind) {
+      case 'activity':
+        if (this.open.has(command.id)) throw new Error(`Activity ${command.id} ordered twice`);
+        this.open.set(command.id, command);
+        return this.doActivity(command);
+      case 'cancel_activity':
+        return this.cancelActivity(command.id);
+      case 'timer':
+        if (this.due.some(({ input }) => input.kind === 'timer' && input.id === command.id)) throw new Error(`Timer ${command.id} armed twice`);
+        return this.at(command.at, { kind: 'timer', id: command.id });
+      case 'cancel_timer':
+        this.due = this.due.filter(({ input }) => !(input.kind === 'timer' && input.id === command.id));
+        return undefined;
+      case 'start_child':
+        this.open.set(command.id, command);
+        this.at(this.nowMs, { kind: 'child_started', id: command.id });
+        return this.scriptChild(command.executionId, command.instance.stepId);
+      case 'cancel_child':
+        this.childCancels.push(command.executionId);
+        this.at(this.nowMs + 1, { kind: 'child_ended', executionId: command.executionId, outcome: { status: 'cancelled', output: { v: null }, error: null } });
+        return undefined;
+      case 'finish':
+        if (this.open.size > 0) throw new Error(`Finished with ${[...this.open.keys()].join(', ')} in flight`);
+        this.outcome = command.outcome;
+        return undefined;
+    }
+  }
+
+  private doActivity(command: ActivityCommand): void {
+    switch (command.name) {
+      case 'tool':
+      case 'bash':
+      case 'notify':
+      case 'agent_turn':
+        return this.doStep(command);
+      case 'open_gate': {
+        const approvalId = `apr_${command.instance.iterationPath}/${command.instance.stepId}#${command.instance.attempt}`;
+        const gate: GateOutcome = { approvalId, status: 'pending', decidedBy: [], decidedAt: null, reason: null, answer: { v: null } };
+        this.gates.set(approvalId, { ...gate, instance: command.instance });
+        this.setRow(command.instance, 'approval', { status: 'waiting_approval' });
+        return this.answer(command.id, { of: 'gate', gate });
+      }
+      case 'expire_gate': {
+        const gate = this.gates.get(command.approvalId);
+        if (gate === undefined) throw new Error(`No gate ${command.approvalId}`);
+        const settled = gate.status === 'pending' ? { ...gate, status: command.to, decidedAt: new Date(this.nowMs).toISOString() } : gate;
+        this.gates.set(command.approvalId, settled);
+        return this.answer(command.id, { of: 'gate', gate: settled });
+      }
+      case 'prepare_child':
+        return this.answer(command.id, { of: 'child', executionId: `exe_${command.instance.stepId}_${this.order}`, at: this.nowMs });
+      case 'evaluate':
+        return this.answer(command.id, this.evaluate(command));
+      case 'store':
+        return this.answer(command.id, { of: 'values', values: command.values.map((value) => this.keep(toDisplay(value))) });
+      case 'recover':
+        this.settleRow(command.instance, command.stepType, command.settle);
+        return this.answer(command.id, { of: 'step', answer: command.settle });
+    }
+  }
+
+  private doStep(command: Extract<ActivityCommand, { name: 'agent_turn' }> | Extract<ActivityCommand, { name: 'tool' | 'bash' | 'notify' }>): void {
+    const { instance, stepType } = command;
+    const step = this.stepOf(instance.stepId);
+    const earlier = this.callsOf(instance.stepId).length;
+    let input: Json;
+    try {
+      input = toDisplay(this.withValues((reader) => renderStepInput(this.plan, step, reader, 'full'), command.scope, command.nowMs));
+    } catch (thrown) {
+      return this.finishCall(command.id, instance, stepType, { ended: 'failed', at: this.nowMs, error: { code: 'expression_error', message: String(thrown), retryable: false } });
+    }
+    const call: Call = { ...instance, input, at: this.nowMs - START_MS, nth: earlier };
+    this.calls.push(call);
+    this.setRow(instance, stepType, { status: 'running' });
+    this.noteActivityEvent('step.started', instance, stepType);
+    const script = this.options.script?.[instance.stepId] ?? {};
+    const reply = typeof script === 'function' ? script(call) : Array.isArray(script) ? ((script as Reply[])[Math.min(earlier, script.length - 1)] as Reply) : (script as Reply);
+    if (reply.never === true) return undefined;
+    if (reply.lost === true) return this.answer(command.id, { of: 'lost', timedOut: false }, reply.afterMs);
+    const timedOut = command.timeoutMs !== null && (reply.afterMs ?? 0) > command.timeoutMs;
+    const answer = timedOut ? failedAnswer({ code: 'step_timeout', retryable: true }) : answerOf(reply);
+    return this.finishCall(command.id, instance, stepType, answer, timedOut ? (command.timeoutMs ?? 0) : reply.afterMs);
+  }
+
+  private finishCall(id: string, instance: StepInstance, stepType: string, answer: StepAnswer, afterMs = 0): void {
+    const at = this.nowMs + afterMs;
+    this.at(at, { kind: 'answered', id, result: { of: 'step', answer: { ...answer, at } } });
+    this.endings.set(id, () => this.settleRow(instance, stepType, answer));
+  }
+
+  private readonly endings = new Map<string, () => void>();
+
+  private settleNow(id: string): void {
+    this.endings.get(id)?.();
+    this.endings.delete(id);
+  }
+
+  private cancelActivity(id: string): void {
+    const command = this.open.get(id);
+    if (command?.kind !== 'activity' || !('instance' in command)) return undefined;
+    const answered = this.due.find(({ input }) => input.kind === 'answered' && input.id === id);
+    // An answer that is already on its way stands.
+    if (answered !== undefined && answered.at <= this.nowMs) return undefined;
+    this.due = this.due.filter((one) => one !== answered);
+    this.endings.delete(id);
+    if (command.name === 'evaluate') return this.answer(id, { of: 'fault', error: { code: 'internal_error', message: 'cancelled', retryable: false } });
+    const answer: StepAnswer = { ended: 'cancelled', at: this.nowMs };
+    this.settleRow(command.instance, 'stepType' in command ? command.stepType : '', answer);
+    return this.answer(id, { of: 'step', answer });
+  }
+
+  private scriptChild(executionId: string, stepId: string): void {
+    const script = this.options.script?.[stepId];
+    if (script === undefined || typeof script === 'function' || Array.isArray(script)) return;
+    const reply = script as Reply;
+    const error = reply.error === undefined ? null : { message: reply.error.code, retryable: false, ...reply.error };
+    const outcome = { status: error === null ? 'completed' : 'failed', output: { v: reply.output ?? null }, error } as const;
+    if (reply.never !== true) this.at(this.nowMs + (reply.afterMs ?? 0), { kind: 'child_ended', executionId, outcome });
+  }
+
+  private evaluate({ site, scope, nowMs }: Extract<ActivityCommand, { name: 'evaluate' }>): ActivityResult {
+    const source = sourceAt(this.plan, site);
+    try {
+      if (source === undefined) return { of: 'value', value: this.item(scope['loop']?.['list'] ?? { v: null }, site.index ?? 0) };
+      const value = this.withValues((reader) => (isTemplate(source) ? render(source, reader, 'full') : (evaluate(source, reader, 'full') ?? { v: null })), scope, nowMs);
+      return { of: 'value', value: this.keepLarge(value) };
+    } catch (thrown) {
+      return { of: 'fault', error: { code: (thrown as { code?: string }).code ?? 'expression_error', message: String(thrown), retryable: false } };
+    }
+  }
+
+  private item(list: Value, index: number): Value {
+    const json = this.stored.get(list.refs?.['']?.ref ?? '');
+    if (!Array.isArray(json)) throw Object.assign(new Error('no list'), { code: 'loop_over_not_array' });
+    return index === -1 ? { v: json.length } : this.keepLarge({ v: (json as Json[])[index] ?? null });
+  }
+
+  private withValues<T>(work: (reader: ScopeReader) => T, scope: { readonly [root: string]: { readonly [name: string]: Value } }, nowMs: number): T {
+    try {
+      return work(sliceReader(scope, nowMs, { resolve: (ref: Ref) => this.stored.get(ref.ref), secret: (name) => `secret-${name}` }));
+    } catch (thrown) {
+      if (thrown instanceof NeedsValue) throw new Error(`Value ${thrown.ref.ref} is not stored`, { cause: thrown });
+      throw thrown;
+    }
+  }
+
+  private keepLarge(value: Value): Value {
+    return value.refs === undefined && JSON.stringify(value.v).length > 32_768 ? this.keep(value.v) : value;
+  }
+
+  keep(json: Json): Value {
+    const ref = `val_${this.stored.size}`;
+    this.stored.set(ref, json);
+    return { v: null, refs: { '': { ref, bytes: JSON.stringify(json).length, sha256: 'x', preview: '' } } };
+  }
+
+  private stepOf(stepId: string) {
+    const found = findStep(this.plan.steps as readonly Nested[], stepId);
+    if (found === undefined) throw new Error(`No step ${stepId}`);
+    return found as never;
+  }
+
+  // ---- rows, as the store would project them ----
+
+  private record(event: EngineEvent): void {
+    this.events.push(event);
+    if (event.instance === null || event.stepType === undefined) return;
+    const { record, instance, stepType } = event;
+    const status = { 'step.started': 'running', 'step.completed': 'completed', 'step.failed': 'failed', 'step.skipped': 'skipped', 'step.cancelled': 'cancelled', 'step.waiting': 'waiting_event' }[event.kind as string];
+    if (status === undefined) return;
+    const before = this.rows.get(keyOf(instance));
+    if (before !== undefined && ['completed', 'failed', 'skipped', 'cancelled'].includes(before.status)) throw new Error(`Row ${keyOf(instance)} ended twice: ${before.status}, then ${event.kind}`);
+    this.setRow(instance, stepType, {
+      status, ...(record?.output === undefined ? {} : { output: record.output }), ...(record?.error === undefined ? {} : { error: record.error }),
+      ...(record?.choice === undefined ? {} : { choice: record.choice }), seeded: record?.seeded === true,
+    });
+  }
+
+  private noteActivityEvent(kind: 'step.started' | 'step.completed' | 'step.failed' | 'step.cancelled', instance: StepInstance, stepType: string): void {
+    this.events.push({ kind, ordinal: '0', at: this.nowMs, instance, stepType: stepType as never, data: {} });
+  }
+
+  private settleRow(instance: StepInstance, stepType: string, answer: StepAnswer): void {
+    const before = this.rows.get(keyOf(instance));
+    if (before !== undefined && ['completed', 'failed', 'cancelled'].includes(before.status)) throw new Error(`Row ${keyOf(instance)} settled twice`);
+    this.noteActivityEvent(`step.${answer.ended}`, instance, stepType);
+    this.setRow(instance, stepType, {
+      status: answer.ended, ...(answer.ended === 'completed' ? { output: answer.output } : {}), ...(answer.ended === 'failed' ? { error: answer.error } : {}),
+    });
+  }
+
+  private setRow(instance: StepInstance, stepType: string, fields: Partial<Row>): void {
+    const before = this.rows.get(keyOf(instance)) ?? { ...instance, status: 'pending', stepType, output: null, error: null, choice: null, seeded: false };
+    this.rows.set(keyOf(instance), { ...before, ...fields });
+  }
+}
+
+export const keyOf = ({ stepId, iterationPath, attempt }: StepInstance): string => `${iterationPath}|${stepId}#${attempt}`;
+
+interface Nested { readonly id: string }
+
+function findStep(block: readonly Nested[], id: string): Nested | undefined {
+  const seen: unknown[] = [...block];
+  while (seen.length > 0) {
+    const one = seen.pop();
+    if (typeof one !== 'object' || one === null) continue;
+    if ('id' in one && one.id === id && 'type' in one) return one as Nested;
+    seen.push(...Object.values(one));
+  }
+  return undefined;
+}
+
+const isTemplate = (source: Expr | Template): source is Template => source.k === 'expr' || source.k === 'text' || ('v' in source && source.k === 'lit') || (source.k === 'list' && !('at' in source) && source.items.every((item) => 'k' in item)) || source.k === 'object';
+
+function answerOf(reply: Reply): StepAnswer {
+  if (reply.error !== undefined) return failedAnswer(reply.error);
+  return { ended: 'completed', at: 0, output: reply.value ?? { v: reply.output ?? null } };
+}
+
+const failedAnswer = (error: Partial<StepError> & { readonly code: string }): StepAnswer => ({ ended: 'failed', at: 0, error: { message: error.code, retryable: false, ...error } });
+
+function startOf(plan: Plan, options: Options): StartData {
+  const execution = {
+    id: 'exe_1', ownerId: 'usr_1', workflowId: 'wfl_1', workflowName: plan.name, version: plan.version, hash: plan.hash, sessionId: 'ses_1', triggerType: 'manual',
+    depth: options.depth ?? 0, parent: null,
+  };
+  return { engineVersion: 1, plan, execution, variables: {}, ...(options.seeds === undefined ? {} : { seeds: options.seeds }) };
+}
+
+/** Compiles, runs to rest. */
+export const drive = (definition: { readonly [key: string]: unknown }, options: Options = {}): Driver => new Driver(planOf(definition), { roundTrip: true, ...options }).run();
