@@ -1,37 +1,31 @@
 // Prisma's own schema engine (WASM), for writing and checking migrations: no command of the CLI reaches it without a download.
-//   node prisma/schema-engine.mjs sql                     SQL from nothing to schema.prisma
-//   node prisma/schema-engine.mjs drift postgresql://…    SQL from that database to schema.prisma; empty when they agree
-import { readFileSync } from 'node:fs';
+//   node prisma/schema-engine.mjs sql postgresql://…      SQL from nothing to schema.prisma (any reachable database will do)
+//   node prisma/schema-engine.mjs drift postgresql://…    SQL from that database to schema.prisma
+//   node prisma/schema-engine.mjs history postgresql://…  what `prisma migrate` thinks of that database; applies what is missing
+import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
+import { bindMigrationAwareSqlAdapterFactory, ColumnTypeEnum } from '@prisma/driver-adapter-utils';
 import { PrismaPg } from '@prisma/adapter-pg';
 
 const require = createRequire(import.meta.url);
 const CHAR_OID = 18;
 const BPCHAR_OID = 1042;
+const FILTERS = { externalTables: [], externalEnums: [] };
 
-async function loadEngine() {
+const folder = fileURLToPath(new URL('.', import.meta.url));
+const schemaPath = path.join(folder, 'schema.prisma');
+const files = [{ path: schemaPath, content: readFileSync(schemaPath, 'utf8') }];
+
+async function loadEngine(url) {
   globalThis.PRISMA_WASM_PANIC_REGISTRY = { set_message() {} };
-  const folder = path.dirname(require.resolve('@prisma/schema-engine-wasm'));
-  const bg = await import(pathToFileURL(path.join(folder, 'schema_engine_bg.js')).href);
-  const bytes = readFileSync(path.join(folder, 'schema_engine_bg.wasm'));
-  const { instance } = await WebAssembly.instantiate(bytes, { './schema_engine_bg.js': bg });
+  const home = path.dirname(require.resolve('@prisma/schema-engine-wasm'));
+  const bg = await import(pathToFileURL(path.join(home, 'schema_engine_bg.js')).href);
+  const { instance } = await WebAssembly.instantiate(readFileSync(path.join(home, 'schema_engine_bg.wasm')), { './schema_engine_bg.js': bg });
   bg.__wbg_set_wasm(instance.exports);
   instance.exports.__wbindgen_start();
-  return bg;
-}
-
-/** adapter-pg refuses PostgreSQL's type "char", which introspection reads. */
-function acceptCharColumns(queryable) {
-  const performIO = queryable.performIO.bind(queryable);
-  queryable.performIO = async (query) => {
-    const result = await performIO(query);
-    for (const field of result.fields ?? []) if (field.dataTypeID === CHAR_OID) field.dataTypeID = BPCHAR_OID;
-    return result;
-  };
-  return queryable;
+  return bg.SchemaEngine.new({ datamodels: files.map((file) => [file.path, file.content]) }, () => undefined, adapterFactory(url));
 }
 
 function adapterFactory(url) {
@@ -44,21 +38,64 @@ function adapterFactory(url) {
   return bindMigrationAwareSqlAdapterFactory(factory);
 }
 
-export async function diffFrom(from, url) {
-  const bg = await loadEngine();
-  const schema = fileURLToPath(new URL('schema.prisma', import.meta.url));
-  const files = [{ path: schema, content: readFileSync(schema, 'utf8') }];
-  const engine = await bg.SchemaEngine.new({ datamodels: files.map((file) => [file.path, file.content]) }, () => undefined, adapterFactory(url));
-  const result = await engine.diff({
-    from, to: { tag: 'schemaDatamodel', files, configDir: fileURLToPath(new URL('.', import.meta.url)) },
-    script: true, exitCode: true, filters: { externalTables: [], externalEnums: [] },
-  });
-  return result.stdout ?? '';
+/** adapter-pg 7.10 refuses PostgreSQL's type "char", which introspection reads. */
+function acceptCharColumns(queryable) {
+  const performIO = queryable.performIO.bind(queryable);
+  const queryRaw = queryable.queryRaw.bind(queryable);
+  const chars = new Set();
+  queryable.performIO = async (query) => {
+    const result = await performIO(query);
+    result.fields.forEach((field, index) => {
+      if (field.dataTypeID !== CHAR_OID) return;
+      field.dataTypeID = BPCHAR_OID;
+      chars.add(index);
+    });
+    return result;
+  };
+  queryable.queryRaw = async (query) => {
+    chars.clear();
+    const result = await queryRaw(query);
+    for (const index of chars) result.columnTypes[index] = ColumnTypeEnum.Character;
+    return result;
+  };
+  return queryable;
 }
 
-const dir = fileURLToPath(new URL('.', import.meta.url));
-const schemaFile = path.join(dir, 'schema.prisma');
-const fromDatabase = { tag: 'schemaDatasource', files: [{ path: schemaFile, content: readFileSync(schemaFile, 'utf8') }], configDir: dir };
-const [command, url = 'postgresql://localhost:5432/none'] = process.argv.slice(2);
-if (command === 'sql') process.stdout.write(await diffFrom({ tag: 'empty' }, url));
-if (command === 'drift') process.stdout.write(await diffFrom(fromDatabase, url));
+async function diff(from, url) {
+  const engine = await loadEngine(url);
+  const to = { tag: 'schemaDatamodel', files };
+  const { stdout } = await engine.diff({ from, to, script: true, exitCode: true, filters: FILTERS });
+  return stdout ?? '';
+}
+
+function migrationsList() {
+  const baseDir = path.join(folder, 'migrations');
+  const names = readdirSync(baseDir, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name).sort();
+  return {
+    baseDir,
+    lockfile: { path: 'migration_lock.toml', content: readFileSync(path.join(baseDir, 'migration_lock.toml'), 'utf8') },
+    shadowDbInitScript: '',
+    migrationDirectories: names.map((name) => ({
+      path: name,
+      migrationFile: { path: 'migration.sql', content: { tag: 'ok', value: readFileSync(path.join(baseDir, name, 'migration.sql'), 'utf8') } },
+    })),
+  };
+}
+
+async function history(url) {
+  const engine = await loadEngine(url);
+  const found = await engine.diagnoseMigrationHistory({ migrationsList: migrationsList(), optInToShadowDatabase: false, filters: FILTERS });
+  const { appliedMigrationNames } = await engine.applyMigrations({ migrationsList: migrationsList(), filters: FILTERS });
+  return JSON.stringify({ ...found, appliedNow: appliedMigrationNames });
+}
+
+const commands = {
+  sql: (url) => diff({ tag: 'empty' }, url),
+  drift: (url) => diff({ tag: 'schemaDatasource', files, configDir: folder }, url),
+  history,
+};
+const [name, url] = process.argv.slice(2);
+const command = commands[name];
+if (command === undefined || url === undefined) throw new Error('Usage: schema-engine.mjs sql|drift|history postgresql://…');
+// The engine's pool would keep the process up for another ten seconds.
+process.stdout.write(await command(url), () => process.exit(0));

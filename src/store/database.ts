@@ -122,5 +122,7 @@ export function openDatabase(connectionString: string, options: DatabaseOptions 
     statement_timeout: 30_000,
   });
   pool.on('error', (error) => options.onConnectionLost?.(error));
+  // A connection that breaks while it is lent out tells its query, and says so here: unheard, that would end the process.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return new Database(pool);
 }

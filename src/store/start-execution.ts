@@ -64,7 +64,7 @@ const COUNT_ACTIVE = statement(
   `SELECT count(*) FILTER (WHERE owner_id = $1)::int AS "activeUser", count(*)::int AS "activeGlobal" FROM executions
    WHERE status IN ('pending', 'running') AND trigger_type <> 'subworkflow'`,
 );
-const LOCK_PARENT = statement('lock_parent', 'SELECT status FROM executions WHERE id = $1 FOR SHARE');
+const LOCK_PARENT = statement('lock_parent', 'SELECT status FROM executions WHERE id = $1 FOR NO KEY UPDATE');
 const BY_ID = statement('execution_by_id', 'SELECT * FROM executions WHERE id = $1');
 const BY_PARENT = statement('execution_by_parent', 'SELECT * FROM executions WHERE parent_key = $1');
 const OWN_SESSION = statement('own_session', 'SELECT id FROM sessions WHERE id = $1 AND owner_id = $2');
