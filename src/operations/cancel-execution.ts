@@ -18,9 +18,9 @@ export interface Commanded {
  * Asks an execution to cancel: its row and gates first, Temporal after. A pending one ends at once; any other leads to `cancelled`
  * and nothing else. May repeat. @throws AppError forbidden, not_found
  */
-export async function cancelExecution(deps: OperationDeps, principal: Principal, params: { readonly executionId: string; readonly reason?: string }): Promise<Commanded> {
+export async function cancelExecution(deps: OperationDeps, principal: Principal, params: { readonly id: string; readonly reason?: string }): Promise<Commanded> {
   authorize(principal, 'run');
-  const { executionId, reason } = params;
+  const { id: executionId, reason } = params;
   const result = await requestCancel(deps, executionId, { ownerId: principal.userId, by: actorOf(principal), reason: reason ?? null });
   if (result.kind === 'not_found') throw notFound('execution', executionId);
   return { execution: toWireExecution(result.execution), ignored: result.kind === 'ended' };

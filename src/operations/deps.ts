@@ -17,6 +17,8 @@ export interface OperationDeps {
   readonly log: OperationLog;
   /** Executions active at once; 0 is no limit. */
   readonly limits: { readonly activePerUser: number; readonly active: number };
+  /** 32 bytes, for secrets at rest. */
+  readonly encryptionKey: Uint8Array;
   /** Ids of the registered tools, so that a definition with an unknown one is refused. */
   readonly toolIds: () => readonly string[];
 }

@@ -9,7 +9,8 @@ import type { Principal } from './principal.js';
 import { toWireExecution } from './wire.js';
 
 interface Params {
-  readonly executionId: string;
+  /** The execution's. */
+  readonly id: string;
 }
 
 /** Asks an execution to stop at its next step boundary. @throws AppError forbidden, not_found */
@@ -18,7 +19,7 @@ export const pauseExecution = (deps: OperationDeps, principal: Principal, params
 /** Asks a paused execution to go on. @throws AppError forbidden, not_found */
 export const resumeExecution = (deps: OperationDeps, principal: Principal, params: Params): Promise<Commanded> => command(deps, principal, params, 'resume');
 
-async function command(deps: OperationDeps, principal: Principal, { executionId }: Params, kind: 'pause' | 'resume'): Promise<Commanded> {
+async function command(deps: OperationDeps, principal: Principal, { id: executionId }: Params, kind: 'pause' | 'resume'): Promise<Commanded> {
   authorize(principal, 'run');
   const by = actorOf(principal);
   const result = await addCommand(deps.db, { ownerId: principal.userId, executionId, kind, by });

@@ -11,7 +11,8 @@ import type { OperationDeps } from './deps.js';
 import type { Principal } from './principal.js';
 
 export interface SendEventParams {
-  readonly executionId: string;
+  /** The execution's. */
+  readonly id: string;
   readonly event: string;
   readonly payload?: Json;
   readonly idempotencyKey?: string;
@@ -23,7 +24,7 @@ export interface SendEventParams {
  */
 export async function sendEvent(deps: OperationDeps, principal: Principal, params: SendEventParams): Promise<{ readonly accepted: true; readonly duplicate: boolean }> {
   authorize(principal, 'run');
-  const { executionId, event } = params;
+  const { id: executionId, event } = params;
   const ownerId = principal.userId;
   // Before the payload is stored: nothing is kept for an execution that is not there.
   if ((await getExecution(deps.db, ownerId, executionId)) === undefined) throw notFound('execution', executionId);
@@ -40,7 +41,7 @@ export async function sendEvent(deps: OperationDeps, principal: Principal, param
 
 type Refused = Exclude<Awaited<ReturnType<typeof addEvent>>, { kind: 'accepted' }>;
 
-function refusal({ executionId, idempotencyKey }: SendEventParams, result: Refused): AppError {
+function refusal({ id: executionId, idempotencyKey }: SendEventParams, result: Refused): AppError {
   switch (result.kind) {
     case 'not_found':
       return notFound('execution', executionId);

@@ -5,6 +5,7 @@ import type { StepError } from '../engine/types.js';
 import type { EventRecord } from '../store/event-log.js';
 import type { ExecutionRecord } from '../store/execution-record.js';
 import type { GateRecord } from '../store/gate-record.js';
+import type { StepRecord } from '../store/step-list.js';
 
 const display = (value: Value | null): Json => (value === null ? null : toDisplay(value));
 
@@ -38,8 +39,33 @@ export function toWireExecution(row: ExecutionRecord) {
 }
 
 /** An error as readers see it; how long a server wished to be left alone is the engine's business. */
-function toWireError({ retryAfterMs: _wish, ...error }: StepError) {
+export function toWireError({ retryAfterMs: _wish, ...error }: StepError) {
   return error;
+}
+
+export type WireStep = ReturnType<typeof toWireStep>;
+
+/** `name` is the definition's. */
+export function toWireStep(row: StepRecord, name: string | null) {
+  return {
+    stepId: row.stepId,
+    name,
+    type: row.type,
+    iterationPath: row.iterationPath,
+    attempt: row.attempt,
+    status: row.status,
+    input: display(row.input),
+    output: display(row.output),
+    error: row.error === null ? null : toWireError(row.error),
+    warnings: [...row.warnings],
+    startedAt: row.startedAt,
+    completedAt: row.completedAt,
+    durationMs: durationMs(row.startedAt, row.completedAt),
+    model: row.model,
+    usage: row.usage,
+    turnIds: [...row.turnIds],
+    seeded: row.seeded,
+  };
 }
 
 export type WireApproval = ReturnType<typeof toWireApproval>;

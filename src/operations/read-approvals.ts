@@ -1,0 +1,38 @@
+/** Reading gates: owner, approvers and admins see them, others do not know of them. */
+import type { GateStatus } from '../engine/types.js';
+import { notFound } from '../errors.js';
+import { listGates } from '../store/gate-list.js';
+import { getGate } from '../store/gates.js';
+import type { Page, PageRequest } from '../store/page.js';
+import { getUser } from '../store/users.js';
+import { authorize } from './authorize.js';
+import { audienceOf } from './decide-approval.js';
+import type { OperationDeps } from './deps.js';
+import { maySee } from './gate-audience.js';
+import type { Principal } from './principal.js';
+import { toWireApproval, type WireApproval } from './wire.js';
+
+export interface ListApprovalsParams extends PageRequest {
+  readonly status?: GateStatus;
+  /** Also finds the gates of its subworkflows. */
+  readonly executionId?: string;
+  /** Only those that the caller may decide. */
+  readonly mine?: boolean;
+}
+
+/** Newest first. */
+export async function listApprovals(deps: OperationDeps, principal: Principal, params: ListApprovalsParams): Promise<Page<WireApproval>> {
+  authorize(principal, 'read');
+  const { userId, email, groups, role } = principal;
+  const page = await listGates(deps.db, { ...params, viewer: { userId, email, groups, isAdmin: role === 'admin' } });
+  return { ...page, items: page.items.map(toWireApproval) };
+}
+
+/** @throws AppError not_found */
+export async function getApproval(deps: OperationDeps, principal: Principal, { id }: { readonly id: string }): Promise<{ readonly approval: WireApproval }> {
+  authorize(principal, 'read');
+  const gate = await getGate(deps.db, id);
+  const owner = gate === undefined ? undefined : await getUser(deps.db, gate.ownerId);
+  if (gate === undefined || !maySee(audienceOf(gate, owner?.groups ?? []), principal)) throw notFound('approval', id);
+  return { approval: toWireApproval(gate) };
+}

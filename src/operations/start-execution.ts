@@ -1,0 +1,85 @@
+import type { Json, JsonObject } from '../definition/value.js';
+import { AppError, notFound } from '../errors.js';
+import type { TriggerInfo } from '../store/execution-record.js';
+import { getExecution } from '../store/executions.js';
+import { findKey, type IdempotencyKey } from '../store/idempotency.js';
+import { getVersion, getWorkflow, type WorkflowRecord } from '../store/workflows.js';
+import { actorOf } from './actor.js';
+import { admitExecution } from './admit-execution.js';
+import { authorize } from './authorize.js';
+import { bodyHashOf } from './body-hash.js';
+import type { OperationDeps } from './deps.js';
+import { planOf, type Content } from './plan-of.js';
+import type { Principal } from './principal.js';
+import { checkedVariables, triggerVariables } from './start-variables.js';
+import { toWireExecution, type WireExecution } from './wire.js';
+
+export interface RunParams {
+  /** The workflow's id or slug. */
+  readonly id: string;
+  readonly variables?: JsonObject;
+  readonly idempotencyKey?: string;
+  /** A version (the newest content that carried it) or a hash. */
+  readonly version?: string;
+  readonly repo?: { readonly url: string; readonly branch?: string; readonly ref?: string };
+  /** Mirrors the run into this session. */
+  readonly sessionId?: string;
+}
+export interface Started {
+  readonly execution: WireExecution;
+  readonly duplicate: boolean;
+}
+
+/**
+ * Starts an execution of a workflow. It is committed as `pending` when this answers; Temporal is told after, so that an answer
+ * means: it will run. The same key with the same body gives the same execution, whatever has become of the workflow since.
+ * @throws AppError forbidden, not_found, workflow_disabled, validation_failed, idempotency_key_reused, concurrency_limit
+ */
+export async function runWorkflow(deps: OperationDeps, principal: Principal, params: RunParams): Promise<Started> {
+  authorize(principal, 'run');
+  const ownerId = principal.userId;
+  const workflow = await getWorkflow(deps.db, ownerId, params.id);
+  if (workflow === undefined) throw notFound('workflow', params.id);
+  const idempotency = keyOf(workflow.id, params);
+  const earlier = idempotency === undefined ? undefined : await earlierStart(deps, ownerId, idempotency);
+  if (earlier !== undefined) return earlier;
+  if (!workflow.enabled) throw new AppError('workflow_disabled', `Workflow ${workflow.name} is disabled`, { workflowId: workflow.id });
+  const content = await contentFor(deps, workflow, params.version);
+  const plan = await planOf(deps.db, content);
+  const trigger = triggerOf(principal, params);
+  const variables = checkedVariables(plan, params.variables ?? {}, triggerVariables(trigger, new Date()));
+  const { execution, duplicate } = await admitExecution(deps, {
+    ownerId, workflowId: workflow.id, plan, data: content.data, trigger, variables, startedBy: actorOf(principal),
+    ...(params.sessionId === undefined ? {} : { sessionId: params.sessionId }),
+    ...(params.repo === undefined ? {} : { repo: params.repo }),
+    ...(idempotency === undefined ? {} : { idempotency }),
+  });
+  return { execution: toWireExecution(execution), duplicate };
+}
+
+function keyOf(workflowId: string, { idempotencyKey, variables, version, repo, sessionId }: RunParams): IdempotencyKey | undefined {
+  if (idempotencyKey === undefined) return undefined;
+  return { door: `workflow:${workflowId}`, key: idempotencyKey, bodyHash: bodyHashOf({ variables: variables ?? {}, version, repo: repo as Json | undefined, sessionId }) };
+}
+
+/** Looked at before the checks: a repeat is answered even where the workflow would no longer start. */
+async function earlierStart(deps: OperationDeps, ownerId: string, key: IdempotencyKey): Promise<Started | undefined> {
+  const claim = await findKey(deps.db, ownerId, key);
+  if (claim?.kind === 'reused') throw new AppError('idempotency_key_reused', 'The idempotency key was used here with another body', { key: key.key });
+  if (claim?.kind !== 'repeat') return undefined;
+  const execution = await getExecution(deps.db, ownerId, claim.resultId);
+  if (execution === undefined) throw notFound('execution', claim.resultId);
+  return { execution: toWireExecution(execution), duplicate: true };
+}
+
+async function contentFor(deps: OperationDeps, workflow: WorkflowRecord, version: string | undefined): Promise<Content> {
+  if (version === undefined) return workflow;
+  const found = await getVersion(deps.db, workflow.ownerId, workflow.id, version);
+  if (found === undefined) throw notFound('version', version);
+  return found;
+}
+
+function triggerOf(principal: Principal, { sessionId }: RunParams): TriggerInfo {
+  if (principal.kind === 'agent') return { type: 'agent' };
+  return { type: sessionId === undefined ? 'manual' : 'chat' };
+}
