@@ -1,4 +1,5 @@
 /** Where the PostgreSQL programs are: in the npm package of this platform, or in a copy that the server's account can reach. */
+import { createHash } from 'node:crypto';
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { accountMay, type ServerAccount } from './server-account.js';
@@ -13,22 +14,35 @@ const PACKAGES: Record<string, string> = {
 
 /**
  * @param account who will run them
- * @param copyTo where a copy goes when the account cannot enter the checkout
+ * @param copyRoot a folder the account may enter; a copy goes below it when the account cannot enter the checkout, one for all clusters
  * @returns the folder that holds bin/, lib/ and share/
  * @throws when the platform has no binaries; set DATABASE_URL then
  */
-export function postgresHome(account: ServerAccount | undefined, copyTo: string, log: (line: string) => void): string {
+export function postgresHome(account: ServerAccount | undefined, copyRoot: string, log: (line: string) => void): string {
   const home = packagedHome();
   if (accountMayRun(account, home)) return home;
-  const copy = join(copyTo, 'programs');
-  if (existsSync(copy) && accountMayRun(account, copy)) return copy;
+  // By the package's content too: another version must not run on an old copy.
+  const key = createHash('sha256')
+    .update(home)
+    .update(readFileSync(join(home, '..', 'package.json')));
+  const copy = join(copyRoot, `signalbox-postgresql-${key.digest('hex').slice(0, 12)}`);
+  if (accountMayRun(account, copy)) return copy;
   log(`account ${account?.name ?? ''} may not enter ${home}: copying the PostgreSQL programs (60 MB) to ${copy}`);
-  rmSync(copy, { recursive: true, force: true });
-  const half = `${copy}.tmp-${process.pid}`;
-  cpSync(home, half, { recursive: true, verbatimSymlinks: true });
-  chmodSync(half, 0o755);
-  renameSync(half, copy);
+  copyWhole(home, copy);
   return copy;
+}
+
+/** Beside its place and renamed: another start sees the whole copy or none, and may have made it meanwhile. */
+function copyWhole(from: string, to: string): void {
+  const half = `${to}.tmp-${process.pid}`;
+  cpSync(from, half, { recursive: true, verbatimSymlinks: true });
+  chmodSync(half, 0o755);
+  try {
+    renameSync(half, to);
+  } catch (error) {
+    rmSync(half, { recursive: true, force: true });
+    if (!existsSync(program(to, 'postgres'))) throw error;
+  }
 }
 
 export const program = (home: string, name: 'initdb' | 'postgres'): string =>

@@ -25,7 +25,7 @@ export function clusterPlace(wanted: string, account: ServerAccount | undefined,
   const base = resolve(wanted);
   makePassable(base);
   if (account === undefined || accountMay(account, 'x', base)) return placeIn(base);
-  const elsewhere = join(systemFolder(base), 'signalbox', createHash('sha256').update(base).digest('hex').slice(0, 12));
+  const elsewhere = join(systemFolder(base), `signalbox-${createHash('sha256').update(base).digest('hex').slice(0, 12)}`);
   makePassable(elsewhere);
   if (!accountMay(account, 'x', elsewhere))
     throw new Error(`account ${account.name} may enter neither ${base} nor ${elsewhere}: set DATABASE_URL`);
@@ -110,8 +110,9 @@ function makeFor(account: ServerAccount | undefined, path: string): void {
   if (account !== undefined) chownSync(path, account.uid, account.gid);
 }
 
-function systemFolder(wanted: string): string {
-  if (wanted.startsWith(tmpdir())) return tmpdir(); // was never meant to stay
+/** A folder of the machine that every account may enter, for what cannot lie in `wanted`. */
+export function systemFolder(wanted: string): string {
+  if (resolve(wanted).startsWith(tmpdir())) return tmpdir(); // was never meant to stay
   const candidates = process.platform === 'darwin' ? ['/Library/Application Support'] : ['/var/lib', '/var/tmp'];
   return candidates.find((path) => existsSync(path)) ?? tmpdir();
 }

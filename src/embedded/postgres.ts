@@ -10,7 +10,7 @@ import { Client } from 'pg';
 import { freePort } from './free-port.js';
 import { logSize, logTail, withLogFile } from './log-file.js';
 import { postgresHome, program } from './postgres-binaries.js';
-import { type ClusterPlace, clusterPlace, ensureCluster, SERVER_ENV, SUPERUSER } from './postgres-cluster.js';
+import { type ClusterPlace, clusterPlace, ensureCluster, SERVER_ENV, SUPERUSER, systemFolder } from './postgres-cluster.js';
 import { POSTGRES_STOP, readPostmaster, stopLeftover } from './postmaster.js';
 import { identity, type ServerAccount, serverAccount } from './server-account.js';
 import { type Launch, SupervisedProcess } from './supervised-process.js';
@@ -51,7 +51,7 @@ export async function startPostgres(options: EmbeddedPostgresOptions): Promise<E
   const { durable = true, database = 'signalbox', log = () => {}, preferredPorts = [] } = options;
   const account = serverAccount();
   const place = clusterPlace(options.dir, account, log);
-  const home = postgresHome(account, place.base, log);
+  const home = postgresHome(account, systemFolder(options.dir), log);
   await stopLeftover(place.data, log);
   const password = await ensureCluster(place, home, account, durable);
   requireVersion(place.data);

@@ -106,19 +106,13 @@ export class SupervisedProcess {
     const { name, log } = this.options;
     let deaths = 0;
     for (let child: ChildProcess | undefined = first; !this.isStopping; ) {
-      if (child !== undefined) {
-        const since = Date.now();
-        const how = await exitOf(child);
-        if (this.isStopping) return;
-        deaths = this.isWanted || Date.now() - since > STABLE_MS ? 1 : deaths + 1;
-        await this.rest(deaths);
-        if (this.isStopping) return;
-        log(this.isWanted ? `${name} restarts` : `${name} ended (${how}), starting it again`);
-        this.isWanted = false;
-      } else {
-        await this.rest(deaths);
-        if (this.isStopping) return;
-      }
+      const since = Date.now();
+      const how = child === undefined ? undefined : await exitOf(child);
+      if (how !== undefined) deaths = this.isWanted || Date.now() - since > STABLE_MS ? 1 : deaths + 1;
+      await this.rest(deaths);
+      if (this.isStopping) return;
+      if (how !== undefined) log(this.isWanted ? `${name} restarts` : `${name} ended (${how}), starting it again`);
+      this.isWanted = false;
       child = await this.launchOnce().catch((error: unknown) => {
         deaths += 1;
         log(`${name} did not come back: ${error instanceof Error ? error.message : String(error)}`);
