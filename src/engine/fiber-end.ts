@@ -4,12 +4,15 @@ import { handlerOf } from './handlers.js';
 import { park } from './pause.js';
 import { type At, type Run, wake } from './run.js';
 import { type Fiber, ROOT_FIBER, type StepFrame } from './state.js';
+import { dropTimer } from './timers.js';
 import type { ExecutionOutcome } from './types.js';
 
 /** @returns false: the fiber is gone, or waits to go */
 export function endFiber(run: Run, fiber: Fiber): false {
   const isAborted = fiber.end?.ended === 'cancelled' || fiber.unwinds.length > 0;
   if (run.state.paused && !isAborted) return park(run, fiber);
+  dropTimer(run, fiber.cleanupTimer);
+  fiber.cleanupTimer = null;
   if (fiber.id === ROOT_FIBER) return endRun(run, fiber);
   delete run.state.fibers[fiber.id];
   reportToParent(run, fiber);

@@ -15,7 +15,7 @@ const NOT_CANCELLED = new Set(['expire_gate', 'recover', 'prepare_child', 'store
 export function unwindOnce(run: Run, fiber: Fiber, unwind: Unwind): boolean {
   if (fiber.call !== null) return cancelCall(run, fiber);
   const frame = fiber.frames.at(-1);
-  if (frame === undefined) return unwound(fiber);
+  if (frame === undefined) throw new Error(`Fiber ${fiber.id} has no frame to take down`);
   if (frame.k === 'block') {
     dropBlock(fiber);
     return true;
@@ -42,17 +42,12 @@ function cancelCall(run: Run, fiber: Fiber): false {
   return false;
 }
 
-function unwound(fiber: Fiber): boolean {
-  fiber.unwinds = [];
-  fiber.end ??= { ended: 'cancelled', high: 0 };
-  return true;
-}
-
-/** A pass's overlay goes with its block: failed and cancelled passes leave nothing behind. */
+/** A pass's overlay goes with its block: failed and cancelled passes leave nothing behind. The bottom block takes its fiber along. */
 function dropBlock(fiber: Fiber): void {
   const block = fiber.frames.pop() as Frame;
   const owner = fiber.frames.at(-1);
   if (owner?.k === 'step') owner.high = Math.max(owner.high, block.high);
+  else fiber.end = { ended: 'cancelled', high: block.high };
 }
 
 /** The step that the unwinding was for fails with its error, unless its row says that it had completed. */

@@ -37,7 +37,7 @@ export const planOf = (definition: { readonly [key: string]: unknown }): Plan =>
   return plan;
 };
 
-interface Due { readonly at: number; readonly order: number; readonly input: Input }
+interface Due { readonly at: number; readonly order: number; readonly input: Input; readonly before?: () => void }
 type Happening = Input extends infer I ? (I extends Input ? Omit<I, 'at'> : never) : never;
 
 export class Driver {
@@ -103,6 +103,7 @@ export class Driver {
     if (next === undefined) return false;
     this.due = this.due.filter((one) => one !== next);
     this.nowMs = Math.max(this.nowMs, next.at);
+    next.before?.();
     this.feed(next.input);
     return true;
   }
@@ -154,15 +155,10 @@ export class Driver {
     return this.calls.filter((call) => call.stepId === stepId);
   }
 
-  private readonly hooks = new Map<Due, () => void>();
-
   private at(at: number, happening: Happening, before?: () => void): void {
     const due: Due = { at: Math.max(at, this.nowMs), order: this.order, input: { ...happening, at: Math.max(at, this.nowMs) } as Input };
     this.order += 1;
-    if (before !== undefined) {
-      Object.defineProperty(due, 'input', { get: () => (before(), { kind: 'continue', at: due.at }) });
-    }
-    this.due.push(due);
+    this.due.push(before === undefined ? due : { ...due, before });
   }
 
   private answer(id: string, result: ActivityResult, afterMs = 0): void {
