@@ -32,7 +32,7 @@ export function checkJsonSchema(raw: JsonObject): SchemaResult {
   if (faults.length > 0) return { faults };
   const validator = ajv();
   try {
-    if (validator.validateSchema(raw as AnySchema) !== true) return { faults: (validator.errors ?? []).map((error) => ({ path: pointerPath(error), message: `not a JSON Schema: ${error.message ?? error.keyword}` })) };
+    if (validator.validateSchema(raw) !== true) return { faults: (validator.errors ?? []).map((error) => ({ path: pointerPath(error), message: `not a JSON Schema: ${error.message ?? error.keyword}` })) };
     validator.compile(raw as AnySchema);
   } catch (error) {
     return { faults: [{ path: [], message: `not a JSON Schema: ${error instanceof Error ? error.message : String(error)}` }] };

@@ -6,7 +6,7 @@ import type { AgentPromptPlan, ApprovalPlan, BashPlan, NotifyPlan, SubworkflowPl
 import type { ProblemCode } from '../problem.js';
 import type { AgentPromptSchema, ApprovalSchema, BashSchema, NotifySchema, SubworkflowSchema, ToolSchema } from '../schema/steps.js';
 import type { Lenient } from '../schema/lenient-parse.js';
-import type { Json, JsonObject } from '../value.js';
+import type { JsonObject } from '../value.js';
 import { compileTemplate, compileText } from './expressions.js';
 import { given } from './given.js';
 import { quotedTokens } from './shell-quotes.js';
@@ -45,7 +45,7 @@ function schemaOf(key: string, result: SchemaResult, code: ProblemCode, source: 
 export function compileTool(source: StepSource, fields: Lenient<typeof ToolSchema>): ToolPlan {
   const { tool } = fields;
   if (tool !== undefined) checkTool(tool, source);
-  return given({ ...compileCommon(source, fields, false), type: 'tool' as const, tool: tool ?? '', arguments: source.template('arguments', SECRETS) ?? ({ k: 'lit', v: {} } as Template), onCrash: fields.onCrash });
+  return given({ ...compileCommon(source, fields, false), type: 'tool' as const, tool: tool ?? '', arguments: source.template('arguments', SECRETS) ?? { k: 'lit', v: {} }, onCrash: fields.onCrash });
 }
 
 function checkTool(tool: string, source: StepSource): void {
@@ -78,7 +78,7 @@ function checkTarget(target: string, source: StepSource, path: readonly (string 
 }
 
 export function compileApproval(source: StepSource, fields: Lenient<typeof ApprovalSchema>): ApprovalPlan {
-  if (Array.isArray(fields.notify)) for (const [index, target] of (fields.notify as string[]).entries()) checkTarget(target, source, ['notify', index]);
+  if (Array.isArray(fields.notify)) for (const [index, target] of fields.notify.entries()) checkTarget(target, source, ['notify', index]);
   else if (typeof fields.notify === 'string') checkTarget(fields.notify, source, ['notify']);
   const { escalate } = fields as { escalate?: { after: number | string; to: string[] } };
   return given({
@@ -95,6 +95,6 @@ export function compileSubworkflow(source: StepSource, fields: Lenient<typeof Su
   if (workflow !== undefined && workflows !== undefined && !workflows.has(workflow)) {
     source.compilation.error('subworkflow_not_found', source.at('workflow'), `There is no workflow ${workflow}`, { suggestion: () => didYouMean(workflow, workflows) });
   }
-  const input: Template = fields.input === undefined ? { k: 'lit', v: {} } : compileTemplate(fields.input as Json, source.at('input'), source.compilation);
+  const input: Template = fields.input === undefined ? { k: 'lit', v: {} } : compileTemplate(fields.input, source.at('input'), source.compilation);
   return given({ ...compileCommon(source, fields, false), type: 'subworkflow' as const, workflow: workflow ?? '', version: fields.version, input, await: fields.await ?? true });
 }

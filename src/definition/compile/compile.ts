@@ -4,7 +4,7 @@ import { parseDuration } from '../duration.js';
 import { hashOf } from '../hash.js';
 import { findJsonFault } from '../json-check.js';
 import { jsonBytes } from '../json-size.js';
-import type { Plan, VariablePlan } from '../plan.js';
+import type { Plan } from '../plan.js';
 import { toPointer } from '../pointer.js';
 import type { Problem } from '../problem.js';
 import { DefinitionSchema } from '../schema/definition.js';
@@ -16,7 +16,7 @@ import { compileTemplate } from './expressions.js';
 import { given } from './given.js';
 import { reportIssues } from './issues.js';
 import { compileSteps } from './steps.js';
-import { compileVariables } from './variables.js';
+import { type VariableFields, compileVariables } from './variables.js';
 
 export const MAX_DEFINITION_BYTES = 1_048_576;
 export const MAX_PLAN_BYTES = 1_500_000;
@@ -78,7 +78,7 @@ function compileRoot(definition: JsonObject, compilation: Compilation): Omit<Pla
   const root: Place = { path: [], stepId: undefined, published: new Published(undefined), locals: [], depth: 0 };
   const { fields, issues } = parseLeniently(DefinitionSchema, definition);
   reportIssues(issues, definition, DefinitionSchema, root, compilation);
-  const variables = compileVariables((fields.variables ?? {}) as { readonly [name: string]: object }, inside(root, 'variables'), compilation) as { readonly [name: string]: VariablePlan };
+  const variables = compileVariables((fields.variables ?? {}) as { readonly [name: string]: VariableFields }, inside(root, 'variables'), compilation);
   reportIds(stepsOf(definition), root, compilation);
   const steps = compileSteps(stepsOf(definition), inside(root, 'steps'), compilation);
   return given({

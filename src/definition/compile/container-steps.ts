@@ -5,10 +5,10 @@ import type { Block, ConditionalPlan, LoopPlan, ParallelPlan, SwitchPlan, Templa
 import type { Lenient } from '../schema/lenient-parse.js';
 import type { ConditionalSchema, LoopSchema, ParallelSchema, SwitchSchema, TrySchema } from '../schema/steps.js';
 import { type Place, Published } from './context.js';
-import { compileExpression, compileTemplate, constantOf } from './expressions.js';
+import { NOTHING, compileExpression, compileTemplate, constantOf } from './expressions.js';
 import { given } from './given.js';
 import { requireOneOf } from './pure-steps.js';
-import { NO_CONDITION, type StepSource, compileCommon } from './step-common.js';
+import { type StepSource, compileCommon } from './step-common.js';
 
 /** Compiles the list of steps at a place; given in, as blocks and steps contain each other. */
 export type CompileBlock = (steps: readonly unknown[], place: Place) => Block;
@@ -53,10 +53,11 @@ class Container {
 
 export function compileConditional(source: StepSource, fields: Lenient<typeof ConditionalSchema>, compileBlock: CompileBlock): ConditionalPlan {
   const container = new Container(source, compileBlock);
-  const condition = source.expression('condition') ?? NO_CONDITION;
-  const constant = source.has('condition') ? constantOf(condition) : undefined;
+  const condition = source.expression('condition') ?? NOTHING;
+  const constant = constantOf(condition);
   if (constant === false) container.warnUnreachable(['then'], 'This branch never runs: the condition is always false');
   if (constant === true && source.has('else')) container.warnUnreachable(['else'], 'This branch never runs: the condition is always true');
+  // oxlint-disable-next-line unicorn/no-thenable -- the word of the language; never awaited
   return given({ ...compileCommon(source, fields, false), type: 'conditional' as const, condition, then: container.block(['then']) ?? [], else: container.block(['else']) });
 }
 
@@ -64,8 +65,8 @@ export function compileSwitch(source: StepSource, fields: Lenient<typeof SwitchS
   const container = new Container(source, compileBlock);
   let isSettled = false;
   const cases = (fields.cases ?? []).map((each, index) => {
-    const when = each.when === undefined ? NO_CONDITION : compileExpression(each.when, container.place(['cases', index, 'when']), source.compilation);
-    const constant = each.when === undefined ? undefined : constantOf(when);
+    const when = each.when === undefined ? NOTHING : compileExpression(each.when, container.place(['cases', index, 'when']), source.compilation);
+    const constant = constantOf(when);
     if (isSettled || constant === false) container.warnUnreachable(['cases', index], isSettled ? 'This case never runs: an earlier one is always true' : 'This case never runs: its condition is always false');
     isSettled ||= constant === true;
     return { when, steps: container.block(['cases', index, 'steps']) ?? [] };

@@ -10,8 +10,8 @@ import type { Json } from '../value.js';
 import { parseTextParts, textTemplate, unwrapCondition } from '../template/parse-template.js';
 import { type Compilation, type Place, inside } from './context.js';
 
-/** Stands in for what did not parse: the problem is reported, and there will be no plan. */
-const NOTHING: Expr = { k: 'lit', v: null };
+/** Stands in for what is missing or did not parse: the problem is reported, and there will be no plan. A path, as a literal would be taken for constant. */
+export const NOTHING: Expr = { k: 'path', root: null, segments: [''] };
 
 export function compileExpression(source: unknown, place: Place, compilation: Compilation, options: ParseOptions = {}): Expr {
   if (typeof source === 'boolean') return { k: 'lit', v: source };

@@ -10,8 +10,9 @@ import { given } from './given.js';
 import { NO_TEMPLATE, type StepSource, compileCommon, msOf } from './step-common.js';
 
 export function compileSet(source: StepSource, fields: Lenient<typeof SetSchema>): SetPlan {
+  const common = compileCommon(source, fields, false);
   const values = Object.entries(fields.values ?? {}).map(([name, value]) => [name, compileTemplate(value, source.at('values', name), source.compilation)] as const);
-  return given({ ...compileCommon(source, fields, false), type: 'set' as const, values });
+  return given({ ...common, type: 'set' as const, values });
 }
 
 export function compileWait(source: StepSource, fields: Lenient<typeof WaitSchema>): WaitPlan {

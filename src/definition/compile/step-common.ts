@@ -31,7 +31,6 @@ export class StepSource {
 }
 
 export const NO_TEMPLATE: Template = { k: 'lit', v: null };
-export const NO_CONDITION: Expr = { k: 'lit', v: null };
 
 interface CommonFields {
   readonly id?: string;

@@ -63,12 +63,13 @@ function compileStep(step: unknown, place: Place, compilation: Compilation): Pla
   return compileTyped(type, new StepSource(step, place, compilation));
 }
 
-function compileTyped<T extends StepTypeName>(type: T, source: StepSource): PlanStep {
+function compileTyped(type: StepTypeName, source: StepSource): PlanStep {
   const schema = STEP_SCHEMAS[type];
   const { fields, issues } = parseLeniently(schema, source.raw);
   reportIssues(issues, source.raw, schema, source.place, source.compilation);
   const compileBlock: CompileBlock = (steps, place) => compileSteps(steps, { ...place, depth: source.place.depth + 1 }, source.compilation);
-  return COMPILERS[type](source, fields as Lenient<(typeof STEP_SCHEMAS)[T]>, compileBlock);
+  const compile = COMPILERS[type] as (source: StepSource, fields: object, compileBlock: CompileBlock) => PlanStep;
+  return compile(source, fields, compileBlock);
 }
 
 function reportType(type: unknown, place: Place, compilation: Compilation): void {

@@ -6,7 +6,7 @@ import type { Json } from '../value.js';
 import { type Compilation, type Place, inside } from './context.js';
 import { given } from './given.js';
 
-interface VariableFields {
+export interface VariableFields {
   readonly type?: VariableType;
   readonly description?: string;
   readonly required?: boolean;

@@ -75,8 +75,9 @@ function reported(expr: Of<'path'>, operand: Operand, evaluation: Evaluation): O
 
 /** Where missing is what is asked for, it is no warning. */
 function quietly(expr: Expr, evaluation: Evaluation, parameters: Parameters | undefined): Operand {
-  if (expr.k !== 'path') return operandOf(expr, evaluation, parameters);
   evaluation.spend(1);
+  if (expr.k === 'logic' && expr.op === '??') return quietly(expr.left, evaluation, parameters) ?? quietly(expr.right, evaluation, parameters);
+  if (expr.k !== 'path') return operandOf(expr, evaluation, parameters);
   return readPath(expr, evaluation, parameters);
 }
 

@@ -19,9 +19,9 @@ export function parseLeniently<S extends z.ZodObject>(schema: S, raw: object): L
 
 function soundFields(schema: z.ZodObject, raw: object): { [key: string]: unknown } {
   const fields: { [key: string]: unknown } = {};
-  for (const [key, field] of Object.entries(schema.shape as { [key: string]: z.ZodType })) {
+  for (const [key, field] of Object.entries(schema.shape)) {
     const value: unknown = Object.hasOwn(raw, key) ? (raw as { [key: string]: unknown })[key] : undefined;
-    const sound = soundValue(field, value);
+    const sound = soundValue(field as z.ZodType, value);
     if (sound !== undefined) fields[key] = sound;
   }
   return fields;

@@ -83,6 +83,7 @@ export const ApprovalSchema = step('approval', 'Waits until people decide. Outpu
 
 export const ConditionalSchema = step('conditional', 'Runs one of two branches. Output: `{ condition, branch }`.', {
   condition: expression('Decides'),
+  // oxlint-disable-next-line unicorn/no-thenable -- the word of the language; never awaited
   then: block.meta({ description: 'Runs when the condition is true' }),
   else: block.optional().meta({ description: 'Runs when it is not' }),
 });
