@@ -4,8 +4,9 @@
  */
 import {
   CancellationScope, ChildWorkflowCancellationType, condition, isCancellation, log, makeContinueAsNewFunc, ParentClosePolicy, proxyLocalActivities,
-  sleep, startChild, workflowInfo, WorkflowExecutionAlreadyStartedError,
+  sleep, startChild, workflowInfo,
 } from '@temporalio/workflow';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { ApproveSignal, Carry, Common, CoreActivities } from '../activities/contract.js';
 import type { Json, Value } from '../definition/value.js';
 import { advance, initialState, projectionOf, type EngineState } from '../engine/index.js';
@@ -289,6 +290,8 @@ export class Host {
         this.inFlight.delete(command.id);
         if (result.of === 'lost') this.carried.forget();
         else this.carried.acknowledge(mark);
+        // Known from here on: a signal kept for it must not be judged before the answer is fed.
+        if (result.of === 'gate') this.noteGate(result.gate);
         if (result.of === 'child' && result.workflowName !== undefined) this.childNames.set(result.executionId, result.workflowName);
         this.inbox.push({ kind: 'answered', id: command.id, result });
       });

@@ -1,0 +1,136 @@
+/** Everything a measurement runs on: durable embedded servers as `npm start` has them, our two processes, the floor's worker, one stub. */
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { startPostgres } from '../src/embedded/postgres.js';
+import { startTemporal } from '../src/embedded/temporal.js';
+import { freePort } from '../src/embedded/free-port.js';
+
+const ROOT = join(__dirname, '..');
+const KEY = 'sbx_bench_0123456789abcdefghij';
+
+/** Answers 200 at once and notes when each call came and went, in ms of `performance.now()`. */
+export class Stub {
+  readonly arrivals = new Map<string, { readonly at: number; done: number }[]>();
+  private readonly waiters = new Set<() => void>();
+  private constructor(private readonly server: Server, readonly host: string) {}
+
+  static async start(): Promise<Stub> {
+    const server = createServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const stub = new Stub(server, `127.0.0.1:${(server.address() as AddressInfo).port}`);
+    server.on('request', (request, response) => {
+      const entry = { at: performance.now(), done: 0 };
+      const key = (request.url ?? '').split('/')[1] ?? '';
+      stub.arrivals.set(key, [...(stub.arrivals.get(key) ?? []), entry]);
+      request.resume();
+      response.setHeader('content-type', 'application/json');
+      response.end('{"ok":true}', () => {
+        entry.done = performance.now();
+        for (const waiter of stub.waiters) waiter();
+      });
+    });
+    return stub;
+  }
+
+  /** URLs of one run: `/run/1`, `/run/2`, … */
+  urls(run: string, count: number): string[] {
+    return Array.from({ length: count }, (_, index) => `http://${this.host}/${run}/${index}`);
+  }
+
+  async calls(run: string, count: number): Promise<readonly { readonly at: number; readonly done: number }[]> {
+    for (;;) {
+      const calls = this.arrivals.get(run) ?? [];
+      if (calls.length >= count && calls.every(({ done }) => done > 0)) return calls;
+      await new Promise<void>((resolve) => {
+        const waiter = (): void => {
+          this.waiters.delete(waiter);
+          resolve();
+        };
+        this.waiters.add(waiter);
+      });
+    }
+  }
+
+  async close(): Promise<void> {
+    this.server.closeAllConnections();
+    this.server.close();
+    await once(this.server, 'close');
+  }
+}
+
+export interface Stage {
+  readonly stub: Stub;
+  readonly temporal: Client;
+  readonly api: Api;
+  /** Pid of our worker, for memory. */
+  readonly workerPid: number;
+  close(): Promise<void>;
+}
+
+export class Api {
+  constructor(private readonly base: string) {}
+
+  async call<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const response = await fetch(this.base + path, {
+      method, headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' }, ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+    return JSON.parse(text) as T;
+  }
+
+  /** Resolves when the run has ended well, by its event stream. */
+  async ended(executionId: string): Promise<void> {
+    const response = await fetch(`${this.base}/api/executions/${executionId}/stream`, { headers: { authorization: `Bearer ${KEY}` } });
+    const text = await response.text();
+    if (!text.includes('event: execution.completed')) throw new Error(`${executionId} did not complete: ${text.slice(-500)}`);
+  }
+}
+
+export async function openStage(log: (line: string) => void): Promise<Stage> {
+  const folder = mkdtempSync(join(tmpdir(), 'sbx-bench-'));
+  const children: ChildProcess[] = [];
+  const stub = await Stub.start();
+  const postgres = await startPostgres({ dir: join(folder, 'postgres'), log });
+  const temporal = await startTemporal({ dir: join(folder, 'temporal'), ui: false, log });
+  const port = await freePort();
+  const env = {
+    ...process.env, TZ: 'UTC', PORT: String(port), DATABASE_URL: postgres.url, TEMPORAL_ADDRESS: temporal.address, SIGNALBOX_DATA_DIR: join(folder, 'data'),
+    SIGNALBOX_BOOTSTRAP_KEY: KEY, SIGNALBOX_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'), SIGNALBOX_HTTP_ALLOW: stub.host,
+    SIGNALBOX_MAX_ACTIVE: '0', SIGNALBOX_MAX_ACTIVE_PER_USER: '0', SIGNALBOX_RATE_LIMIT: '0', LOG_LEVEL: 'warn', NODE_ENV: 'production',
+  };
+  const begin = async (file: string, args: string[], execArgv: string[] = []): Promise<ChildProcess> => {
+    const child = fork(join(ROOT, file), args, { cwd: ROOT, env, execArgv, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    children.push(child);
+    await Promise.race([once(child, 'message'), once(child, 'exit').then(() => { throw new Error(`${file} ended at start`); })]);
+    return child;
+  };
+  await begin('dist/server.js', []);
+  const worker = await begin('dist/worker.js', []);
+  await begin('bench/floor/worker.ts', [temporal.address, stub.host], ['-r', join(ROOT, 'scripts/register.cjs')]);
+  const connection = await Connection.connect({ address: temporal.address });
+  return {
+    stub, temporal: new Client({ connection }), api: new Api(`http://127.0.0.1:${port}`), workerPid: worker.pid ?? 0,
+    async close() {
+      await connection.close();
+      for (const child of children.toReversed()) {
+        const gone = once(child, 'exit');
+        child.kill('SIGTERM');
+        const force = setTimeout(() => child.kill('SIGKILL'), 15_000);
+        await gone;
+        clearTimeout(force);
+      }
+      await temporal.stop();
+      await postgres.stop();
+      await stub.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}

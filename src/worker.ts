@@ -1,0 +1,155 @@
+/** The worker process: Temporal workers for the task queues of its role. Any number of them may run. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DefaultLogger, type LogEntry, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { createActivities, createModelClient, type Activities, type ActivityOperations } from './activities/index.js';
+import { ConfigError, loadServiceConfig, type Role, type ServiceConfig } from './config.js';
+import { startDemoModel } from './embedded/demo-model/index.js';
+import { createLogger, type Logger } from './logger.js';
+import { createBackground } from './operations/background.js';
+import { requestCancel } from './operations/cancel-execution.js';
+import type { OperationDeps } from './operations/deps.js';
+import { readSignalledGate } from './operations/read-signalled-gate.js';
+import { afterSettled } from './operations/report-child.js';
+import { startChild } from './operations/start-child.js';
+import { createTemporalGateway } from './operations/temporal-gateway.js';
+import { openDatabase } from './store/database.js';
+import { createBuiltInTools, createHttpClient, type ToolRegistry } from './tools/index.js';
+import { CONCURRENT_ACTIVITIES, WORKER_SETTINGS } from './worker-settings.js';
+import { TASK_QUEUES } from './workflows/messages.js';
+
+type Queue = keyof typeof TASK_QUEUES;
+/** What is open, closed in reverse. */
+type Opened = (() => Promise<unknown>)[];
+
+const QUEUES: { readonly [R in Role]: readonly Queue[] } = {
+  all: ['core', 'agent', 'shell'], worker: ['core', 'agent', 'shell'], 'worker:agent': ['agent'], 'worker:shell': ['shell'], gateway: [],
+};
+const CONNECT_RETRY_MS = 500;
+/** Used when a key is given and SIGNALBOX_MODELS is not. */
+const DEFAULT_MODEL = 'claude-sonnet-5-5';
+const PROVIDER_URL = 'https://api.anthropic.com';
+/** Concurrent steps need a connection for two short transactions each. */
+const POOL_SIZE = 20;
+
+async function main(): Promise<void> {
+  // Local-time methods must not depend on where a worker runs (temporal-notes §1).
+  process.env['TZ'] = 'UTC';
+  const config = loadServiceConfig();
+  const log = createLogger(config.log, 'worker');
+  installRuntime(log, config.log.level);
+  const opened: Opened = [];
+  const workers = await openWorkers(config, log, opened);
+  const running = Promise.all(workers.map((worker) => worker.run()));
+  stopOnRequest(workers, log);
+  process.send?.({ ready: true });
+  log.info({ taskQueues: QUEUES[config.role].map((queue) => TASK_QUEUES[queue]) }, 'worker is ready');
+  try {
+    await running;
+  } finally {
+    for (const close of opened.toReversed()) await close().catch((error: unknown) => log.warn({ error }, 'a part did not close cleanly'));
+  }
+  process.exit(0);
+}
+
+/** The SDK's lines, those of its native part included, through our logger. Signals are ours: see stopOnRequest. */
+function installRuntime(log: Logger, level: string): void {
+  const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
+  const write = ({ level: sdkLevel, message, meta }: LogEntry): void => log[levels[sdkLevel]]({ ...meta }, message);
+  const sdkLevel = level === 'trace' || level === 'debug' ? 'DEBUG' : 'WARN';
+  Runtime.install({ logger: new DefaultLogger(sdkLevel, write), shutdownSignals: [] });
+}
+
+async function openWorkers(config: ServiceConfig, log: Logger, opened: Opened): Promise<Worker[]> {
+  const connection = await connect(config, log);
+  opened.push(() => connection.close());
+  const { activities, tools } = await openActivities(config, log, opened);
+  log.debug({ tools: tools.ids() }, 'tools are registered');
+  const bundle = workflowBundle();
+  const options = (queue: Queue): WorkerOptions => ({
+    connection, namespace: config.temporal.namespace, taskQueue: TASK_QUEUES[queue], activities: { ...activities[queue] },
+    ...WORKER_SETTINGS, maxConcurrentActivityTaskExecutions: CONCURRENT_ACTIVITIES[queue],
+    ...(queue === 'core' ? { workflowBundle: bundle } : {}),
+  });
+  return await Promise.all(QUEUES[config.role].map((queue) => Worker.create(options(queue))));
+}
+
+async function openActivities(config: ServiceConfig, log: Logger, opened: Opened): Promise<{ activities: Activities; tools: ToolRegistry }> {
+  const db = openDatabase(config.databaseUrl, { poolSize: POOL_SIZE, onConnectionLost: (error) => log.warn({ error: error.message }, 'a database connection was lost') });
+  opened.push(() => db.close());
+  const temporal = createTemporalGateway({ address: config.temporal.address, namespace: config.temporal.namespace });
+  opened.push(() => temporal.close());
+  const background = createBackground((what, error) => log.error({ what, error }, 'work behind an answer failed; the reconciler repeats it'));
+  opened.push(() => background.drain());
+  const http = createHttpClient({ allow: config.httpAllow });
+  const tools = createBuiltInTools(http);
+  const deps: OperationDeps = { db, temporal, background, log, limits: config.limits, encryptionKey: config.encryptionKey, toolIds: () => tools.ids() };
+  const { model, models } = await openModel(config, log, opened);
+  const shell = { mode: config.shell, dataDir: config.dataDir };
+  const operations = activityOperations({ ...deps, signalDecisions: config.signalDecisions });
+  return { activities: createActivities({ db, encryptionKey: config.encryptionKey, tools, http, model, models, shell, operations }), tools };
+}
+
+/** Without a key and a base URL the built-in demo model answers, labelled as such. */
+async function openModel({ model: { apiKey, baseUrl, names } }: ServiceConfig, log: Logger, opened: Opened) {
+  if (apiKey !== undefined || baseUrl !== undefined) {
+    return { model: createModelClient({ apiKey: apiKey ?? 'none', baseUrl: baseUrl ?? PROVIDER_URL }), models: names.length > 0 ? names : [DEFAULT_MODEL] };
+  }
+  const demo = await startDemoModel();
+  opened.push(() => demo.close());
+  log.info('no model is configured (ANTHROPIC_API_KEY): the built-in demo model answers');
+  return { model: createModelClient({ apiKey: 'demo', baseUrl: demo.url }), models: names.length > 0 ? names : ['demo'] };
+}
+
+function activityOperations(deps: OperationDeps & { readonly signalDecisions: boolean }): ActivityOperations {
+  return {
+    startChild: ({ ownerId: _owner, version, input, ...child }) => startChild(deps, { ...child, input: { v: input }, ...(version === null ? {} : { version }) }),
+    async cancelChild({ childId, ownerId, parentId, reason }) {
+      await requestCancel(deps, childId, { ownerId, by: { id: parentId, name: 'Parent execution' }, reason });
+    },
+    async decideBySignal({ executionId, signal }) {
+      await readSignalledGate(deps, executionId, signal);
+    },
+    afterSettled: (settled) => afterSettled(deps, settled),
+  };
+}
+
+/** Temporal may be away when the process starts: it waits, as it does later. */
+async function connect({ temporal: { address } }: ServiceConfig, log: Logger): Promise<NativeConnection> {
+  for (let tried = 0; ; tried += 1) {
+    try {
+      return await NativeConnection.connect({ address });
+    } catch (error) {
+      if (tried % 20 === 0) log.warn({ address, error: error instanceof Error ? error.message : String(error) }, 'waiting for Temporal');
+      await sleep(CONNECT_RETRY_MS);
+    }
+  }
+}
+
+/** The prebuilt bundle. It must come from the very same SDK. @throws when it is missing or of another version */
+function workflowBundle(): { codePath: string } {
+  const codePath = join(__dirname, 'workflow-bundle.js');
+  const { sdkVersion } = JSON.parse(readFileSync(join(__dirname, 'workflow-bundle.meta.json'), 'utf8')) as { sdkVersion: string };
+  const { version } = JSON.parse(readFileSync(require.resolve('@temporalio/workflow/package.json'), 'utf8')) as { version: string };
+  if (sdkVersion !== version) throw new Error(`dist/workflow-bundle.js was built with @temporalio/workflow ${sdkVersion}, installed is ${version}: build again`);
+  return { codePath };
+}
+
+function stopOnRequest(workers: readonly Worker[], log: Logger): void {
+  let isStopping = false;
+  const stop = (why: string): void => {
+    if (isStopping) return;
+    isStopping = true;
+    log.info({ why }, 'worker is stopping');
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  process.on('SIGTERM', () => stop('SIGTERM'));
+  process.on('SIGINT', () => stop('SIGINT'));
+  process.on('disconnect', () => stop('the parent is gone'));
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof ConfigError ? error.message : error);
+  process.exit(1);
+});
