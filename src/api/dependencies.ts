@@ -1,11 +1,13 @@
 /** What the HTTP API is given; connected in server.ts. */
 import type { Logger } from 'pino';
+import type { OperationDeps } from '../operations/deps.js';
 import type { EventHub } from '../realtime/event-hub.js';
 import type { Gatekeepers } from './authenticate.js';
 import type { ReadReadiness } from './health/readiness.js';
 import type { ApiMetrics } from './metrics.js';
 
 export interface ApiDependencies {
+  readonly operations: OperationDeps;
   readonly gatekeepers: Gatekeepers;
   readonly events: EventHub;
   readonly metrics: ApiMetrics;

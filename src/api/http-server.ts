@@ -17,6 +17,11 @@ export interface ListenOptions {
   readonly port: number;
 }
 
+/** Why nothing can be listened to, in words for whoever set HOST and PORT. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+}
+
 /** Longer than the idle limit of common proxies, so that the proxy closes first and never meets a dead connection. */
 const KEEP_ALIVE_MS = 75_000;
 /** For a whole request; the answer may take as long as it needs. */
@@ -25,7 +30,7 @@ const HEADERS_MS = 20_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 const IDLE_LOOK_MS = 50;
 
-/** @throws Error that says which port is taken, or what else forbids it */
+/** @throws ListenError that says which port is taken, or what else forbids it */
 export async function listen(app: RequestListener, options: ListenOptions): Promise<HttpServer> {
   const server = createServer(
     { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_MS, headersTimeout: HEADERS_MS, maxHeaderSize: MAX_HEADER_BYTES, connectionsCheckingInterval: 5_000 },
@@ -50,11 +55,18 @@ function bind(server: Server, { host, port }: ListenOptions): Promise<void> {
   });
 }
 
-function explained(error: NodeJS.ErrnoException, host: string, port: number): Error {
-  if (error.code === 'EADDRINUSE') return new Error(`port ${port} on ${host} is taken: stop what listens there, or set PORT to another (0: any free one)`, { cause: error });
-  if (error.code === 'EACCES') return new Error(`port ${port} may not be opened by this account: set PORT to one above 1023`, { cause: error });
-  if (error.code === 'EADDRNOTAVAIL') return new Error(`HOST ${host} is not an address of this machine`, { cause: error });
-  return error;
+function explained(cause: NodeJS.ErrnoException, host: string, port: number): Error {
+  switch (cause.code) {
+    case 'EADDRINUSE':
+      return new ListenError(`port ${port} on ${host} is taken: stop what listens there, or set PORT to another (0: any free one)`, { cause });
+    case 'EACCES':
+      return new ListenError(`port ${port} may not be opened by this account: set PORT to one above 1023`, { cause });
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return new ListenError(`HOST ${host} is not an address of this machine`, { cause });
+    default:
+      return cause;
+  }
 }
 
 /** What is not HTTP never becomes a request: a line for the caller, then the end. A caller that is gone gets nothing. */

@@ -3,13 +3,9 @@
  * within the time a key is remembered, this one at once (`forget`); expiry is looked at on every request.
  */
 import { createHash } from 'node:crypto';
+import type { KnownKey } from '../operations/authenticate-key.js';
 import type { Principal } from '../operations/principal.js';
 
-export interface KnownKey {
-  readonly principal: Principal;
-  /** Null: never. */
-  readonly expiresAtMs: number | null;
-}
 /** Finds the unrevoked key with this SHA-256 (hex) whose owner is enabled. */
 export type FindKey = (sha256: string) => Promise<KnownKey | null>;
 

@@ -11,7 +11,7 @@ type Io = 'input' | 'output';
 const PREFIX = '#/components/schemas/';
 
 /** The whole document. `version` is the service's. */
-export function toOpenApi(routes: readonly Route[], version: string): JsonSchema {
+export function toOpenApi(routes: readonly Route[], version: string): { readonly openapi: string } & JsonSchema {
   const document = new DocumentBuilder();
   const paths: { [path: string]: JsonSchema } = {};
   for (const route of routes) {

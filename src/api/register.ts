@@ -36,6 +36,8 @@ async function answer(route: Route, deps: ApiDependencies, req: Request, res: Re
 
 async function admit(route: Route, deps: ApiDependencies, req: Request): Promise<Principal> {
   const principal = await authenticate(req, deps.gatekeepers);
+  // Deciding refuses agents itself: their tries are written down with the gate.
+  if (route.auth === 'decide' && principal.kind === 'agent') return principal;
   authorize(principal, route.auth as Exclude<Route['auth'], 'public'>);
   return principal;
 }

@@ -1,8 +1,18 @@
 /** Every route of the API, in the order of the document. */
+import { accountRoutes } from './account/routes.js';
+import { approvalRoutes } from './approvals/routes.js';
 import { documentRoutes } from './documents.js';
+import { executionRoutes } from './executions/routes.js';
 import { healthRoutes } from './health/routes.js';
+import { keyRoutes } from './keys/routes.js';
 import type { Route } from './route.js';
+import { secretRoutes } from './secrets/routes.js';
+import { userRoutes } from './users/routes.js';
+import { valueRoutes } from './values/routes.js';
+import { workflowRoutes } from './workflows/routes.js';
 
-const described: readonly Route[] = [...healthRoutes];
+const described: readonly Route[] = [
+  ...workflowRoutes, ...executionRoutes, ...approvalRoutes, ...valueRoutes, ...accountRoutes, ...keyRoutes, ...secretRoutes, ...userRoutes, ...healthRoutes,
+];
 
 export const routes: readonly Route[] = [...described, ...documentRoutes(described)];

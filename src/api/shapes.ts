@@ -1,5 +1,6 @@
 /** Pieces of wire shapes that several resources share. Components of the OpenAPI document are named in `components`. */
 import { z } from 'zod';
+import type { Json, JsonObject } from '../definition/value.js';
 import { isStorable, jsonFaults } from './json-limits.js';
 import { ProblemDocumentSchema, ProblemSchema } from './problem.js';
 
@@ -28,19 +29,26 @@ export const text = (min: number, max: number) =>
   z.string().min(min).max(max).refine(isStorable, 'The text holds a NUL character or half of a surrogate pair');
 
 /** Any JSON that can be stored: faults are told with their pointers, all of them. */
-export const AnyJson = z.unknown().superRefine((value, context) => {
-  for (const fault of jsonFaults(value, '')) {
-    const path = fault.path === '' ? [] : fault.path.slice(1).split('/').map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
-    context.addIssue({ code: 'custom', path, message: fault.message });
-  }
-});
+export const AnyJson: z.ZodType<Json, unknown> = z
+  .unknown()
+  .superRefine((value, context) => {
+    for (const fault of jsonFaults(value, '')) context.addIssue({ code: 'custom', path: segmentsOf(fault.path), message: fault.message });
+  })
+  .transform((value) => value as Json);
+
+const segmentsOf = (pointer: string): string[] =>
+  pointer.split('/').slice(1).map((segment) => segment.replaceAll('~1', '/').replaceAll('~0', '~'));
+
 /** JSON in an answer. */
 export const JsonOut = z.unknown();
 
-const isPlainObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isObject = (value: Json): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** A JSON object with any content. Kept as it came, also with keys such as `__proto__` that a record would drop. */
-export const JsonObjectInput = AnyJson.refine(isPlainObject, 'Expected an object').transform((value) => value).meta({ type: 'object' });
+export const JsonObjectInput: z.ZodType<JsonObject, unknown> = AnyJson
+  .refine(isObject, 'Expected an object')
+  .transform((value) => value as JsonObject)
+  .meta({ type: 'object' });
 
 const LIMIT_TEXT = /^\d{1,6}$/;
 const LimitQuery = z.string().regex(LIMIT_TEXT, 'Expected a whole number').transform(Number).pipe(z.number().min(1).max(200)).meta({ type: 'integer', minimum: 1, maximum: 200, default: 50 });
@@ -48,7 +56,7 @@ const LimitQuery = z.string().regex(LIMIT_TEXT, 'Expected a whole number').trans
 /** `?limit&cursor` of every list. */
 export const pageQuery = {
   limit: LimitQuery.optional().transform((limit) => limit ?? 50),
-  cursor: text(1, 500).optional(),
+  cursor: text(1, 500).exactOptional(),
 };
 
 export const BooleanQuery = z.enum(['true', 'false']).transform((value) => value === 'true');

@@ -1,4 +1,5 @@
 /** The edge of HTTP: what every route shares, over a small table of its own. */
+import { createHash } from 'node:crypto';
 import { createServer, request, type Server } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import pino from 'pino';
@@ -36,6 +37,8 @@ async function fail(how: string): Promise<never> {
   throw new Error('password=hunter2 at /srv/secret.ts');
 }
 
+const hash = (key: string): string => createHash('sha256').update(key).digest('hex');
+
 let server: Server;
 let base: string;
 let reads: number;
@@ -46,8 +49,6 @@ beforeAll(async () => {
   reads = 0;
   const keyRing = new KeyRing(async (sha256) => {
     reads++;
-    const { createHash } = await import('node:crypto');
-    const hash = (key: string): string => createHash('sha256').update(key).digest('hex');
     if (sha256 === hash(ADMIN)) return { principal: aPrincipal(), expiresAtMs: null };
     if (sha256 === hash(VIEWER)) return { principal: aPrincipal({ role: 'viewer', keyId: 'key_2' }), expiresAtMs: null };
     return null;

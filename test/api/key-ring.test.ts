@@ -1,4 +1,5 @@
-import { KeyRing, type KnownKey } from '../../src/api/key-ring.js';
+import { KeyRing } from '../../src/api/key-ring.js';
+import type { KnownKey } from '../../src/operations/authenticate-key.js';
 
 const SECRET = `sbx_${'k'.repeat(24)}`;
 const aKey = (expiresAtMs: number | null = null): KnownKey => ({

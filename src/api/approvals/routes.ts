@@ -1,5 +1,7 @@
 /** `/api/approvals`: gates, and the decisions of people. */
 import { z } from 'zod';
+import { decideApproval } from '../../operations/decide-approval.js';
+import { getApproval, listApprovals } from '../../operations/read-approvals.js';
 import { reply, route, type Route } from '../route.js';
 import { AnyJson, BooleanQuery, idParam, listOf, pageQuery, text } from '../shapes.js';
 import { APPROVAL_STATUSES, ApprovalShape } from './shape.js';
@@ -22,18 +24,18 @@ const decisionRoute = (verb: 'approve' | 'deny', summary: string): Route => rout
   description: 'The answer shows the gate as it then is: still pending while the quorum is short.',
   problems: { 403: ['approver_not_allowed', 'agent_cannot_decide'], 409: ['approval_settled', 'already_voted'] },
   responses: { 200: ApprovalAnswer },
-  handle: async ({ deps, principal, params: { id }, body }) => reply(200, await deps.operations.decideApproval(principal, { id, decision: verb, ...body })),
+  handle: async ({ deps, principal, params: { id }, body }) => reply(200, await decideApproval(deps.operations, principal, { id, decision: verb, ...body })),
 });
 
 export const approvalRoutes: readonly Route[] = [
   route({
     method: 'get', path: '/api/approvals', tag, summary: 'List approvals, newest first', auth: 'read', query: ListQuery,
     responses: { 200: listOf(ApprovalShape) },
-    handle: async ({ deps, principal, query }) => reply(200, await deps.operations.listApprovals(principal, query)),
+    handle: async ({ deps, principal, query }) => reply(200, await listApprovals(deps.operations, principal, query)),
   }),
   route({
     method: 'get', path: '/api/approvals/:id', tag, summary: 'One approval', auth: 'read', params, responses: { 200: ApprovalAnswer },
-    handle: async ({ deps, principal, params: { id } }) => reply(200, await deps.operations.getApproval(principal, { id })),
+    handle: async ({ deps, principal, params: { id } }) => reply(200, await getApproval(deps.operations, principal, { id })),
   }),
   decisionRoute('approve', 'Approve'),
   decisionRoute('deny', 'Deny'),

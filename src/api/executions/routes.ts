@@ -1,5 +1,8 @@
 /** `/api/executions`: what ran and runs, and the commands to it. */
 import { z } from 'zod';
+import { cancelExecution } from '../../operations/cancel-execution.js';
+import { pauseExecution, resumeExecution } from '../../operations/pause-execution.js';
+import { sendEvent } from '../../operations/send-event.js';
 import { idempotencyOf, IdempotencyKeySchema } from '../idempotency-key.js';
 import { reply, route, type Route } from '../route.js';
 import { AnyJson, BooleanQuery, InstantInput, JsonObjectInput, JsonOut, listOf, pageQuery, text } from '../shapes.js';
@@ -47,57 +50,57 @@ export const executionRoutes: readonly Route[] = [
   route({
     method: 'get', path: '/api/executions', tag, summary: 'List executions, newest first', auth: 'read', query: ListQuery,
     responses: { 200: listOf(ExecutionShape) },
-    handle: async ({ deps, principal, query }) => reply(200, await deps.operations.listExecutions(principal, query)),
+    handle: async ({ deps, principal, query }) => reply(200, await listExecutions(deps.operations, principal, query)),
   }),
   route({
     method: 'get', path: '/api/executions/:id', tag, summary: 'One execution', auth: 'read', params, responses: { 200: ExecutionAnswer },
-    handle: async ({ deps, principal, params: { id } }) => reply(200, await deps.operations.getExecution(principal, { id })),
+    handle: async ({ deps, principal, params: { id } }) => reply(200, await getExecution(deps.operations, principal, { id })),
   }),
   route({
     method: 'get', path: '/api/executions/:id/definition', tag, summary: 'The definition that it runs on', auth: 'read', params,
     responses: { 200: z.object({ data: JsonOut, hash: z.string(), version: z.string() }) },
-    handle: async ({ deps, principal, params: { id } }) => reply(200, await deps.operations.getExecutionDefinition(principal, { id })),
+    handle: async ({ deps, principal, params: { id } }) => reply(200, await getExecutionDefinition(deps.operations, principal, { id })),
   }),
   route({
     method: 'get', path: '/api/executions/:id/steps', tag, summary: 'Its step instances, in definition order', auth: 'read', params,
     responses: { 200: z.object({ items: z.array(StepShape) }) },
-    handle: async ({ deps, principal, params: { id } }) => reply(200, await deps.operations.listSteps(principal, { id })),
+    handle: async ({ deps, principal, params: { id } }) => reply(200, await listSteps(deps.operations, principal, { id })),
   }),
   route({
     method: 'get', path: '/api/executions/:id/events', tag, summary: 'Its log, oldest first', auth: 'read', params, query: EventsQuery,
     responses: { 200: listOf(EventShape) },
-    handle: async ({ deps, principal, params: { id }, query }) => reply(200, await deps.operations.listEvents(principal, { id, ...query })),
+    handle: async ({ deps, principal, params: { id }, query }) => reply(200, await listEvents(deps.operations, principal, { id, ...query })),
   }),
   executionStreamRoute,
   route({
     method: 'get', path: '/api/executions/:id/children', tag, summary: 'The subworkflows that it started', auth: 'read', params, query: z.object(pageQuery),
     responses: { 200: listOf(ExecutionShape) },
-    handle: async ({ deps, principal, params: { id }, query }) => reply(200, await deps.operations.listChildren(principal, { id, ...query })),
+    handle: async ({ deps, principal, params: { id }, query }) => reply(200, await listChildren(deps.operations, principal, { id, ...query })),
   }),
   route({
     method: 'post', path: '/api/executions/:id/cancel', tag, summary: 'Cancel it; clean-up runs', auth: 'run', params,
     body: z.strictObject({ reason: text(0, 2_000).exactOptional() }).default({}), responses: commandResponses,
-    handle: async ({ deps, principal, params: { id }, body }) => commanded(await deps.operations.cancelExecution(principal, { id, ...body })),
+    handle: async ({ deps, principal, params: { id }, body }) => commanded(await cancelExecution(deps.operations, principal, { id, ...body })),
   }),
   route({
     method: 'post', path: '/api/executions/:id/pause', tag, summary: 'Stop it at the next step boundary', auth: 'run', params, body: NoBody, responses: commandResponses,
-    handle: async ({ deps, principal, params: { id } }) => commanded(await deps.operations.pauseExecution(principal, { id })),
+    handle: async ({ deps, principal, params: { id } }) => commanded(await pauseExecution(deps.operations, principal, { id })),
   }),
   route({
     method: 'post', path: '/api/executions/:id/resume', tag, summary: 'Let it go on', auth: 'run', params, body: NoBody, responses: commandResponses,
-    handle: async ({ deps, principal, params: { id } }) => commanded(await deps.operations.resumeExecution(principal, { id })),
+    handle: async ({ deps, principal, params: { id } }) => commanded(await resumeExecution(deps.operations, principal, { id })),
   }),
   route({
     method: 'post', path: '/api/executions/:id/rerun', tag, summary: 'Start a new execution from one of its steps', auth: 'run', params, body: RerunBody,
     problems: { 409: ['rerun_not_possible'], 429: ['concurrency_limit'] }, responses: { 202: ExecutionAnswer },
-    handle: async ({ deps, principal, params: { id }, body }) => reply(202, await deps.operations.rerunExecution(principal, { id, ...body })),
+    handle: async ({ deps, principal, params: { id }, body }) => reply(202, await rerunExecution(deps.operations, principal, { id, ...body })),
   }),
   route({
     method: 'post', path: '/api/executions/:id/events', tag, summary: 'Send it an event', auth: 'run', params, body: SendEventBody, idempotent: true,
     problems: { 409: ['execution_ended', 'idempotency_key_reused'], 429: ['event_backlog_full'] },
     responses: { 202: z.object({ accepted: z.literal(true), duplicate: z.boolean() }) },
     handle: async ({ deps, principal, params: { id }, body, idempotencyKey }) =>
-      reply(202, await deps.operations.sendEvent(principal, { id, ...body, ...idempotencyOf(idempotencyKey, body.idempotencyKey) })),
+      reply(202, await sendEvent(deps.operations, principal, { id, ...body, ...idempotencyOf(idempotencyKey, body.idempotencyKey) })),
   }),
 ];
 

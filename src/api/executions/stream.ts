@@ -17,7 +17,7 @@ export const executionStreamRoute = streamRoute({
     format: z.string().exactOptional().refine((format) => format === undefined, 'This server streams events only: leave format out'),
   }),
   handle: async ({ deps, principal, params: { id }, query }, req, res) => {
-    const { execution } = await deps.operations.getExecution(principal, { id });
+    const { execution } = await getExecution(deps.operations, principal, { id });
     const lastEventId = lastEventIdOf(req.headers['last-event-id']);
     const place = await deps.events.place(id, lastEventId ?? Number(query.after ?? 0));
     // What the HTML standard gives for "do not connect again".
@@ -33,7 +33,7 @@ export const executionStreamRoute = streamRoute({
         pages: (signal) => deps.events.follow(id, place.after, signal, () => hasEnded),
         mayGoOn: async () => {
           if ((await deps.gatekeepers.keyRing.principalOf(key)) === null) return false;
-          hasEnded = ENDED.has((await deps.operations.getExecution(principal, { id })).execution.status);
+          hasEnded = ENDED.has((await getExecution(deps.operations, principal, { id })).execution.status);
           return true;
         },
       });

@@ -1,5 +1,6 @@
 /** `/api/secrets`: written, named, never read back. */
 import { z } from 'zod';
+import { deleteSecret, listSecrets, putSecret } from '../../operations/secrets.js';
 import { noContent, reply, route, type Route } from '../route.js';
 import { Instant } from '../shapes.js';
 
@@ -11,20 +12,20 @@ export const secretRoutes: readonly Route[] = [
   route({
     method: 'get', path: '/api/secrets', tag, summary: 'The names of your secrets', auth: 'write',
     responses: { 200: z.object({ items: z.array(SecretNameShape) }) },
-    handle: async ({ deps, principal }) => reply(200, await deps.operations.listSecrets(principal)),
+    handle: async ({ deps, principal }) => reply(200, await listSecrets(deps.operations, principal)),
   }),
   route({
     method: 'put', path: '/api/secrets/:name', tag, summary: 'Keep a secret under a name', auth: 'write', params,
     body: z.strictObject({ value: z.string().min(1).max(65_536) }), responses: { 204: null },
     handle: async ({ deps, principal, params: { name }, body }) => {
-      await deps.operations.putSecret(principal, { name, value: body.value });
+      await putSecret(deps.operations, principal, { name, value: body.value });
       return noContent;
     },
   }),
   route({
     method: 'delete', path: '/api/secrets/:name', tag, summary: 'Forget a secret', auth: 'write', params, responses: { 204: null },
     handle: async ({ deps, principal, params: { name } }) => {
-      await deps.operations.deleteSecret(principal, { name });
+      await deleteSecret(deps.operations, principal, { name });
       return noContent;
     },
   }),

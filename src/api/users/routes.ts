@@ -1,5 +1,6 @@
 /** `/api/users`: people, for admins. */
 import { z } from 'zod';
+import { createUser, listUsers, updateUser } from '../../operations/users.js';
 import { ROLES } from '../../operations/role-matrix.js';
 import { reply, route, type Route } from '../route.js';
 import { idParam, listOf, pageQuery, text } from '../shapes.js';
@@ -28,18 +29,18 @@ export const userRoutes: readonly Route[] = [
   route({
     method: 'get', path: '/api/users', tag, summary: 'List people, newest first', auth: 'admin', query: z.object(pageQuery),
     responses: { 200: listOf(UserShape) },
-    handle: async ({ deps, principal, query }) => reply(200, await deps.operations.listUsers(principal, query)),
+    handle: async ({ deps, principal, query }) => reply(200, await listUsers(deps.operations, principal, query)),
   }),
   route({
     method: 'post', path: '/api/users', tag, summary: 'Add a person', auth: 'admin', body: CreateBody, problems: { 409: ['email_taken'] },
     responses: { 201: UserAnswer },
-    handle: async ({ deps, principal, body }) => reply(201, await deps.operations.createUser(principal, body)),
+    handle: async ({ deps, principal, body }) => reply(201, await createUser(deps.operations, principal, body)),
   }),
   route({
     method: 'patch', path: '/api/users/:id', tag, summary: 'Change a person’s role, groups or access', auth: 'admin', params: z.object({ id: idParam('usr') }), body: UpdateBody,
     responses: { 200: UserAnswer },
     handle: async ({ deps, principal, params: { id }, body }) => {
-      const answer = await deps.operations.updateUser(principal, { id, ...body });
+      const answer = await updateUser(deps.operations, principal, { id, ...body });
       deps.gatekeepers.keyRing.forget();
       return reply(200, answer);
     },

@@ -1,5 +1,11 @@
 /** `/api/workflows`: saving, reading, starting, trying out, versions. */
 import { z } from 'zod';
+import { deleteWorkflow } from '../../operations/delete-workflow.js';
+import { rollbackWorkflow } from '../../operations/rollback-workflow.js';
+import { runWorkflow } from '../../operations/start-execution.js';
+import { syncWorkflow, type SyncParams } from '../../operations/sync-workflow.js';
+import { updateWorkflow } from '../../operations/update-workflow.js';
+import { validateWorkflow } from '../../operations/validate-definition.js';
 import { ErrorShape, EventShape, ExecutionShape, StepShape } from '../executions/shape.js';
 import { ProblemSchema } from '../problem.js';
 import { idempotencyOf, IdempotencyKeySchema } from '../idempotency-key.js';
@@ -11,19 +17,21 @@ const tag = 'Workflows';
 /** An id or a slug. */
 const params = z.object({ id: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$/) });
 
-const Version = text(1, 100).describe('Such as 1.2.0');
+const Version = text(0, 100).describe('Such as 1.2.0');
 const VersionOrHash = text(1, 100);
-const Hash = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'Expected sha256: and 64 hexadecimal digits');
+const Hash = z.string().regex(/^(?:sha256:)?[0-9a-f]{64}$/, 'Expected sha256: and 64 hexadecimal digits')
+  .transform((hash) => (hash.startsWith('sha256:') ? hash : `sha256:${hash}`));
 const Tags = z.array(text(1, 50)).max(50);
 const Slug = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,98}$/, 'Expected lower-case letters, digits, hyphens');
 /** Checked as a definition, with all its problems, by the one validator. */
 const Definition = z.unknown().describe('A definition; /api/schema/definition is its schema');
 
+/** What is said of name, description and version here is checked as part of the definition that it is written into. */
 const SyncBody = z.strictObject({
   id: text(1, 100).exactOptional(),
   slug: Slug.exactOptional(),
-  name: text(1, 200),
-  description: text(0, 10_000).exactOptional(),
+  name: text(0, 10_000).exactOptional().describe('Default: the definition’s'),
+  description: text(0, 10_000).nullable().exactOptional(),
   version: Version.exactOptional(),
   data: Definition,
   enabled: z.boolean().exactOptional(),
@@ -32,7 +40,7 @@ const SyncBody = z.strictObject({
 
 const UpdateBody = z.strictObject({
   slug: Slug.nullable().exactOptional(),
-  name: text(1, 200).exactOptional(),
+  name: text(0, 10_000).exactOptional(),
   description: text(0, 10_000).nullable().exactOptional(),
   version: Version.nullable().exactOptional(),
   data: Definition.exactOptional(),
@@ -66,20 +74,20 @@ export const workflowRoutes: readonly Route[] = [
     method: 'get', path: '/api/workflows', tag, summary: 'List workflows, newest first', auth: 'read',
     query: z.object({ ...pageQuery, q: text(1, 200).exactOptional(), tag: text(1, 50).exactOptional(), enabled: BooleanQuery.exactOptional() }),
     responses: { 200: listOf(WorkflowShape) },
-    handle: async ({ deps, principal, query }) => reply(200, await deps.operations.listWorkflows(principal, query)),
+    handle: async ({ deps, principal, query }) => reply(200, await listWorkflows(deps.operations, principal, query)),
   }),
   route({
     method: 'post', path: '/api/workflows/sync', tag, summary: 'Save a workflow: update by id, else slug, else name; or make it', auth: 'write',
     description: 'The body’s name, description and version win and are written into the definition.',
     body: SyncBody, problems: { 409: ['slug_taken'], 422: ['definition_invalid'] },
     responses: { 200: z.object({ workflow: WorkflowShape, created: z.boolean(), warnings: WarningsShape }) },
-    handle: async ({ deps, principal, body }) => reply(200, await deps.operations.syncWorkflow(principal, body)),
+    handle: async ({ deps, principal, body }) => reply(200, await syncWorkflow(deps.operations, principal, named(body))),
   }),
   route({
     method: 'post', path: '/api/workflows/validate', tag, summary: 'Check a definition without saving it', auth: 'read',
     body: z.strictObject({ data: Definition }),
     responses: { 200: z.object({ valid: z.boolean(), problems: z.array(ProblemSchema), hash: z.string().nullable() }) },
-    handle: async ({ deps, principal, body }) => reply(200, await deps.operations.validateWorkflow(principal, body)),
+    handle: async ({ deps, principal, body }) => reply(200, await validateWorkflow(deps.operations, principal, body)),
   }),
   route({
     method: 'post', path: '/api/workflows/test-run', tag, summary: 'Try a definition without saving it: dry with mocks, or live', auth: 'run',
@@ -89,26 +97,26 @@ export const workflowRoutes: readonly Route[] = [
       202: ExecutionAnswer,
     },
     handle: async ({ deps, principal, body }) => {
-      if (body.mode === 'live') return reply(202, await deps.operations.testRunLive(principal, body));
-      return reply(200, await deps.operations.testRunDry(principal, body));
+      if (body.mode === 'live') return reply(202, await testRunLive(deps.operations, principal, body));
+      return reply(200, await testRunDry(deps.operations, principal, body));
     },
   }),
   route({
     method: 'get', path: '/api/workflows/:id', tag, summary: 'One workflow, by id or slug', auth: 'read', params,
     responses: { 200: z.object({ workflow: WorkflowShape }) },
-    handle: async ({ deps, principal, params: { id } }) => reply(200, await deps.operations.getWorkflow(principal, { id })),
+    handle: async ({ deps, principal, params: { id } }) => reply(200, await getWorkflow(deps.operations, principal, { id })),
   }),
   route({
     method: 'put', path: '/api/workflows/:id', tag, summary: 'Change any field of a workflow; null clears', auth: 'write', params, body: UpdateBody,
     problems: { 409: ['slug_taken'], 422: ['definition_invalid'] },
     responses: { 200: SavedAnswer },
-    handle: async ({ deps, principal, params: { id }, body }) => reply(200, await deps.operations.updateWorkflow(principal, { id, ...body })),
+    handle: async ({ deps, principal, params: { id }, body }) => reply(200, await updateWorkflow(deps.operations, principal, { id, ...body })),
   }),
   route({
     method: 'delete', path: '/api/workflows/:id', tag, summary: 'Delete a workflow; its executions stay with their snapshot', auth: 'write', params,
     responses: { 204: null },
     handle: async ({ deps, principal, params: { id } }) => {
-      await deps.operations.deleteWorkflow(principal, { id });
+      await deleteWorkflow(deps.operations, principal, { id });
       return noContent;
     },
   }),
@@ -117,29 +125,36 @@ export const workflowRoutes: readonly Route[] = [
     problems: { 409: ['workflow_disabled', 'idempotency_key_reused'], 429: ['concurrency_limit'] },
     responses: { 200: StartAnswer, 202: StartAnswer },
     handle: async ({ deps, principal, params: { id }, body, idempotencyKey }) => {
-      const started = await deps.operations.runWorkflow(principal, { id, ...body, ...idempotencyOf(idempotencyKey, body.idempotencyKey) });
+      const started = await runWorkflow(deps.operations, principal, { id, ...body, ...idempotencyOf(idempotencyKey, body.idempotencyKey) });
       return started.duplicate ? reply(200, started) : reply(202, started);
     },
   }),
   route({
     method: 'get', path: '/api/workflows/:id/executions', tag, summary: 'Executions of a workflow, newest first', auth: 'read', params, query: z.object(pageQuery),
     responses: { 200: listOf(ExecutionShape) },
-    handle: async ({ deps, principal, params: { id }, query }) => reply(200, await deps.operations.listWorkflowExecutions(principal, { id, ...query })),
+    handle: async ({ deps, principal, params: { id }, query }) => reply(200, await listWorkflowExecutions(deps.operations, principal, { id, ...query })),
   }),
   route({
     method: 'get', path: '/api/workflows/:id/history', tag, summary: 'Every content that a workflow had, newest first', auth: 'read', params, query: z.object(pageQuery),
     responses: { 200: listOf(HistoryItemShape).extend({ currentHash: z.string() }) },
-    handle: async ({ deps, principal, params: { id }, query }) => reply(200, await deps.operations.workflowHistory(principal, { id, ...query })),
+    handle: async ({ deps, principal, params: { id }, query }) => reply(200, await workflowHistory(deps.operations, principal, { id, ...query })),
   }),
   route({
     method: 'get', path: '/api/workflows/:id/diff', tag, summary: 'What differs between two versions', auth: 'read', params, query: z.object({ from: Hash, to: Hash }),
     responses: { 200: DiffShape },
-    handle: async ({ deps, principal, params: { id }, query }) => reply(200, await deps.operations.diffWorkflow(principal, { id, ...query })),
+    handle: async ({ deps, principal, params: { id }, query }) => reply(200, await diffWorkflow(deps.operations, principal, { id, ...query })),
   }),
   route({
     method: 'post', path: '/api/workflows/:id/rollback', tag, summary: 'Make an earlier content the current one', auth: 'write', params, body: RollbackBody,
     responses: { 200: z.object({ workflow: WorkflowShape, unchanged: z.boolean().optional() }) },
-    handle: async ({ deps, principal, params: { id }, body }) => reply(200, await deps.operations.rollbackWorkflow(principal, { id, ...body })),
+    handle: async ({ deps, principal, params: { id }, body }) => reply(200, await rollbackWorkflow(deps.operations, principal, { id, ...body })),
   }),
 ];
 
+
+/** A body without a name is named by its definition; where that has none either, the validator says so with all other problems. */
+function named(body: z.output<typeof SyncBody>): SyncParams {
+  const { data } = body;
+  const own = typeof data === 'object' && data !== null && 'name' in data ? data.name : undefined;
+  return { ...body, name: body.name ?? (typeof own === 'string' ? own : '') };
+}

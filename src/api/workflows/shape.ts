@@ -5,7 +5,7 @@ import { component, Instant, JsonOut } from '../shapes.js';
 
 export const WorkflowShape = component('Workflow', z.object({
   id: z.string(),
-  slug: z.string(),
+  slug: z.string().nullable().describe('Null: its name gives none that is free'),
   name: z.string(),
   description: z.string().nullable(),
   version: z.string(),
@@ -28,12 +28,12 @@ export const HistoryItemShape = z.object({
 });
 
 const FieldChangeShape = z.object({ path: z.string(), from: JsonOut, to: JsonOut });
-const DiffStepShape = z.looseObject({ stepId: z.string() });
+const StepIds = z.array(z.string());
 export const DiffShape = component('Diff', z.object({
   steps: z.object({
-    added: z.array(z.union([z.string(), DiffStepShape])),
-    removed: z.array(z.union([z.string(), DiffStepShape])),
-    moved: z.array(z.union([z.string(), DiffStepShape])),
+    added: StepIds,
+    removed: StepIds,
+    moved: StepIds.describe('In another container or slot, or in another order'),
     changed: z.array(z.object({ stepId: z.string(), fields: z.array(FieldChangeShape) })),
   }),
   root: z.array(FieldChangeShape),

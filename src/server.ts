@@ -1,0 +1,165 @@
+/** The gateway process: the HTTP API, event streams and the reconciler. Any number of them may run. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createApp } from './api/app.js';
+import { createReadiness } from './api/health/readiness.js';
+import { createTemporalProbes } from './api/health/temporal-probe.js';
+import { listen, ListenError } from './api/http-server.js';
+import { KeyRing } from './api/key-ring.js';
+import { createApiMetrics } from './api/metrics.js';
+import { RateLimiter } from './api/rate-limiter.js';
+import { VERSION } from './api/version.js';
+import { ConfigError, loadServiceConfig, type ServiceConfig } from './config.js';
+import { createLogger, type Logger } from './logger.js';
+import { findKey } from './operations/authenticate-key.js';
+import { createBackground } from './operations/background.js';
+import { bootstrap } from './operations/bootstrap.js';
+import type { OperationDeps } from './operations/deps.js';
+import { startReconciler } from './operations/reconciler.js';
+import { createTemporalGateway } from './operations/temporal-gateway.js';
+import { EventHub } from './realtime/event-hub.js';
+import { createLogReader } from './realtime/log-reader.js';
+import { openDatabase } from './store/database.js';
+import { isAway } from './store/database-error.js';
+import { Listener } from './store/listener.js';
+import { applyMigrations } from './store/migrate.js';
+import { BUILT_IN_TOOL_IDS } from './tools/index.js';
+import { TASK_QUEUES } from './workflows/messages.js';
+
+/** For requests under way when the process is told to stop. */
+const REQUESTS_GRACE_MS = 8_000;
+/** For everything; whoever supervises us kills after 25 s. */
+const STOP_WITHIN_MS = 20_000;
+const DATABASE_RETRY_MS = 500;
+
+/** What a stop closes, newest first. */
+type Opened = (() => Promise<unknown>)[];
+
+interface Gateway {
+  readonly url: string;
+  /** Ends streams, lets requests and what follows them finish, closes every connection. */
+  close(): Promise<void>;
+}
+
+/** Opens everything in order; what was opened before a failure is closed again. */
+async function startGateway(config: ServiceConfig, log: Logger): Promise<Gateway> {
+  const opened: Opened = [];
+  const close = async (): Promise<void> => {
+    for (const end of opened.splice(0).toReversed()) await end().catch((error: unknown) => log.warn({ error }, 'a part did not close cleanly'));
+  };
+  try {
+    const operations = await openOperations(config, log, opened);
+    const events = await openEvents(config, operations, log, opened);
+    const url = await openHttp(config, operations, events, log, opened);
+    return { url, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function openOperations(config: ServiceConfig, log: Logger, opened: Opened): Promise<OperationDeps> {
+  await untilDatabase(log, () => applyMigrations(config.databaseUrl, { onApply: (name) => log.info({ migration: name }, 'applying a migration') }));
+  const db = openDatabase(config.databaseUrl, { onConnectionLost: (error) => log.warn({ error: error.message }, 'a database connection was lost') });
+  opened.push(() => db.close());
+  const { secret, isGiven } = await untilDatabase(log, () => bootstrap(db, config.bootstrapKey));
+  // Shown this once: it is kept nowhere else.
+  if (secret !== undefined && !isGiven) console.log(`\n  First API key: ${secret}\n`);
+  const { address, namespace } = config.temporal;
+  const temporal = createTemporalGateway({ address, namespace });
+  opened.push(() => temporal.close());
+  const background = createBackground((what, error) => log.error({ what, error }, 'work behind an answer failed; the reconciler repeats it'));
+  opened.push(() => background.drain());
+  const operations = { db, temporal, background, log, limits: config.limits, encryptionKey: config.encryptionKey, toolIds: () => BUILT_IN_TOOL_IDS };
+  const reconciler = startReconciler(operations);
+  opened.push(() => reconciler.stop());
+  return operations;
+}
+
+async function openEvents(config: ServiceConfig, { db }: OperationDeps, log: Logger, opened: Opened): Promise<EventHub> {
+  const events = new EventHub({ ...createLogReader(db), onError: (error) => log.debug({ error }, 'a log could not be read; the next sweep tries again') });
+  const listener = new Listener({
+    connectionString: config.databaseUrl,
+    onWake: (wake) => {
+      if (wake === 'all') void events.sweep();
+      else for (const id of wake) events.wake(id);
+    },
+    onConnectionLost: (error) => log.warn({ error: error.message }, 'the connection that hears of new events was lost; sweeps replace it'),
+  });
+  opened.push(() => listener.close());
+  await listener.start();
+  return events;
+}
+
+async function openHttp(config: ServiceConfig, operations: OperationDeps, events: EventHub, log: Logger, opened: Opened): Promise<string> {
+  const { address, namespace, uiUrl } = config.temporal;
+  const probes = createTemporalProbes(address, namespace, TASK_QUEUES.core);
+  opened.push(() => probes.close());
+  const metrics = createApiMetrics();
+  const app = createApp({
+    operations, events, metrics, log, version: VERSION, checkReplies: false,
+    gatekeepers: {
+      keyRing: new KeyRing((sha256) => findKey(operations.db, sha256)),
+      rateLimiter: new RateLimiter(config.rateLimits.perKey),
+      onRateLimited: () => metrics.rateLimited.inc(),
+    },
+    readiness: createReadiness(
+      { postgres: () => operations.db.pool.query('SELECT 1'), temporal: probes.temporal, worker: probes.worker },
+      { address, namespace, ...(uiUrl === undefined ? {} : { uiUrl }) },
+    ),
+  });
+  const server = await listen(app, config);
+  opened.push(async () => {
+    const closed = server.close(REQUESTS_GRACE_MS);
+    // Streams have no end of their own: their readers come back to another gateway, behind what they have seen.
+    events.close();
+    await closed;
+  });
+  return server.url;
+}
+
+/** A gateway may start before its database does. */
+async function untilDatabase<T>(log: Logger, work: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isAway(error) && !isAway((error as { readonly cause?: unknown }).cause)) throw error;
+      if (tries % 20 === 0) log.warn({ error: error instanceof Error ? error.message : String(error) }, 'waiting for the database');
+      await sleep(DATABASE_RETRY_MS);
+    }
+  }
+}
+
+async function main(): Promise<void> {
+  const config = loadServiceConfig();
+  const log = createLogger(config.log, 'gateway');
+  let gateway: Gateway | undefined;
+  let isStopping = false;
+  const stop = async (why: string, exitCode: number): Promise<void> => {
+    if (isStopping) return;
+    isStopping = true;
+    log.info({ why }, 'the gateway stops');
+    setTimeout(() => process.exit(1), STOP_WITHIN_MS).unref();
+    await gateway?.close();
+    process.exit(exitCode);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void stop(signal, 0));
+  // Whoever supervises us is gone: nobody else would end us.
+  process.on('disconnect', () => void stop('the parent is gone', 0));
+  process.on('unhandledRejection', (error) => log.error({ error }, 'a promise was rejected unheard'));
+  process.on('uncaughtException', (error) => {
+    log.fatal({ error }, 'an error reached nobody');
+    void stop('a fault', 1);
+  });
+  // A log that nobody reads any more is no reason to end.
+  process.stdout.on('error', () => undefined);
+  process.stderr.on('error', () => undefined);
+  gateway = await startGateway(config, log);
+  log.info({ url: gateway.url }, 'the gateway listens');
+  process.send?.({ ready: true, url: gateway.url });
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof ConfigError || error instanceof ListenError ? error.message : error);
+  process.exit(1);
+});
