@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { canonicalJson } from '../definition/json-check.js';
+import { canonicalJson } from '../definition/index.js';
 import type { Json } from '../definition/value.js';
 
 /** What an idempotency key was used for: equal for bodies that differ only in the order of keys. Absent fields count as absent. Pure. */

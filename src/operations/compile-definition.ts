@@ -1,8 +1,7 @@
 /** The one validator, with what it needs to know of the owner's workflows and of the tools that there are. */
-import { isRecord, walkSteps } from '../definition/blocks.js';
-import { compileDefinition, type CompileResult } from '../definition/compile/compile.js';
+import { isRecord } from '../definition/blocks.js';
+import { compileDefinition, type CompileResult, type Problem, walkSteps } from '../definition/index.js';
 import type { Plan } from '../definition/plan.js';
-import type { Problem } from '../definition/problem.js';
 import type { Json, JsonObject } from '../definition/value.js';
 import { AppError } from '../errors.js';
 import { getWorkflow, listWorkflows } from '../store/workflows.js';

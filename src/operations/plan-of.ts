@@ -1,4 +1,4 @@
-import { compileDefinition } from '../definition/compile/compile.js';
+import { compileDefinition } from '../definition/index.js';
 import type { Plan } from '../definition/plan.js';
 import type { Json } from '../definition/value.js';
 import { AppError } from '../errors.js';

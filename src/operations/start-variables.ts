@@ -1,5 +1,5 @@
 /** What an execution starts with: the caller's input, checked, with what its trigger says of it. */
-import { checkInputs } from '../definition/inputs.js';
+import { checkInputs } from '../definition/index.js';
 import type { Plan } from '../definition/plan.js';
 import { setOwn } from '../definition/value-parts.js';
 import type { Json, JsonObject, Value } from '../definition/value.js';

@@ -1,5 +1,5 @@
 import { isRecord } from '../definition/blocks.js';
-import type { Problem } from '../definition/problem.js';
+import type { Problem } from '../definition/index.js';
 import { hasCode, notFound } from '../errors.js';
 import { listVersions, saveWorkflow, type WorkflowRecord, type WorkflowWrite } from '../store/workflows.js';
 import { actorOf, audit } from './actor.js';

@@ -1,4 +1,4 @@
-import type { Problem } from '../definition/problem.js';
+import type { Problem } from '../definition/index.js';
 import { notFound } from '../errors.js';
 import { getWorkflow, saveWorkflow, type WorkflowRecord } from '../store/workflows.js';
 import { actorOf, audit } from './actor.js';

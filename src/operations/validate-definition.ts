@@ -1,4 +1,4 @@
-import type { Problem } from '../definition/problem.js';
+import type { Problem } from '../definition/index.js';
 import { authorize } from './authorize.js';
 import { checkDefinition } from './compile-definition.js';
 import type { OperationDeps } from './deps.js';

@@ -1,0 +1,120 @@
+/**
+ * Repairs what a crash, an absence or an operator's hand can leave behind (durability §2, §10, §15). Every part may run anywhere, any
+ * number of times, at once: the rows arbitrate, and Temporal takes a start or a command twice without harm.
+ */
+import type { CommandRecord } from '../store/commands.js';
+import { getExecution } from '../store/executions.js';
+import { closeAsTerminated, type Settled } from '../store/end-execution.js';
+import { closeGate } from '../store/gates.js';
+import { overdueGates, pendingExecutions, staleExecutions, undeliveredCommands, undeliveredGates } from '../store/reconcile-queries.js';
+import type { StepError } from '../engine/types.js';
+import { deliverCommand, deliverGate } from './deliver.js';
+import type { OperationDeps } from './deps.js';
+import { afterSettled, cancelOrphans } from './report-child.js';
+import type { RepeatMemory } from './repeat-memory.js';
+import { startInTemporal } from './temporal-start.js';
+
+/** What a signal or start gets before it is repeated. */
+const GRACE_MS = 5_000;
+const UNTOUCHED_MS = 60_000;
+const BATCH = 500;
+const PARALLEL = 10;
+/** Visibility lags behind; what was seen before is seen again, harmlessly. */
+const VISIBILITY_LAG_MS = 5 * 60_000;
+
+/** `pending` without a workflow → started. One whose workflow has come and gone without a word is closed. */
+export async function startPending(deps: OperationDeps, memory: RepeatMemory): Promise<void> {
+  const ids = memory.due(await pendingExecutions(deps.db, GRACE_MS, BATCH));
+  await inParallel(ids, async (executionId) => {
+    const execution = await getExecution(deps.db, null, executionId);
+    if (execution?.status !== 'pending') return;
+    const outcome = await startInTemporal(deps, execution, { kind: 'load', executionId });
+    deps.log.info({ executionId, outcome: outcome.kind }, 'Started a pending execution again');
+    if (outcome.kind === 'sent' && Date.parse(execution.createdAt) < Date.now() - UNTOUCHED_MS) await closeIfClosed(deps, [executionId]);
+  });
+}
+
+/** Commands and settled gates that their workflow has not confirmed → told again. */
+export async function repeatCommands(deps: OperationDeps, memory: RepeatMemory): Promise<void> {
+  const commands = await undeliveredCommands(deps.db, GRACE_MS, BATCH);
+  const known = commands.filter(({ kind }) => kind !== 'message' && kind !== 'stop');
+  const due = new Set(memory.due(known.map(({ id }) => id)));
+  // One target's commands in their order: pause and resume do not commute.
+  await inParallel(byTarget(known.filter(({ id }) => due.has(id))), async (ofOne) => {
+    for (const command of ofOne) await deliverCommand(deps, command);
+  });
+  const gates = await undeliveredGates(deps.db, GRACE_MS, BATCH);
+  const dueGates = new Set(memory.due(gates.map(({ id }) => id)));
+  await inParallel(gates.filter(({ id }) => dueGates.has(id)), (gate) => deliverGate(deps, gate));
+}
+
+function byTarget(commands: readonly CommandRecord[]): CommandRecord[][] {
+  const groups = new Map<string, CommandRecord[]>();
+  for (const command of commands) {
+    const group = groups.get(command.targetId);
+    if (group === undefined) groups.set(command.targetId, [command]);
+    else group.push(command);
+  }
+  return [...groups.values()];
+}
+
+/** Gates past their deadline → expired, also while no worker is up; their workflow follows when one is. */
+export async function expireGates(deps: OperationDeps): Promise<void> {
+  await inParallel(await overdueGates(deps.db, BATCH), async (approvalId) => {
+    const gate = await closeGate(deps.db, { approvalId, to: 'expired' });
+    if (gate?.status === 'expired') await deliverGate(deps, gate);
+  });
+}
+
+/** Executions that Temporal says were terminated or timed out since then. @returns whether it answered */
+export async function closeReported(deps: OperationDeps, sinceMs: number): Promise<boolean> {
+  const closed = await deps.temporal.listClosed(sinceMs - VISIBILITY_LAG_MS);
+  if (closed === undefined) return false;
+  for (const executionId of closed) await closeLost(deps, executionId);
+  return true;
+}
+
+/** Open rows that nothing has touched for a minute, whose workflow is closed or unknown → failed `execution_terminated`. */
+export async function closeForgotten(deps: OperationDeps): Promise<void> {
+  for (let after = ''; ; ) {
+    const ids = await staleExecutions(deps.db, UNTOUCHED_MS, after, BATCH);
+    await closeIfClosed(deps, ids, 'or unknown');
+    const last = ids.at(-1);
+    if (last === undefined || ids.length < BATCH) return;
+    after = last;
+  }
+}
+
+async function closeIfClosed(deps: OperationDeps, ids: readonly string[], orUnknown?: 'or unknown'): Promise<void> {
+  if (ids.length === 0) return;
+  const lives = await deps.temporal.describe(ids);
+  for (const id of ids) {
+    const life = lives.get(id);
+    if (life === 'closed' || (life === 'unknown' && orUnknown !== undefined)) await closeLost(deps, id);
+  }
+}
+
+/** Its row, gates and log are closed, its parent is told, its awaited children are cancelled. */
+async function closeLost(deps: OperationDeps, executionId: string): Promise<void> {
+  const execution = await getExecution(deps.db, null, executionId);
+  if (execution === undefined) return;
+  const settled: Settled | undefined = await closeAsTerminated(deps.db, executionId, TERMINATED);
+  if (settled?.won !== true) return;
+  deps.log.warn({ executionId }, 'Closed an execution whose workflow is gone');
+  afterSettled(deps, settled);
+  await cancelOrphans(deps);
+}
+
+const TERMINATED: StepError = {
+  code: 'execution_terminated',
+  message: 'The workflow of this execution was terminated, timed out, or is not known to Temporal any more',
+  retryable: false,
+};
+
+async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
+  const queue = [...items];
+  const workers = Array.from({ length: Math.min(PARALLEL, queue.length) }, async () => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
+  });
+  await Promise.all(workers);
+}

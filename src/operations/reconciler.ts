@@ -1,0 +1,84 @@
+import type { OperationDeps } from './deps.js';
+import { closeForgotten, closeReported, expireGates, repeatCommands, startPending } from './reconcile.js';
+import { RepeatMemory } from './repeat-memory.js';
+import { cancelOrphans } from './report-child.js';
+
+/** Looking at what Temporal holds costs it calls: less often than the rest. */
+const LIVENESS_EVERY_MS = 60_000;
+
+export interface Reconciler {
+  /** One pass over everything that is due; a second one while it runs is the same pass. */
+  pass(): Promise<void>;
+  /** Stops after the pass under way. */
+  stop(): Promise<void>;
+}
+
+export interface ReconcilerOptions {
+  readonly livenessEveryMs?: number;
+}
+
+/**
+ * Repairs again and again until stopped; a part that fails (PostgreSQL or Temporal away) is logged and comes again with the next pass.
+ * Run it in every gateway.
+ */
+export function startReconciler(deps: OperationDeps, intervalMs = 5_000, options: ReconcilerOptions = {}): Reconciler {
+  return new PeriodicReconciler(deps, intervalMs, options.livenessEveryMs ?? LIVENESS_EVERY_MS);
+}
+
+class PeriodicReconciler implements Reconciler {
+  private readonly memory = new RepeatMemory();
+  private timer: NodeJS.Timeout | undefined;
+  private running: Promise<void> | undefined;
+  private lookedAtMs = Date.now();
+  private nextLookMs = 0;
+  private hasStopped = false;
+
+  constructor(private readonly deps: OperationDeps, private readonly intervalMs: number, private readonly livenessEveryMs: number) {
+    this.schedule();
+  }
+
+  pass(): Promise<void> {
+    this.running ??= this.run().finally(() => { this.running = undefined; });
+    return this.running;
+  }
+
+  async stop(): Promise<void> {
+    this.hasStopped = true;
+    clearTimeout(this.timer);
+    await this.running;
+  }
+
+  private schedule(): void {
+    if (this.hasStopped) return;
+    this.timer = setTimeout(() => {
+      void this.pass().finally(() => this.schedule());
+    }, this.intervalMs);
+    this.timer.unref();
+  }
+
+  private async run(): Promise<void> {
+    await this.attempt('start pending executions', () => startPending(this.deps, this.memory));
+    await this.attempt('repeat commands', () => repeatCommands(this.deps, this.memory));
+    await this.attempt('expire gates', () => expireGates(this.deps));
+    await this.attempt('cancel orphans', () => cancelOrphans(this.deps));
+    if (Date.now() < this.nextLookMs) return;
+    this.nextLookMs = Date.now() + this.livenessEveryMs;
+    await this.attempt('close what was terminated', () => this.closeReported());
+    await this.attempt('close what is lost', () => closeForgotten(this.deps));
+  }
+
+  private async closeReported(): Promise<void> {
+    const now = Date.now();
+    // While Temporal is away the window stays open, so that nothing that closed meanwhile is missed.
+    if (await closeReported(this.deps, this.lookedAtMs)) this.lookedAtMs = now;
+  }
+
+  private async attempt(what: string, work: () => Promise<unknown>): Promise<void> {
+    if (this.hasStopped) return;
+    try {
+      await work();
+    } catch (error) {
+      this.deps.log.warn({ error: error instanceof Error ? error.message : String(error) }, `The reconciler could not ${what}; it tries again`);
+    }
+  }
+}
