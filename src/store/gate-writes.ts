@@ -11,7 +11,8 @@ import { camelRow, statement, type Queryable } from './statement.js';
 const VOTES = statement('votes_of', 'SELECT * FROM votes WHERE approval_id = ANY($1) ORDER BY at, id');
 const SETTLE = statement(
   'settle_gate',
-  `UPDATE approvals SET status = $2, decided_by = $3, decided_at = clock_timestamp(), settled_at = clock_timestamp(), reason = $4, answer = $5
+  `UPDATE approvals SET status = $2, decided_by = $3, decided_at = coalesce($6, clock_timestamp()), settled_at = coalesce($6, clock_timestamp()),
+     reason = $4, answer = $5
    WHERE id = $1 AND status = 'pending' RETURNING *`,
 );
 const CLOSE_ALL = statement(
@@ -39,11 +40,13 @@ export interface GateEnd {
   readonly decidedBy: readonly PersonRef[];
   readonly reason: string | null;
   readonly answer: Value | null;
+  /** PostgreSQL's time at which it was found to be in time; absent: now. */
+  readonly at?: Date;
 }
 
 /** Moves a pending gate to its end, with the event. Undefined when it has ended already. The caller holds the stream's lock. */
 export async function settleGate(tx: Tx, gate: GateRecord, end: GateEnd): Promise<GateRecord | undefined> {
-  const rows = await tx.rows(SETTLE, [gate.id, end.status, toJsonText(end.decidedBy), end.reason, toNullableJsonText(end.answer)]);
+  const rows = await tx.rows(SETTLE, [gate.id, end.status, toJsonText(end.decidedBy), end.reason, toNullableJsonText(end.answer), end.at ?? null]);
   const [settled] = await withVotes(tx, rows);
   if (settled !== undefined) await appendIn(tx, gate.executionId ?? gate.sessionId, [gateEndEvent(settled)]);
   return settled;

@@ -50,10 +50,11 @@ const INSERT = statement(
 );
 const BY_KEY = statement('gate_by_key', 'SELECT * FROM approvals WHERE gate_key = $1');
 const BY_ID = statement('gate_by_id', 'SELECT * FROM approvals WHERE id = $1');
-const LOCK = statement('lock_gate', `SELECT *, deadline <= clock_timestamp() AS overdue FROM approvals WHERE id = $1 FOR NO KEY UPDATE`);
+const LOCK = statement('lock_gate', 'SELECT * FROM approvals WHERE id = $1 FOR NO KEY UPDATE');
+const CLOCK = statement('clock', 'SELECT clock_timestamp() AS now');
 const VOTE = statement(
   'insert_vote',
-  'INSERT INTO votes (id, approval_id, owner_id, by_id, by_name, via, decision, reason, answer, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp())',
+  'INSERT INTO votes (id, approval_id, owner_id, by_id, by_name, via, decision, reason, answer, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
 );
 const DELIVERED = statement('gate_delivered', 'UPDATE approvals SET delivered_at = now() WHERE id = ANY($1) AND delivered_at IS NULL');
 
@@ -138,35 +139,38 @@ export function decideGate<Refusal>(db: Database, request: GateDecision<Refusal>
     const [found] = await tx.rows<{ execution_id: string | null; session_id: string }>(BY_ID, [request.approvalId]);
     if (found === undefined || (request.executionId !== undefined && found.execution_id !== request.executionId)) return { kind: 'not_found' };
     await lockStream(tx, found.execution_id ?? found.session_id);
-    const gate = await lockCurrent(tx, request.approvalId);
+    const { gate, now } = await lockCurrent(tx, request.approvalId);
     const refusal = request.refuse({ gate, owner: await getUser(tx, gate.ownerId) });
     if (refusal !== undefined) return { kind: 'refused', refusal, gate };
     if (gate.status !== 'pending' || hasVoted(gate, request.voter.id)) throw new Error(`Gate ${gate.id}: the rules let a vote through that cannot count`);
-    return vote(tx, gate, request);
+    return vote(tx, gate, request, now);
   });
 }
 
-/** The gate under its lock, expired if it is overdue. */
-async function lockCurrent(tx: Tx, approvalId: string): Promise<GateRecord> {
-  const rows = await tx.rows<{ status: string; overdue: boolean | null }>(LOCK, [approvalId]);
-  const [gate] = await withVotes(tx, rows);
-  if (gate === undefined) throw new Error(`Gate ${approvalId} vanished under its lock`);
-  if (gate.status !== 'pending' || rows[0]?.overdue !== true) return gate;
-  return (await settleGate(tx, gate, { status: 'expired', decidedBy: [], reason: null, answer: null })) ?? gate;
+/** The gate under its lock, expired if it is overdue; and the time of this, by which the vote is dated. */
+async function lockCurrent(tx: Tx, approvalId: string): Promise<{ readonly gate: GateRecord; readonly now: Date }> {
+  const [gate] = await withVotes(tx, await tx.rows(LOCK, [approvalId]));
+  // Asked after the lock: it may have been waited for.
+  const [clock] = await tx.rows<{ now: Date }>(CLOCK, []);
+  if (gate === undefined || clock === undefined) throw new Error(`Gate ${approvalId} vanished under its lock`);
+  const { now } = clock;
+  const isOverdue = gate.status === 'pending' && gate.deadline !== null && now.getTime() >= Date.parse(gate.deadline);
+  if (!isOverdue) return { gate, now };
+  return { gate: (await settleGate(tx, gate, { status: 'expired', decidedBy: [], reason: null, answer: null, at: now })) ?? gate, now };
 }
 
-async function vote(tx: Tx, gate: GateRecord, { voter, via, decision, reason, answer }: GateDecision<unknown>) {
+async function vote(tx: Tx, gate: GateRecord, request: GateDecision<unknown>, now: Date) {
+  const { voter, via, decision, answer } = request;
   const id = newId('vot');
-  const told = reason === null ? null : toStorableText(reason);
-  await tx.rows(VOTE, [id, gate.id, gate.ownerId, voter.id, toStorableText(voter.name), via, decision, told, toNullableJsonText(answer)]);
-  const voted = await reread(tx, gate.id);
-  const cast = voted.votes.find((each) => each.id === id);
+  const reason = request.reason === null ? null : toStorableText(request.reason);
+  await tx.rows(VOTE, [id, gate.id, gate.ownerId, voter.id, toStorableText(voter.name), via, decision, reason, toNullableJsonText(answer), now]);
   await appendIn(tx, gate.executionId ?? gate.sessionId, [
-    gateEvent(gate, 'approval.voted', id, { approvalId: gate.id, by: { ...voter }, via, decision, reason: told }, Date.parse(cast?.at ?? gate.createdAt)),
+    gateEvent(gate, 'approval.voted', id, { approvalId: gate.id, by: { ...voter }, via, decision, reason }, now.getTime()),
   ]);
+  const voted = await reread(tx, gate.id);
   const outcome = votesSettle(gate.quorum, voted.votes);
   if (outcome === undefined) return { kind: 'voted' as const, gate: voted, settled: false };
-  const settled = await settleGate(tx, voted, { status: outcome, decidedBy: decidersOf(outcome, voted.votes), reason: told, answer });
+  const settled = await settleGate(tx, voted, { status: outcome, decidedBy: decidersOf(outcome, voted.votes), reason, answer, at: now });
   if (settled === undefined) throw new Error(`Gate ${gate.id} was settled under its lock`);
   return { kind: 'voted' as const, gate: settled, settled: true };
 }

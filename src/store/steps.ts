@@ -108,11 +108,12 @@ export async function recoverStep(db: Database, step: RecoverStep): Promise<Step
 async function end(db: Database, step: Omit<EndStep, 'fence'>, fence: number | null): Promise<Ended> {
   const { answer, instance } = step;
   const end = toAppendedEvent({ kind: `step.${answer.ended}`, ordinal: '0', at: answer.at, instance, data: step.data });
-  const ended = await db.writer.write<AnswerRow | Exclude<Ended, { kind: 'ended' }>>(step.executionId, null, {
+  const at = Math.round(answer.at);
+  const ended = await db.writer.write<AnswerRow | { kind: 'recorded' } | Exclude<Ended, { kind: 'ended' }>>(step.executionId, null, {
     op: 'end',
     ...rowOf(step),
     fence,
-    at: Math.round(answer.at),
+    at,
     status: answer.ended,
     ...(answer.ended === 'completed' ? { output: answer.output, warnings: answer.warnings } : {}),
     ...(answer.ended === 'failed' ? { error: answer.error } : {}),
@@ -121,6 +122,7 @@ async function end(db: Database, step: Omit<EndStep, 'fence'>, fence: number | n
     turnIds: step.turnIds,
     events: [...toAppendedEvents(step.before ?? []), end],
   });
+  if (ended.kind === 'recorded') return { kind: 'ended', answer: { ...answer, at } };
   return ended.kind === 'ended' ? { kind: 'ended', answer: toAnswer(ended) } : ended;
 }
 
