@@ -21,6 +21,7 @@ type Ordered = ActivityCommand extends infer C ? (C extends ActivityCommand ? Om
 /** Orders an activity for the fiber to wait on. `purpose` tells the activities of one attempt apart; '' is the main one. */
 export function order(at: At, command: Ordered, purpose = ''): Next {
   const { run, fiber, frame } = at;
+  if (fiber.call !== null) throw new Error(`Step ${frame.stepId} orders ${command.name} while ${fiber.call.id} is in flight`);
   const instance = instanceOf(frame);
   const id = instanceId(instance) + (purpose === '' ? '' : `:${purpose}`);
   run.state.calls[id] = { fiber: fiber.id, name: command.name, instance };

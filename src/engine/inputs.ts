@@ -48,8 +48,8 @@ const SHORT_RUN_MS = 15 * 60_000;
 
 function start(run: Run): void {
   const { state } = run;
-  if (state.status !== 'pending') return;
-  state.status = 'running';
+  if (state.isStarted) return;
+  state.isStarted = true;
   state.startedAt = state.nowMs;
   if (run.plan.constraints.maxDurationMs <= SHORT_RUN_MS) armMaxDuration(run);
   const root = run.fiber(ROOT_FIBER);
@@ -142,7 +142,7 @@ function cancel(run: Run, { reason }: Of<'cancel'>): void {
 
 function pause(run: Run, { by }: Of<'pause'>): void {
   const { state } = run;
-  if (state.paused || state.ending !== null || state.status === 'pending') return;
+  if (state.paused || state.ending !== null) return;
   state.paused = true;
   tellExecution(run, 'execution.paused', { by });
 }

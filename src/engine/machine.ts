@@ -43,8 +43,15 @@ function goOn(run: Run, fiber: Fiber): boolean {
   if (fiber.end !== null) return endFiber(run, fiber);
   const unwind = activeUnwind(fiber);
   if (unwind !== undefined) return unwindOnce(run, fiber, unwind);
+  if (fiber.call !== null) return waitForCall(fiber);
   const top = topFrame(fiber);
   return top.k === 'block' ? goOnBlock(run, fiber, top) : goOnStep(run, fiber, top);
+}
+
+/** Woken by something else meanwhile: the answer comes first. */
+function waitForCall(fiber: Fiber): false {
+  fiber.wait = { on: 'call' };
+  return false;
 }
 
 /** An expression failed: of the step on top, or of the pass (or root) that the block on top is. */

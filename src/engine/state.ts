@@ -12,6 +12,7 @@ export interface EngineState {
   /** How many inputs were handled. */
   counter: number;
   nowMs: number;
+  isStarted: boolean;
   startedAt: number;
   /** Source of ids: events, fibers, timers. */
   serial: number;
@@ -234,7 +235,7 @@ export function initialState(start: StartData): EngineState {
   const seeds: Record<string, Seed> = {};
   for (const seed of start.seeds ?? []) seeds[seedKey(seed.iterationPath, seed.stepId)] = seed;
   return {
-    engineVersion: start.engineVersion, execution: start.execution, counter: 0, nowMs: 0, startedAt: 0, serial: 0,
+    engineVersion: start.engineVersion, execution: start.execution, counter: 0, nowMs: 0, isStarted: false, startedAt: 0, serial: 0,
     fibers: { [ROOT_FIBER]: rootFiber(start) }, ready: [], parked: [], deferred: [], calls: {}, timers: {}, gates: {}, children: {},
     earlyEnds: {}, inbox: [], handledEvents: [], paused: false, ending: null, finished: false, status: 'pending', steps: 0, done: 0, grown: 0, seeds,
   };

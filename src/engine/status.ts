@@ -7,8 +7,9 @@ const MAX_CURRENT = 50;
 
 /** Waiting means that every live branch waits for the world: one open gate makes it `waiting_approval`. A retry's delay is running. */
 export function statusOf(state: EngineState): ExecutionStatus {
-  if (state.finished || state.status === 'pending') return state.status;
+  if (state.finished) return state.status;
   if (state.paused) return 'paused';
+  if (!state.isStarted) return 'pending';
   if (state.ending?.outcome.requested === true) return 'cancelling';
   const waits = openWaits(state);
   if (waits === null || waits.length === 0) return 'running';

@@ -80,7 +80,7 @@ const MAX_DURATION_TIMER = 'max_duration';
 
 export function armMaxDuration(run: Run): void {
   const { state } = run;
-  if (state.timers[MAX_DURATION_TIMER] !== undefined || state.ending !== null) return;
+  if (!state.isStarted || state.timers[MAX_DURATION_TIMER] !== undefined || state.ending !== null) return;
   const at = state.startedAt + run.plan.constraints.maxDurationMs;
   armTimer(run, { fiber: ROOT_FIBER, frame: -1, purpose: 'max_duration', at, instance: null }, MAX_DURATION_TIMER);
 }
@@ -88,7 +88,7 @@ export function armMaxDuration(run: Run): void {
 /** Looked at with every input, as a busy run has no timer for it. */
 export function checkMaxDuration(run: Run): void {
   const { state } = run;
-  if (state.status === 'pending' || state.ending !== null) return;
+  if (!state.isStarted || state.ending !== null) return;
   if (state.nowMs - state.startedAt >= run.plan.constraints.maxDurationMs) maxDurationIsOver(run);
 }
 

@@ -1,4 +1,4 @@
-import { drive, Driver, planOf, START_MS } from './support/driver.js';
+import { Driver, planOf, START_MS } from './support/driver.js';
 import { parallel, set, tool, tries, wait } from './support/steps.js';
 
 const sub = (id: string, more = {}) => ({ type: 'subworkflow', id, workflow: 'double', input: { n: '{{n}}' }, ...more });
@@ -64,6 +64,6 @@ describe('subworkflow', () => {
 
   it('waits for a child, and the run is waiting_event', () => {
     expect(started([sub('s')]).runUntil(10).state.status).toBe('waiting_event');
-    expect(drive({ steps: [sub('s')] }).events.map(({ kind }) => kind)).toEqual(['step.started', 'step.waiting', 'execution.waiting']);
+    expect(started([sub('s')]).runUntil(10).kinds()).toEqual(['step.started', 'step.waiting', 'execution.waiting']);
   });
 });

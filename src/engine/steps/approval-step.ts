@@ -24,11 +24,15 @@ export const approvalStep: StepHandler<ApprovalPlan> = {
   gate: (at, gate) => (at.fiber.call === null ? settle(at, gate) : remember(at, gate)),
   timer: (at) => {
     dataOf(at).timer = null;
-    return close(at, 'expired');
+    // It may be closing already.
+    return at.fiber.call === null ? close(at, 'expired') : WAIT;
   },
   abort: (at): Aborted => {
     if (at.frame.data === null || dataOf(at).approvalId === null) return 'gone';
-    dataOf(at).closing = true;
+    const data = dataOf(at);
+    dropTimer(at.run, data.timer);
+    data.timer = null;
+    data.closing = true;
     close(at, 'cancelled');
     return 'waiting';
   },

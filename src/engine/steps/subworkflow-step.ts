@@ -34,6 +34,7 @@ function prepared(at: At<SubworkflowPlan>, result: ActivityResult): Next {
   switch (result.of) {
     case 'child':
       dataOf(at).executionId = result.executionId;
+      dropStrayEnds(at, result.executionId);
       return activeUnwind(at.fiber) === undefined ? start(at, result.executionId) : WAIT;
     case 'step':
       return result.answer.ended === 'failed' ? failed(result.answer.error) : cancelled();
@@ -45,6 +46,13 @@ function prepared(at: At<SubworkflowPlan>, result: ActivityResult): Next {
     case 'values':
       return failed(stepError('internal_error', `The child of ${at.step.id} could not be prepared`, { retryable: true }));
   }
+}
+
+/** Ends that came early are kept only while some child that is being prepared may be theirs. */
+function dropStrayEnds({ run }: At, executionId: string): void {
+  const { state } = run;
+  if (Object.values(state.calls).some(({ name }) => name === 'prepare_child')) return;
+  state.earlyEnds = Object.fromEntries(Object.entries(state.earlyEnds).filter(([id]) => id === executionId || Object.hasOwn(state.children, id)));
 }
 
 function start({ run, fiber, frame }: At, executionId: string): Next {

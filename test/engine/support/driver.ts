@@ -27,6 +27,8 @@ export interface Options {
   /** Stored values by ref id. */
   readonly stored?: { readonly [ref: string]: Json };
   readonly depth?: number;
+  /** Replies of steps without a script. */
+  readonly world?: (call: Call) => Reply;
   /** Picks among the inputs due at one instant; first come first served without it. */
   readonly pick?: (count: number) => number;
 }
@@ -108,7 +110,22 @@ export class Driver {
     return true;
   }
 
+  /** Whether the engine took a cancel before it finished. */
+  cancelCame = false;
+
+  get isCut(): boolean {
+    return this.more;
+  }
+
+  /** An input of earlier once more: it must order and tell nothing. */
+  repeat(input: Input): void {
+    const { state, commands, events } = advance(this.plan, this.state, { ...input, at: this.nowMs });
+    this.state = state;
+    if (commands.length + events.length > 0) throw new Error(`A repeated input had an effect: ${JSON.stringify([input, commands, events])}`);
+  }
+
   feed(input: Input): void {
+    if (input.kind === 'cancel' && this.outcome === undefined) this.cancelCame = true;
     this.fed.push(input);
     if (input.kind === 'answered' || input.kind === 'child_started') this.open.delete(input.id);
     if (input.kind === 'answered') this.settleNow(input.id);
@@ -243,7 +260,7 @@ export class Driver {
     this.calls.push(call);
     this.setRow(instance, stepType, { status: 'running' });
     this.noteActivityEvent('step.started', instance, stepType);
-    const script = this.options.script?.[instance.stepId] ?? {};
+    const script = this.options.script?.[instance.stepId] ?? this.options.world ?? {};
     const reply = typeof script === 'function' ? script(call) : Array.isArray(script) ? ((script as Reply[])[Math.min(earlier, script.length - 1)] as Reply) : (script as Reply);
     if (reply.never === true) return undefined;
     if (reply.lost === true) return this.answer(command.id, { of: 'lost', timedOut: false }, reply.afterMs);
@@ -280,9 +297,10 @@ export class Driver {
   }
 
   private scriptChild(executionId: string, stepId: string): void {
-    const script = this.options.script?.[stepId];
-    if (script === undefined || typeof script === 'function' || Array.isArray(script)) return;
-    const reply = script as Reply;
+    const script = this.options.script?.[stepId] ?? this.options.world;
+    if (script === undefined || Array.isArray(script)) return;
+    const call: Call = { stepId, iterationPath: executionId, attempt: 1, input: null, at: this.nowMs - START_MS, nth: 0 };
+    const reply = typeof script === 'function' ? script(call) : (script as Reply);
     const error = reply.error === undefined ? null : { message: reply.error.code, retryable: false, ...reply.error };
     const outcome = { status: error === null ? 'completed' : 'failed', output: { v: reply.output ?? null }, error } as const;
     if (reply.never !== true) this.at(this.nowMs + (reply.afterMs ?? 0), { kind: 'child_ended', executionId, outcome });
