@@ -89,5 +89,4 @@ export function hasCode<C extends ErrorCode>(error: unknown, code: C): error is 
 }
 
 /** Absent, or another owner's: the two are not told apart. */
-export const notFound = (kind: string, id: string): AppError<'not_found'> =>
-  new AppError('not_found', `No ${kind} ${id}`, { kind, id });
+export const notFound = (kind: string, id: string): AppError<'not_found'> => new AppError('not_found', `No ${kind} ${id}`, { kind, id });

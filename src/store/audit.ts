@@ -30,7 +30,14 @@ const INSERT = statement(
 
 export async function recordAudit(db: Database, entry: NewAuditEntry): Promise<void> {
   await db.rows(INSERT, [
-    newId('aud'), entry.ownerId, toJsonText(entry.actor), entry.action, entry.targetType, entry.targetId, toJsonText(entry.details ?? {}), entry.requestId ?? null,
+    newId('aud'),
+    entry.ownerId,
+    toJsonText(entry.actor),
+    entry.action,
+    entry.targetType,
+    entry.targetId,
+    toJsonText(entry.details ?? {}),
+    entry.requestId ?? null,
   ]);
 }
 
@@ -38,12 +45,29 @@ export async function recordAudit(db: Database, entry: NewAuditEntry): Promise<v
 export async function listAudit(db: Database, page: PageRequest): Promise<Page<AuditRecord>> {
   const position = page.cursor === undefined ? undefined : parseCursor(page.cursor);
   if (page.cursor !== undefined && position === undefined) return { items: [], cursor: null, hasMore: false };
-  const where = position === undefined ? {} : { OR: [{ at: { lt: position.createdAt } }, { at: position.createdAt, id: { lt: position.id } }] };
-  const rows = await db.with((prisma) => prisma.auditEntry.findMany({ where, orderBy: [{ at: 'desc' }, { id: 'desc' }], take: page.limit + 1 }));
-  return toPage(rows.map((row) => ({ ...row, createdAt: row.at })), page.limit, toAuditRecord);
+  const where =
+    position === undefined ? {} : { OR: [{ at: { lt: position.createdAt } }, { at: position.createdAt, id: { lt: position.id } }] };
+  const rows = await db.with((prisma) =>
+    prisma.auditEntry.findMany({ where, orderBy: [{ at: 'desc' }, { id: 'desc' }], take: page.limit + 1 }),
+  );
+  return toPage(
+    rows.map((row) => ({ ...row, createdAt: row.at })),
+    page.limit,
+    toAuditRecord,
+  );
 }
 
 function toAuditRecord(row: AuditEntry): AuditRecord {
   const { id, ownerId, action, targetType, targetId, requestId } = row;
-  return { id, ownerId, actor: row.actor as Json, action, targetType, targetId, details: row.details as Json, requestId, at: row.at.toISOString() };
+  return {
+    id,
+    ownerId,
+    actor: row.actor as Json,
+    action,
+    targetType,
+    targetId,
+    details: row.details as Json,
+    requestId,
+    at: row.at.toISOString(),
+  };
 }

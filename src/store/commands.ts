@@ -48,7 +48,10 @@ export interface NewEvent {
 }
 
 const LOCK = statement('lock_command_target', 'SELECT * FROM executions WHERE id = $1 AND owner_id = $2 FOR NO KEY UPDATE');
-const INSERT = statement('insert_command', 'INSERT INTO commands (id, owner_id, target_id, kind, payload, bytes, by) VALUES ($1, $2, $3, $4, $5, $6, $7)');
+const INSERT = statement(
+  'insert_command',
+  'INSERT INTO commands (id, owner_id, target_id, kind, payload, bytes, by) VALUES ($1, $2, $3, $4, $5, $6, $7)',
+);
 /** Each finished wait has taken one event; what is left still waits, the newest for certain. */
 const BACKLOG = statement(
   'event_backlog',
@@ -61,7 +64,10 @@ const GET = statement('get_commands', 'SELECT * FROM commands WHERE id = ANY($1)
 const DELIVERED = statement('mark_delivered', 'UPDATE commands SET delivered_at = now() WHERE id = ANY($1) AND delivered_at IS NULL');
 
 /** Writes down a request to pause or resume; the signal comes after the commit. */
-export function addCommand(db: Database, command: { readonly ownerId: string; readonly executionId: string; readonly kind: 'pause' | 'resume'; readonly by: Json }): Promise<CommandResult> {
+export function addCommand(
+  db: Database,
+  command: { readonly ownerId: string; readonly executionId: string; readonly kind: 'pause' | 'resume'; readonly by: Json },
+): Promise<CommandResult> {
   return db.transaction(async (tx): Promise<CommandResult> => {
     const execution = await lockTarget(tx, command.ownerId, command.executionId);
     if (execution === undefined) return { kind: 'not_found' };
@@ -74,22 +80,25 @@ export function addCommand(db: Database, command: { readonly ownerId: string; re
 
 /** Writes down an event for an execution; one of many with the same key is written. The signal comes after the commit. */
 export function addEvent(db: Database, event: NewEvent): Promise<EventResult> {
-  return db.transaction(async (tx): Promise<EventResult> => {
-    const execution = await lockTarget(tx, event.ownerId, event.executionId);
-    if (execution === undefined) return { kind: 'not_found' };
-    const commandId = newId('cmd');
-    const claim = event.idempotency === undefined ? { kind: 'first' as const } : await takeKey(tx, event.ownerId, event.idempotency, commandId);
-    if (claim.kind === 'reused') return { kind: 'key_reused' };
-    if (claim.kind === 'repeat') return { kind: 'accepted', commandId: claim.resultId, duplicate: true };
-    const refusal = isEnded(execution.status) ? { kind: 'ended' as const, execution } : await backlogRefusal(tx, event);
-    if (refusal !== undefined) throw new EventRefused(refusal);
-    const payload = { event: event.event, payload: event.payload };
-    await tx.rows(INSERT, [commandId, event.ownerId, event.executionId, 'event', toJsonText(payload), event.bytes, toJsonText(event.by)]);
-    return { kind: 'accepted', commandId, duplicate: false };
-  }).catch((error: unknown) => {
-    if (error instanceof EventRefused) return error.result;
-    throw error;
-  });
+  return db
+    .transaction(async (tx): Promise<EventResult> => {
+      const execution = await lockTarget(tx, event.ownerId, event.executionId);
+      if (execution === undefined) return { kind: 'not_found' };
+      const commandId = newId('cmd');
+      const claim =
+        event.idempotency === undefined ? { kind: 'first' as const } : await takeKey(tx, event.ownerId, event.idempotency, commandId);
+      if (claim.kind === 'reused') return { kind: 'key_reused' };
+      if (claim.kind === 'repeat') return { kind: 'accepted', commandId: claim.resultId, duplicate: true };
+      const refusal = isEnded(execution.status) ? { kind: 'ended' as const, execution } : await backlogRefusal(tx, event);
+      if (refusal !== undefined) throw new EventRefused(refusal);
+      const payload = { event: event.event, payload: event.payload };
+      await tx.rows(INSERT, [commandId, event.ownerId, event.executionId, 'event', toJsonText(payload), event.bytes, toJsonText(event.by)]);
+      return { kind: 'accepted', commandId, duplicate: false };
+    })
+    .catch((error: unknown) => {
+      if (error instanceof EventRefused) return error.result;
+      throw error;
+    });
 }
 
 /** Rolls the transaction back, so that the key stays free. */

@@ -2,8 +2,24 @@ import { AppError } from '../errors.js';
 
 /** SQLSTATE classes and codes that mean: not now. 08 connection, 57P server going down, 53 out of resources, 25P03 idle in a transaction. */
 const AWAY_STATES = /^(?:08|57P0|53|25P03)/;
-const AWAY_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOENT', 'P1001', 'P1002', 'P1008', 'P1017', 'P2024']);
-const AWAY_TEXT = /Connection terminated|connection timeout|timeout exceeded when trying to connect|Client has encountered a connection error|the database system is|Can't reach database server|pool after calling end/i;
+const AWAY_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ETIMEDOUT',
+  'EPIPE',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOENT',
+  'P1001',
+  'P1002',
+  'P1008',
+  'P1017',
+  'P2024',
+]);
+const AWAY_TEXT =
+  /Connection terminated|connection timeout|timeout exceeded when trying to connect|Client has encountered a connection error|the database system is|Can't reach database server|pool after calling end/i;
 const RETRIED_STATES = new Set(['40001', '40P01']);
 
 const codeOf = (error: unknown): string => {

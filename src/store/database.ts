@@ -33,7 +33,9 @@ export class Database implements Queryable {
   readonly writer: StreamWriter;
 
   constructor(readonly pool: Pool) {
-    this.prisma = new PrismaClient({ adapter: new PrismaPg(pool, { statementNameGenerator: ({ sql }) => `prisma_${createHash('sha1').update(sql).digest('hex')}` }) });
+    this.prisma = new PrismaClient({
+      adapter: new PrismaPg(pool, { statementNameGenerator: ({ sql }) => `prisma_${createHash('sha1').update(sql).digest('hex')}` }),
+    });
     this.notifier = new Notifier(pool);
     this.writer = new StreamWriter(this, this.notifier);
   }
@@ -79,7 +81,9 @@ export class Database implements Queryable {
       this.notifier.wake(tx.woken);
       return result;
     } catch (error) {
-      await client.query('ROLLBACK').catch((fault: Error) => { broken = fault; });
+      await client.query('ROLLBACK').catch((fault: Error) => {
+        broken = fault;
+      });
       throw error;
     } finally {
       client.release(broken);

@@ -35,7 +35,12 @@ export interface Settled {
 
 /** `cancelling`: clean-up runs; `cancelled`: it had not begun. `ended`: it had ended before, nothing changed. */
 export type CancelResult =
-  | { readonly kind: 'cancelling'; readonly execution: ExecutionRecord; readonly closedGates: readonly GateRecord[]; readonly commandId: string }
+  | {
+      readonly kind: 'cancelling';
+      readonly execution: ExecutionRecord;
+      readonly closedGates: readonly GateRecord[];
+      readonly commandId: string;
+    }
   | ({ readonly kind: 'cancelled' } & Settled)
   | { readonly kind: 'ended'; readonly execution: ExecutionRecord }
   | { readonly kind: 'not_found' };
@@ -72,11 +77,11 @@ const CLOSE_STEPS = statement(
   `UPDATE steps SET status = 'cancelled', fence = fence + 1, holder = NULL, completed_at = clock_timestamp()
    WHERE execution_id = $1 AND status NOT IN ('completed', 'failed', 'cancelled', 'skipped') RETURNING *`,
 );
-const USAGES = statement('step_usages', 'SELECT usage FROM steps WHERE execution_id = $1 AND usage IS NOT NULL AND NOT seeded ORDER BY created_at, instance_key');
-const COMMANDS_DONE = statement(
-  'commands_done',
-  `UPDATE commands SET delivered_at = now() WHERE target_id = $1 AND delivered_at IS NULL`,
+const USAGES = statement(
+  'step_usages',
+  'SELECT usage FROM steps WHERE execution_id = $1 AND usage IS NOT NULL AND NOT seeded ORDER BY created_at, instance_key',
 );
+const COMMANDS_DONE = statement('commands_done', `UPDATE commands SET delivered_at = now() WHERE target_id = $1 AND delivered_at IS NULL`);
 const ADD_REPORT = statement(
   'add_child_report',
   `INSERT INTO commands (id, owner_id, target_id, kind, payload, by) VALUES ($1, $2, $3, 'child', $4, 'null')`,
@@ -94,18 +99,28 @@ export function beginCancel(db: Database, executionId: string, request: CancelRe
     const reason = request.reason ?? CANCEL_REQUESTED;
     await lockStream(tx, executionId);
     if (execution.status === 'pending') {
-      return { kind: 'cancelled', ...(await end(tx, execution, { status: 'cancelled', output: { v: null }, error: null, reason, requested: true })) };
+      return {
+        kind: 'cancelled',
+        ...(await end(tx, execution, { status: 'cancelled', output: { v: null }, error: null, reason, requested: true })),
+      };
     }
     return toCancelling(tx, execution, request, reason);
   });
 }
 
-async function toCancelling(tx: Tx, execution: ExecutionRecord, { by, reason: given }: CancelRequest, reason: string): Promise<CancelResult> {
+async function toCancelling(
+  tx: Tx,
+  execution: ExecutionRecord,
+  { by, reason: given }: CancelRequest,
+  reason: string,
+): Promise<CancelResult> {
   const { id, ownerId } = execution;
   // Asked twice: the first reason stands.
   const [row] = await tx.rows(TO_CANCELLING, [id, execution.cancelRequestedAt === null ? reason : (execution.reason ?? reason)]);
   const [command] = await tx.rows<{ id: string }>(OPEN_CANCEL, [newId('cmd'), id, ownerId, toJsonText({ reason: given }), toJsonText(by)]);
-  await appendIn(tx, id, [toAppendedEvent({ kind: 'execution.cancelling', ordinal: '', at: Date.now(), instance: null, data: { reason, by } })]);
+  await appendIn(tx, id, [
+    toAppendedEvent({ kind: 'execution.cancelling', ordinal: '', at: Date.now(), instance: null, data: { reason, by } }),
+  ]);
   const closedGates = await closeGates(tx, id, reason);
   if (row === undefined || command === undefined) throw new Error(`Execution ${id} vanished under its lock`);
   return { kind: 'cancelling', execution: executionFromRow(row), closedGates, commandId: command.id };
@@ -116,7 +131,12 @@ async function toCancelling(tx: Tx, execution: ExecutionRecord, { by, reason: gi
  * the last carried events, closes gates, appends the terminal event and closes the log, in one transaction. May repeat.
  * @returns undefined when there is no such execution
  */
-export function settleExecution(db: Database, executionId: string, carry: Carry | null, outcome: ExecutionOutcome): Promise<Settled | undefined> {
+export function settleExecution(
+  db: Database,
+  executionId: string,
+  carry: Carry | null,
+  outcome: ExecutionOutcome,
+): Promise<Settled | undefined> {
   return db.transaction(async (tx) => {
     const execution = await lockExecution(tx, executionId);
     if (execution === undefined) return undefined;
@@ -138,7 +158,13 @@ export function closeAsTerminated(db: Database, executionId: string, error: Step
 /** From `cancelling` only `cancelled` follows. Pure. */
 export function outcomeFor(execution: Pick<ExecutionRecord, 'status' | 'reason'>, outcome: ExecutionOutcome): ExecutionOutcome {
   if (execution.status !== 'cancelling') return outcome;
-  return { status: 'cancelled', output: { v: null }, error: null, reason: execution.reason ?? outcome.reason ?? CANCEL_REQUESTED, requested: true };
+  return {
+    status: 'cancelled',
+    output: { v: null },
+    error: null,
+    reason: execution.reason ?? outcome.reason ?? CANCEL_REQUESTED,
+    requested: true,
+  };
 }
 
 /** The caller holds the locks of execution and stream, and has seen that it is open. */
@@ -147,8 +173,15 @@ async function end(tx: Tx, execution: ExecutionRecord, outcome: ExecutionOutcome
   const closedGates = await closeGates(tx, id, outcome.reason ?? outcome.status);
   const openSteps = (await tx.rows(CLOSE_STEPS, [id])).map((row) => camelRow<Step>(row));
   const [row] = await tx.rows(END, [
-    id, outcome.status, outcome.status === 'completed' ? toJsonText(outcome.output) : toNullableJsonText(outcome.output.v === null && outcome.output.refs === undefined ? null : outcome.output),
-    toNullableJsonText(outcome.error), outcome.reason, toJsonText(await usageOf(tx, id)), outcome.requested,
+    id,
+    outcome.status,
+    outcome.status === 'completed'
+      ? toJsonText(outcome.output)
+      : toNullableJsonText(outcome.output.v === null && outcome.output.refs === undefined ? null : outcome.output),
+    toNullableJsonText(outcome.error),
+    outcome.reason,
+    toJsonText(await usageOf(tx, id)),
+    outcome.requested,
   ]);
   if (row === undefined) throw new Error(`Execution ${id} vanished under its lock`);
   const ended = executionFromRow(row);
@@ -161,13 +194,28 @@ async function end(tx: Tx, execution: ExecutionRecord, outcome: ExecutionOutcome
 async function reportToParent(tx: Tx, child: ExecutionRecord): Promise<ChildReport | null> {
   if (child.parent === null || !child.parent.awaited) return null;
   const { status, output, error } = toOutcome(child);
-  const report: ChildReport = { commandId: newId('cmd'), parentId: child.parent.executionId, executionId: child.id, outcome: { status, output, error } };
-  await tx.rows(ADD_REPORT, [report.commandId, child.ownerId, report.parentId, toJsonText({ executionId: child.id, outcome: report.outcome })]);
+  const report: ChildReport = {
+    commandId: newId('cmd'),
+    parentId: child.parent.executionId,
+    executionId: child.id,
+    outcome: { status, output, error },
+  };
+  await tx.rows(ADD_REPORT, [
+    report.commandId,
+    child.ownerId,
+    report.parentId,
+    toJsonText({ executionId: child.id, outcome: report.outcome }),
+  ]);
   return report;
 }
 
-const alreadySettled = (execution: ExecutionRecord): Settled =>
-  ({ execution, outcome: toOutcome(execution), won: false, closedGates: [], childReport: null });
+const alreadySettled = (execution: ExecutionRecord): Settled => ({
+  execution,
+  outcome: toOutcome(execution),
+  won: false,
+  closedGates: [],
+  childReport: null,
+});
 
 async function usageOf(tx: Tx, executionId: string): Promise<TokenUsage> {
   const rows = await tx.rows<{ usage: TokenUsage }>(USAGES, [executionId]);

@@ -32,7 +32,10 @@ const READ_SESSION = statement(
   'read_session_events',
   `SELECT session_seq AS seq, ${COLUMNS} FROM events WHERE session_id = $1 AND session_seq > $2 ORDER BY session_seq LIMIT $3`,
 );
-const STATE = statement('stream_state', 'SELECT owner_id AS "ownerId", next_seq - 1 AS "lastSeq", closed_at IS NOT NULL AS closed FROM streams WHERE id = $1');
+const STATE = statement(
+  'stream_state',
+  'SELECT owner_id AS "ownerId", next_seq - 1 AS "lastSeq", closed_at IS NOT NULL AS closed FROM streams WHERE id = $1',
+);
 
 /**
  * Appends to the stream of an execution or session, which must be there. An event whose key is there already changes nothing;

@@ -36,12 +36,14 @@ export interface ExecutionFilter extends PageRequest {
 
 /** Newest first. */
 export async function listExecutions(db: Database, filter: ExecutionFilter): Promise<Page<ExecutionRecord>> {
-  const rows = await db.with((prisma) => prisma.execution.findMany({
-    where: { AND: [conditionOf(filter), behind(filter.cursor)] },
-    orderBy: NEWEST_FIRST,
-    take: filter.limit + 1,
-    omit: { seeds: true },
-  }));
+  const rows = await db.with((prisma) =>
+    prisma.execution.findMany({
+      where: { AND: [conditionOf(filter), behind(filter.cursor)] },
+      orderBy: NEWEST_FIRST,
+      take: filter.limit + 1,
+      omit: { seeds: true },
+    }),
+  );
   return toPage(rows, filter.limit, toExecutionRecord);
 }
 
@@ -60,29 +62,42 @@ function conditionOf(filter: ExecutionFilter): object {
 
 /** Subworkflows that an execution started, newest first. */
 export async function listChildren(db: Database, ownerId: string, parentId: string, page: PageRequest): Promise<Page<ExecutionRecord>> {
-  const rows = await db.with((prisma) => prisma.execution.findMany({
-    where: { AND: [{ ownerId, parentExecutionId: parentId }, behind(page.cursor)] },
-    orderBy: NEWEST_FIRST,
-    take: page.limit + 1,
-    omit: { seeds: true },
-  }));
+  const rows = await db.with((prisma) =>
+    prisma.execution.findMany({
+      where: { AND: [{ ownerId, parentExecutionId: parentId }, behind(page.cursor)] },
+      orderBy: NEWEST_FIRST,
+      take: page.limit + 1,
+      omit: { seeds: true },
+    }),
+  );
   return toPage(rows, page.limit, toExecutionRecord);
 }
 
 /** Executions that rerun this one, newest first. */
 export async function listReruns(db: Database, ownerId: string, executionId: string): Promise<ExecutionRecord[]> {
-  const rows = await db.with((prisma) => prisma.execution.findMany({ where: { ownerId, rerunOf: executionId }, orderBy: NEWEST_FIRST, omit: { seeds: true } }));
+  const rows = await db.with((prisma) =>
+    prisma.execution.findMany({ where: { ownerId, rerunOf: executionId }, orderBy: NEWEST_FIRST, omit: { seeds: true } }),
+  );
   return rows.map(toExecutionRecord);
 }
 
 /** The usage so far of an execution that is open; of an ended one its row has it. */
 export async function currentUsage(db: Database, executionId: string): Promise<ExecutionRecord['usage']> {
-  const rows = await db.with((prisma) => prisma.step.findMany({ where: { executionId, seeded: false }, select: { usage: true }, orderBy: [{ createdAt: 'asc' }, { instanceKey: 'asc' }] }));
+  const rows = await db.with((prisma) =>
+    prisma.step.findMany({
+      where: { executionId, seeded: false },
+      select: { usage: true },
+      orderBy: [{ createdAt: 'asc' }, { instanceKey: 'asc' }],
+    }),
+  );
   return addUsage(rows.flatMap((row) => (row.usage === null ? [] : [row.usage as unknown as ExecutionRecord['usage']])));
 }
 
 /** What an execution starts from, as its workflow takes it; undefined when there is no such row. */
-export async function loadStart(db: Database, id: string): Promise<{ readonly execution: ExecutionRecord; readonly start: StartData } | undefined> {
+export async function loadStart(
+  db: Database,
+  id: string,
+): Promise<{ readonly execution: ExecutionRecord; readonly start: StartData } | undefined> {
   const execution = await getExecution(db, null, id);
   if (execution === undefined) return undefined;
   const plan = await getPlan(db, execution.hash, execution.planFormat);
@@ -104,7 +119,10 @@ export async function loadStart(db: Database, id: string): Promise<{ readonly ex
         sessionId: execution.sessionId,
         triggerType: execution.trigger.type,
         depth: execution.depth,
-        parent: parent === null ? null : { executionId: parent.executionId, stepId: parent.stepId, iterationPath: parent.iterationPath, awaited: parent.awaited },
+        parent:
+          parent === null
+            ? null
+            : { executionId: parent.executionId, stepId: parent.stepId, iterationPath: parent.iterationPath, awaited: parent.awaited },
       },
       variables: execution.variables,
       ...(seeds === undefined ? {} : { seeds }),

@@ -46,8 +46,16 @@ export async function listGates(db: Database, filter: GateFilter): Promise<Page<
   const position = filter.cursor === undefined ? undefined : parseCursor(filter.cursor);
   if (filter.cursor !== undefined && position === undefined) return { items: [], cursor: null, hasMore: false };
   const rows = await db.rows<{ id: string; created_at: Date }>(LIST, [
-    viewer.userId, viewer.email.toLowerCase(), [...viewer.groups], viewer.isAdmin, filter.executionId ?? null, filter.status ?? null, filter.mine ?? false,
-    position?.createdAt ?? null, position?.id ?? null, limit + 1,
+    viewer.userId,
+    viewer.email.toLowerCase(),
+    [...viewer.groups],
+    viewer.isAdmin,
+    filter.executionId ?? null,
+    filter.status ?? null,
+    filter.mine ?? false,
+    position?.createdAt ?? null,
+    position?.id ?? null,
+    limit + 1,
   ]);
   const gates = await withVotes(db, rows);
   const positions = rows.map((row, index) => ({ id: row.id, createdAt: row.created_at, gate: gates[index] }));

@@ -32,7 +32,12 @@ export async function withVotes(db: Queryable, rows: readonly object[]): Promise
   if (rows.length === 0) return [];
   const gates = rows.map((row) => camelRow<Approval>(row));
   const votes = (await db.rows(VOTES, [gates.map((gate) => gate.id)])).map((row) => camelRow<Vote>(row));
-  return gates.map((gate) => toGateRecord(gate, votes.filter((vote) => vote.approvalId === gate.id)));
+  return gates.map((gate) =>
+    toGateRecord(
+      gate,
+      votes.filter((vote) => vote.approvalId === gate.id),
+    ),
+  );
 }
 
 export interface GateEnd {
@@ -46,7 +51,14 @@ export interface GateEnd {
 
 /** Moves a pending gate to its end, with the event. Undefined when it has ended already. The caller holds the stream's lock. */
 export async function settleGate(tx: Tx, gate: GateRecord, end: GateEnd): Promise<GateRecord | undefined> {
-  const rows = await tx.rows(SETTLE, [gate.id, end.status, toJsonText(end.decidedBy), end.reason, toNullableJsonText(end.answer), end.at ?? null]);
+  const rows = await tx.rows(SETTLE, [
+    gate.id,
+    end.status,
+    toJsonText(end.decidedBy),
+    end.reason,
+    toNullableJsonText(end.answer),
+    end.at ?? null,
+  ]);
   const [settled] = await withVotes(tx, rows);
   if (settled !== undefined) await appendIn(tx, gate.executionId ?? gate.sessionId, [gateEndEvent(settled)]);
   return settled;
@@ -60,7 +72,13 @@ export async function closeGates(tx: Tx, executionId: string, reason: string): P
 }
 
 function gateEndEvent(gate: GateRecord): AppendedEvent {
-  return gateEvent(gate, `approval.${gate.status}` as 'approval.approved', gate.id, toGateEndData(gate), Date.parse(gate.settledAt ?? gate.createdAt));
+  return gateEvent(
+    gate,
+    `approval.${gate.status}` as 'approval.approved',
+    gate.id,
+    toGateEndData(gate),
+    Date.parse(gate.settledAt ?? gate.createdAt),
+  );
 }
 
 /** An event about a gate, at its step instance. Pure. */
@@ -71,6 +89,7 @@ export function gateEvent(
   data: Parameters<typeof toAppendedEvent>[0]['data'],
   at: number,
 ): AppendedEvent {
-  const instance = gate.stepId === null ? null : { stepId: gate.stepId, iterationPath: gate.iterationPath ?? '', attempt: gate.attempt ?? 1 };
+  const instance =
+    gate.stepId === null ? null : { stepId: gate.stepId, iterationPath: gate.iterationPath ?? '', attempt: gate.attempt ?? 1 };
   return toAppendedEvent({ kind, ordinal, at, instance, data });
 }

@@ -85,19 +85,48 @@ async function refusesGates(tx: Tx, executionId: string): Promise<boolean> {
 function insert(tx: Tx, gate: NewGate, key: string): Promise<object[]> {
   const { instance } = gate;
   return tx.rows(INSERT, [
-    newId('apr'), gate.ownerId, gate.executionId, gate.sessionId, key, gate.workflowName, instance?.stepId ?? null, instance?.iterationPath ?? null,
-    instance?.attempt ?? null, toNullableJsonText(gate.toolCall), gate.prompt === null ? null : toStorableText(gate.prompt), gate.approvers === null,
-    (gate.approvers ?? []).map(toStorableText), gate.quorum, toNullableJsonText(gate.form), gate.deadlineAt === null ? null : new Date(gate.deadlineAt),
+    newId('apr'),
+    gate.ownerId,
+    gate.executionId,
+    gate.sessionId,
+    key,
+    gate.workflowName,
+    instance?.stepId ?? null,
+    instance?.iterationPath ?? null,
+    instance?.attempt ?? null,
+    toNullableJsonText(gate.toolCall),
+    gate.prompt === null ? null : toStorableText(gate.prompt),
+    gate.approvers === null,
+    (gate.approvers ?? []).map(toStorableText),
+    gate.quorum,
+    toNullableJsonText(gate.form),
+    gate.deadlineAt === null ? null : new Date(gate.deadlineAt),
   ]);
 }
 
 function openingEvents(gate: NewGate, opened: GateRecord) {
   const { prompt, approvers, quorum, deadline, form, toolCall } = opened;
-  const required = gateEvent(opened, 'approval.required', opened.id, {
-    approvalId: opened.id, prompt, approvers, quorum, deadline, form, toolCall: toolCall as unknown as Json,
-  }, gate.at);
+  const required = gateEvent(
+    opened,
+    'approval.required',
+    opened.id,
+    {
+      approvalId: opened.id,
+      prompt,
+      approvers,
+      quorum,
+      deadline,
+      form,
+      toolCall: toolCall as unknown as Json,
+    },
+    gate.at,
+  );
   if (gate.instance === null || gate.step === undefined) return [required];
-  const { instance, at, step: { input } } = gate;
+  const {
+    instance,
+    at,
+    step: { input },
+  } = gate;
   const [started, waiting] = toAppendedEvents([
     { kind: 'step.started', ordinal: '0', at, instance, stepType: 'approval', data: { input: toDisplay(input) }, record: { input } },
     { kind: 'step.waiting', ordinal: '0', at, instance, stepType: 'approval', data: { for: 'approval', approvalId: opened.id, deadline } },
@@ -137,12 +166,14 @@ export type DecisionResult<Refusal> =
 export function decideGate<Refusal>(db: Database, request: GateDecision<Refusal>): Promise<DecisionResult<Refusal>> {
   return db.transaction(async (tx): Promise<DecisionResult<Refusal>> => {
     const [found] = await tx.rows<{ execution_id: string | null; session_id: string }>(BY_ID, [request.approvalId]);
-    if (found === undefined || (request.executionId !== undefined && found.execution_id !== request.executionId)) return { kind: 'not_found' };
+    if (found === undefined || (request.executionId !== undefined && found.execution_id !== request.executionId))
+      return { kind: 'not_found' };
     await lockStream(tx, found.execution_id ?? found.session_id);
     const { gate, now } = await lockCurrent(tx, request.approvalId);
     const refusal = request.refuse({ gate, owner: await getUser(tx, gate.ownerId) });
     if (refusal !== undefined) return { kind: 'refused', refusal, gate };
-    if (gate.status !== 'pending' || hasVoted(gate, request.voter.id)) throw new Error(`Gate ${gate.id}: the rules let a vote through that cannot count`);
+    if (gate.status !== 'pending' || hasVoted(gate, request.voter.id))
+      throw new Error(`Gate ${gate.id}: the rules let a vote through that cannot count`);
     return vote(tx, gate, request, now);
   });
 }
@@ -163,7 +194,18 @@ async function vote(tx: Tx, gate: GateRecord, request: GateDecision<unknown>, no
   const { voter, via, decision, answer } = request;
   const id = newId('vot');
   const reason = request.reason === null ? null : toStorableText(request.reason);
-  await tx.rows(VOTE, [id, gate.id, gate.ownerId, voter.id, toStorableText(voter.name), via, decision, reason, toNullableJsonText(answer), now]);
+  await tx.rows(VOTE, [
+    id,
+    gate.id,
+    gate.ownerId,
+    voter.id,
+    toStorableText(voter.name),
+    via,
+    decision,
+    reason,
+    toNullableJsonText(answer),
+    now,
+  ]);
   await appendIn(tx, gate.executionId ?? gate.sessionId, [
     gateEvent(gate, 'approval.voted', id, { approvalId: gate.id, by: { ...voter }, via, decision, reason }, now.getTime()),
   ]);

@@ -20,7 +20,10 @@ const TAKE = statement(
    VALUES ($1, $2, $3, $4, $5, CASE WHEN $6::boolean THEN NULL ELSE now() + interval '400 days' END)
    ON CONFLICT (owner_id, door, key) DO NOTHING RETURNING true AS taken`,
 );
-const FIND = statement('find_key', 'SELECT body_hash AS "bodyHash", result_id AS "resultId" FROM idempotency_keys WHERE owner_id = $1 AND door = $2 AND key = $3');
+const FIND = statement(
+  'find_key',
+  'SELECT body_hash AS "bodyHash", result_id AS "resultId" FROM idempotency_keys WHERE owner_id = $1 AND door = $2 AND key = $3',
+);
 
 interface KeyRow {
   readonly bodyHash: string;

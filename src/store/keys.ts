@@ -33,25 +33,28 @@ const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 const SECRET_CHARACTERS = 43;
 
 /** `sbx_` and 256 bits. */
-export const newKeySecret = (): string => `sbx_${Array.from({ length: SECRET_CHARACTERS }, () => ALPHABET[randomInt(ALPHABET.length)]).join('')}`;
+export const newKeySecret = (): string =>
+  `sbx_${Array.from({ length: SECRET_CHARACTERS }, () => ALPHABET[randomInt(ALPHABET.length)]).join('')}`;
 
 export const hashKeySecret = (secret: string): string => createHash('sha256').update(secret).digest('hex');
 
 /** A new key and its secret, which nobody can read again. */
 export async function createKey(db: Database, key: NewKey): Promise<{ readonly key: KeyRecord; readonly secret: string }> {
   const secret = key.secret ?? newKeySecret();
-  const row = await db.with((prisma) => prisma.apiKey.create({
-    data: {
-      id: newId('key'),
-      userId: key.userId,
-      name: key.name,
-      kind: key.kind,
-      role: key.role,
-      ...(key.scopes === undefined || key.scopes === null ? {} : { scopes: [...key.scopes] }),
-      hash: hashKeySecret(secret),
-      expiresAt: key.expiresAt === undefined || key.expiresAt === null ? null : new Date(key.expiresAt),
-    },
-  }));
+  const row = await db.with((prisma) =>
+    prisma.apiKey.create({
+      data: {
+        id: newId('key'),
+        userId: key.userId,
+        name: key.name,
+        kind: key.kind,
+        role: key.role,
+        ...(key.scopes === undefined || key.scopes === null ? {} : { scopes: [...key.scopes] }),
+        hash: hashKeySecret(secret),
+        expiresAt: key.expiresAt === undefined || key.expiresAt === null ? null : new Date(key.expiresAt),
+      },
+    }),
+  );
   return { key: toKeyRecord(row), secret };
 }
 
@@ -79,7 +82,9 @@ async function holderOf(db: Database, key: ApiKey): Promise<KeyHolder | undefine
 
 /** Keys of a user, newest first; null: of everybody. */
 export async function listKeys(db: Database, userId: string | null): Promise<KeyRecord[]> {
-  const rows = await db.with((prisma) => prisma.apiKey.findMany({ where: userId === null ? {} : { userId }, orderBy: [{ createdAt: 'desc' }, { id: 'desc' }] }));
+  const rows = await db.with((prisma) =>
+    prisma.apiKey.findMany({ where: userId === null ? {} : { userId }, orderBy: [{ createdAt: 'desc' }, { id: 'desc' }] }),
+  );
   return rows.map(toKeyRecord);
 }
 

@@ -31,7 +31,13 @@ export interface AppendedEvent {
 }
 
 /** Kinds of which an execution has one, whoever writes it first. */
-const ONCE: ReadonlySet<string> = new Set(['execution.started', 'execution.cancelling', 'execution.completed', 'execution.failed', 'execution.cancelled']);
+const ONCE: ReadonlySet<string> = new Set([
+  'execution.started',
+  'execution.cancelling',
+  'execution.completed',
+  'execution.failed',
+  'execution.cancelled',
+]);
 /** Written by whoever settles the execution's row, and by nobody else. */
 const TERMINAL: ReadonlySet<string> = new Set(['execution.completed', 'execution.failed', 'execution.cancelled']);
 
@@ -51,10 +57,12 @@ export function toAppendedEvent(event: LogEvent): AppendedEvent {
 
 /** The engine's events with what they say of step rows. Its ends of the execution are left out: the row is settled first. Pure. */
 export function toAppendedEvents(events: readonly EngineEvent[]): AppendedEvent[] {
-  return events.filter((event) => !TERMINAL.has(event.kind)).map((event) => {
-    const step = toStepChange(event);
-    const appended = toAppendedEvent(event);
-    if (step === undefined) return appended;
-    return event.record?.seeded === true ? { ...appended, step, log: false } : { ...appended, step };
-  });
+  return events
+    .filter((event) => !TERMINAL.has(event.kind))
+    .map((event) => {
+      const step = toStepChange(event);
+      const appended = toAppendedEvent(event);
+      if (step === undefined) return appended;
+      return event.record?.seeded === true ? { ...appended, step, log: false } : { ...appended, step };
+    });
 }

@@ -46,7 +46,10 @@ export interface NewMessage {
   readonly of?: { readonly executionId: string; readonly instance: StepInstance };
 }
 
-const OWN = statement('own_session_stream', `SELECT next_seq AS "nextSeq" FROM streams WHERE id = $1 AND owner_id = $2 AND kind = 'session'`);
+const OWN = statement(
+  'own_session_stream',
+  `SELECT next_seq AS "nextSeq" FROM streams WHERE id = $1 AND owner_id = $2 AND kind = 'session'`,
+);
 const KNOWN = statement('known_message', 'SELECT * FROM messages WHERE session_id = $1 AND dedup_key = $2');
 const INSERT = statement(
   'insert_message',
@@ -63,7 +66,10 @@ const LIST = statement(
  * Adds a message to a session of the owner, with its event, once for each `dedupKey`.
  * @returns undefined when the owner has no such session
  */
-export function addMessage(db: Database, message: NewMessage): Promise<{ readonly message: MessageRecord; readonly duplicate: boolean } | undefined> {
+export function addMessage(
+  db: Database,
+  message: NewMessage,
+): Promise<{ readonly message: MessageRecord; readonly duplicate: boolean } | undefined> {
   return db.transaction(async (tx) => {
     await lockStream(tx, message.sessionId);
     const [stream] = await tx.rows<{ nextSeq: number }>(OWN, [message.sessionId, message.ownerId]);
@@ -80,8 +86,20 @@ export function addMessage(db: Database, message: NewMessage): Promise<{ readonl
 async function insert(tx: Tx, message: NewMessage, seq: number): Promise<MessageRecord> {
   const { of } = message;
   const [row] = await tx.rows(INSERT, [
-    newId('msg'), message.ownerId, message.sessionId, seq, message.role, toStorableText(message.author), toJsonText(message.parts), message.thread ?? 'default',
-    toNullableJsonText(message.turn), message.dedupKey ?? null, of?.executionId ?? null, of?.instance.stepId ?? null, of?.instance.iterationPath ?? null, of?.instance.attempt ?? null,
+    newId('msg'),
+    message.ownerId,
+    message.sessionId,
+    seq,
+    message.role,
+    toStorableText(message.author),
+    toJsonText(message.parts),
+    message.thread ?? 'default',
+    toNullableJsonText(message.turn),
+    message.dedupKey ?? null,
+    of?.executionId ?? null,
+    of?.instance.stepId ?? null,
+    of?.instance.iterationPath ?? null,
+    of?.instance.attempt ?? null,
   ]);
   if (row === undefined) throw new Error('The message was not inserted');
   return fromRow(row);
@@ -103,7 +121,12 @@ export interface MessageFilter {
 }
 
 /** Messages of a session, oldest first. The cursor is the `after` of the next page. */
-export async function listMessages(db: Database, ownerId: string, sessionId: string, { after, thread, limit }: MessageFilter): Promise<Page<MessageRecord>> {
+export async function listMessages(
+  db: Database,
+  ownerId: string,
+  sessionId: string,
+  { after, thread, limit }: MessageFilter,
+): Promise<Page<MessageRecord>> {
   const rows = (await db.rows(LIST, [sessionId, ownerId, after, thread ?? null, limit + 1])).map(fromRow);
   const items = rows.slice(0, limit);
   const hasMore = rows.length > limit;
@@ -115,9 +138,25 @@ function fromRow(raw: object): MessageRecord {
   const parts = row.parts as unknown as readonly MessagePart[];
   const { id, sessionId, seq, author, thread, executionId, stepId, iterationPath, attempt } = row;
   return {
-    id, sessionId, seq, role: row.role as MessageRecord['role'], author, content: textOf(parts), parts, thread, turn: row.turn as Json,
-    executionId, stepId, iterationPath, attempt, createdAt: row.createdAt.toISOString(),
+    id,
+    sessionId,
+    seq,
+    role: row.role as MessageRecord['role'],
+    author,
+    content: textOf(parts),
+    parts,
+    thread,
+    turn: row.turn as Json,
+    executionId,
+    stepId,
+    iterationPath,
+    attempt,
+    createdAt: row.createdAt.toISOString(),
   };
 }
 
-const textOf = (parts: readonly MessagePart[]): string => parts.filter((part) => part.type === 'text').map((part) => String(part['text'] ?? '')).join('');
+const textOf = (parts: readonly MessagePart[]): string =>
+  parts
+    .filter((part) => part.type === 'text')
+    .map((part) => String(part['text'] ?? ''))
+    .join('');

@@ -67,7 +67,10 @@ async function readJournal(client: Client): Promise<Set<string>> {
 
 async function migrationNames(directory: string): Promise<string[]> {
   const entries = await readdir(directory, { withFileTypes: true });
-  return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name).sort();
+  return entries
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name)
+    .sort();
 }
 
 async function applyOne(client: Client, name: string, file: Buffer): Promise<void> {

@@ -39,8 +39,15 @@ export class Notifier {
     if (payloads.length === 0) return;
     this.lastSentAt = Date.now();
     this.sending = this.pool
-      .query({ name: 'notify', text: 'SELECT count(pg_notify($1, payload)) FROM unnest($2::text[]) AS payload', values: [WAKE_CHANNEL, payloads] })
-      .then(() => undefined, () => undefined); // a hint: the sweep of the readers makes up for it
+      .query({
+        name: 'notify',
+        text: 'SELECT count(pg_notify($1, payload)) FROM unnest($2::text[]) AS payload',
+        values: [WAKE_CHANNEL, payloads],
+      })
+      .then(
+        () => undefined,
+        () => undefined,
+      ); // a hint: the sweep of the readers makes up for it
   }
 }
 

@@ -18,7 +18,12 @@ export interface Recorded {
  * Writes what an activity carries and the events that it adds, in order, and projects them on the rows: the execution's only
  * from a higher counter, never past its end; a step's never past its own. May repeat.
  */
-export async function recordEvents(db: Database, executionId: string, carry: Carry | null, events: readonly EngineEvent[] = []): Promise<Recorded> {
+export async function recordEvents(
+  db: Database,
+  executionId: string,
+  carry: Carry | null,
+  events: readonly EngineEvent[] = [],
+): Promise<Recorded> {
   const all = [...(carry?.events ?? []), ...events];
   return await db.writer.write<Recorded>(executionId, carry, { op: 'append', events: toAppendedEvents(all) });
 }

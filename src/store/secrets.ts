@@ -42,22 +42,31 @@ export interface SecretName {
 /** Sets an owner's secret. */
 export async function putSecret(db: Database, key: Uint8Array, ownerId: string, name: string, plain: string): Promise<void> {
   const sealed = sealSecret(key, ownerId, name, plain);
-  await db.with((prisma) => prisma.secret.upsert({
-    where: { ownerId_name: { ownerId, name } },
-    create: { ownerId, name, ...sealed },
-    update: { ...sealed, updatedAt: new Date() },
-  }));
+  await db.with((prisma) =>
+    prisma.secret.upsert({
+      where: { ownerId_name: { ownerId, name } },
+      create: { ownerId, name, ...sealed },
+      update: { ...sealed, updatedAt: new Date() },
+    }),
+  );
 }
 
 /** An owner's secrets of these names, decrypted; those that are not there are absent. */
-export async function readSecrets(db: Database, key: Uint8Array, ownerId: string, names: readonly string[]): Promise<ReadonlyMap<string, string>> {
+export async function readSecrets(
+  db: Database,
+  key: Uint8Array,
+  ownerId: string,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
   const rows = await db.with((prisma) => prisma.secret.findMany({ where: { ownerId, name: { in: [...names] } } }));
   return new Map(rows.map((row) => [row.name, openSecret(key, ownerId, row.name, row)]));
 }
 
 /** Names only, in order. */
 export async function listSecrets(db: Database, ownerId: string): Promise<SecretName[]> {
-  const rows = await db.with((prisma) => prisma.secret.findMany({ where: { ownerId }, orderBy: { name: 'asc' }, select: { name: true, createdAt: true, updatedAt: true } }));
+  const rows = await db.with((prisma) =>
+    prisma.secret.findMany({ where: { ownerId }, orderBy: { name: 'asc' }, select: { name: true, createdAt: true, updatedAt: true } }),
+  );
   return rows.map(({ name, createdAt, updatedAt }) => ({ name, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() }));
 }
 

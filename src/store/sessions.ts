@@ -24,7 +24,10 @@ const INSERT = statement(
   `WITH stream AS (INSERT INTO streams (id, owner_id, kind) VALUES ($1, $2, 'session'))
    INSERT INTO sessions (id, owner_id, kind, title) VALUES ($1, $2, 'chat', $3) RETURNING *`,
 );
-const ORCHESTRATOR = statement('orchestrator_session', `SELECT * FROM sessions WHERE owner_id = $1 AND kind = 'orchestrator' ORDER BY created_at, id LIMIT 1`);
+const ORCHESTRATOR = statement(
+  'orchestrator_session',
+  `SELECT * FROM sessions WHERE owner_id = $1 AND kind = 'orchestrator' ORDER BY created_at, id LIMIT 1`,
+);
 
 /** A new chat with its stream. */
 export async function createChatSession(db: Database, ownerId: string, title: string): Promise<SessionRecord> {
@@ -46,13 +49,28 @@ export async function getSession(db: Database, ownerId: string, id: string): Pro
 }
 
 /** The orchestrator first (on the first page), then newest first. */
-export async function listSessions(db: Database, ownerId: string, filter: PageRequest & { readonly kind?: SessionKind }): Promise<Page<SessionRecord>> {
-  const first = filter.cursor === undefined && filter.kind !== 'chat' && filter.kind !== 'execution' ? await getOrchestratorSession(db, ownerId) : undefined;
-  const rows = await db.with((prisma) => prisma.session.findMany({
-    where: { AND: [{ ownerId, kind: filter.kind ?? { not: 'orchestrator' }, archivedAt: null }, filter.kind === 'orchestrator' ? { id: '' } : {}, behind(filter.cursor)] },
-    orderBy: NEWEST_FIRST,
-    take: filter.limit + 1,
-  }));
+export async function listSessions(
+  db: Database,
+  ownerId: string,
+  filter: PageRequest & { readonly kind?: SessionKind },
+): Promise<Page<SessionRecord>> {
+  const first =
+    filter.cursor === undefined && filter.kind !== 'chat' && filter.kind !== 'execution'
+      ? await getOrchestratorSession(db, ownerId)
+      : undefined;
+  const rows = await db.with((prisma) =>
+    prisma.session.findMany({
+      where: {
+        AND: [
+          { ownerId, kind: filter.kind ?? { not: 'orchestrator' }, archivedAt: null },
+          filter.kind === 'orchestrator' ? { id: '' } : {},
+          behind(filter.cursor),
+        ],
+      },
+      orderBy: NEWEST_FIRST,
+      take: filter.limit + 1,
+    }),
+  );
   const page = toPage(rows, filter.limit, toSessionRecord);
   return first === undefined ? page : { ...page, items: [first, ...page.items] };
 }
@@ -61,5 +79,13 @@ const fromRow = (row: object): SessionRecord => toSessionRecord(camelRow<Session
 
 function toSessionRecord(row: Session): SessionRecord {
   const { id, ownerId, title, executionId } = row;
-  return { id, ownerId, kind: row.kind as SessionKind, title, executionId, createdAt: row.createdAt.toISOString(), updatedAt: row.updatedAt.toISOString() };
+  return {
+    id,
+    ownerId,
+    kind: row.kind as SessionKind,
+    title,
+    executionId,
+    createdAt: row.createdAt.toISOString(),
+    updatedAt: row.updatedAt.toISOString(),
+  };
 }

@@ -4,7 +4,15 @@ import type { Seed } from '../engine/types.js';
 import { violatedIndex } from './database-error.js';
 import type { Database, Tx } from './database.js';
 import { appendIn } from './event-log.js';
-import { isEnded, NO_USAGE, executionFromRow, type ExecutionRecord, type ParentLink, type RerunLink, type TriggerInfo } from './execution-record.js';
+import {
+  isEnded,
+  NO_USAGE,
+  executionFromRow,
+  type ExecutionRecord,
+  type ParentLink,
+  type RerunLink,
+  type TriggerInfo,
+} from './execution-record.js';
 import { newId, instanceKey, keyOf } from './ids.js';
 import { takeKey, type IdempotencyKey } from './idempotency.js';
 import { toJsonText, toNullableJsonText } from './json-text.js';
@@ -145,21 +153,43 @@ async function checkLimits(tx: Tx, ownerId: string, limits: { readonly perUser: 
   if (limits.global > 0) await tx.rows(LOCK_DEPLOYMENT, []);
   const [active] = await tx.rows<{ activeUser: number; activeGlobal: number }>(COUNT_ACTIVE, [ownerId]);
   const { activeUser, activeGlobal } = active ?? { activeUser: 0, activeGlobal: 0 };
-  if (limits.perUser > 0 && activeUser >= limits.perUser) throw new Refusal({ kind: 'limit', reason: 'per_user_limit_exceeded', activeUser, activeGlobal });
-  if (limits.global > 0 && activeGlobal >= limits.global) throw new Refusal({ kind: 'limit', reason: 'global_limit_exceeded', activeUser, activeGlobal });
+  if (limits.perUser > 0 && activeUser >= limits.perUser)
+    throw new Refusal({ kind: 'limit', reason: 'per_user_limit_exceeded', activeUser, activeGlobal });
+  if (limits.global > 0 && activeGlobal >= limits.global)
+    throw new Refusal({ kind: 'limit', reason: 'global_limit_exceeded', activeUser, activeGlobal });
 }
 
 async function insert(tx: Tx, start: NewExecution, id: string): Promise<ExecutionRecord> {
   const sessionId = await sessionFor(tx, start, id);
   const { parent, rerunOf } = start;
   const [row] = await tx.rows(INSERT, [
-    id, start.ownerId, start.workflowId, start.workflowName, start.version, start.hash, start.planFormat, start.engineVersion,
-    start.trigger.type, toJsonText(start.trigger), toJsonText(start.variables), toJsonText({ done: 0, total: start.total, current: [] }),
-    sessionId, toJsonText(NO_USAGE),
-    parent?.executionId ?? null, parent?.stepId ?? null, parent?.iterationPath ?? null, parent?.attempt ?? null, parent?.awaited ?? false,
+    id,
+    start.ownerId,
+    start.workflowId,
+    start.workflowName,
+    start.version,
+    start.hash,
+    start.planFormat,
+    start.engineVersion,
+    start.trigger.type,
+    toJsonText(start.trigger),
+    toJsonText(start.variables),
+    toJsonText({ done: 0, total: start.total, current: [] }),
+    sessionId,
+    toJsonText(NO_USAGE),
+    parent?.executionId ?? null,
+    parent?.stepId ?? null,
+    parent?.iterationPath ?? null,
+    parent?.attempt ?? null,
+    parent?.awaited ?? false,
     parent === undefined ? null : parentKey(parent),
-    rerunOf?.executionId ?? null, rerunOf?.stepId ?? null, rerunOf?.iterationPath ?? null, start.depth ?? 0,
-    toNullableJsonText(start.seeds), toNullableJsonText(start.repo), toNullableJsonText(start.startedBy),
+    rerunOf?.executionId ?? null,
+    rerunOf?.stepId ?? null,
+    rerunOf?.iterationPath ?? null,
+    start.depth ?? 0,
+    toNullableJsonText(start.seeds),
+    toNullableJsonText(start.repo),
+    toNullableJsonText(start.startedBy),
   ]);
   if (row === undefined) throw new Error(`Execution ${id} was not inserted`);
   const execution = executionFromRow(row);
@@ -182,7 +212,9 @@ async function sessionFor(tx: Tx, start: NewExecution, executionId: string): Pro
 function startedEvent(execution: ExecutionRecord) {
   const { workflowId, workflowName, version, hash, trigger, parent, rerunOf } = execution;
   const variables = Object.fromEntries(Object.entries(execution.variables).map(([name, value]) => [name, toDisplay(value)]));
-  const data = { workflowId, workflowName, version, hash, trigger, variables, parent, rerunOf } as unknown as { readonly [key: string]: Json };
+  const data = { workflowId, workflowName, version, hash, trigger, variables, parent, rerunOf } as unknown as {
+    readonly [key: string]: Json;
+  };
   return toAppendedEvent({ kind: 'execution.started', ordinal: '', at: Date.parse(execution.createdAt), instance: null, data });
 }
 

@@ -27,8 +27,12 @@ export interface StepRecord extends StepInstance {
   readonly completedAt: string | null;
 }
 
-const COLUMNS = 'execution_id, step_id, iteration_path, attempt, type, status, input, output, error, choice, warnings, usage, model, turn_ids, seeded, created_at, started_at, completed_at';
-const LIST = statement('list_steps', `SELECT ${COLUMNS} FROM steps WHERE execution_id = $1 AND owner_id = $2 ORDER BY created_at, started_at NULLS FIRST, instance_key`);
+const COLUMNS =
+  'execution_id, step_id, iteration_path, attempt, type, status, input, output, error, choice, warnings, usage, model, turn_ids, seeded, created_at, started_at, completed_at';
+const LIST = statement(
+  'list_steps',
+  `SELECT ${COLUMNS} FROM steps WHERE execution_id = $1 AND owner_id = $2 ORDER BY created_at, started_at NULLS FIRST, instance_key`,
+);
 const GET = statement('get_step', `SELECT ${COLUMNS} FROM steps WHERE execution_id = $1 AND instance_key = $2`);
 
 /** All step rows of an execution of this owner, in order of creation. Definition order is the caller's, who has the plan. */

@@ -50,10 +50,7 @@ export interface EndStep extends StepWrite {
 }
 
 /** `ended`: what now stands in the row, this end or an earlier one. `superseded`: a later attempt has the step; end silently. */
-export type Ended =
-  | { readonly kind: 'ended'; readonly answer: StepAnswer }
-  | { readonly kind: 'superseded' }
-  | { readonly kind: 'closed' };
+export type Ended = { readonly kind: 'ended'; readonly answer: StepAnswer } | { readonly kind: 'superseded' } | { readonly kind: 'closed' };
 
 /** A step's row as `signalbox_answer` gives it. */
 interface AnswerRow {
@@ -138,7 +135,13 @@ const rowOf = ({ instance, stepType }: StepWrite) => ({
 function toAnswer(row: AnswerRow): StepAnswer {
   const usage = row.usage === null ? {} : { usage: row.usage };
   if (row.status === 'completed') {
-    return { ended: 'completed', at: row.at, output: row.output ?? { v: null }, ...(row.warnings === null ? {} : { warnings: row.warnings }), ...usage };
+    return {
+      ended: 'completed',
+      at: row.at,
+      output: row.output ?? { v: null },
+      ...(row.warnings === null ? {} : { warnings: row.warnings }),
+      ...usage,
+    };
   }
   if (row.status === 'failed' && row.error !== null) return { ended: 'failed', at: row.at, error: row.error, ...usage };
   return { ended: 'cancelled', at: row.at };

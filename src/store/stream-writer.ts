@@ -35,7 +35,10 @@ export class StreamWriter {
   private readonly queues = new Map<string, Waiting[]>();
   private readonly running = new Map<string, Promise<void>>();
 
-  constructor(private readonly db: Queryable, private readonly notifier: Notifier) {}
+  constructor(
+    private readonly db: Queryable,
+    private readonly notifier: Notifier,
+  ) {}
 
   /** @returns the operation's result as `signalbox_write` gives it; @throws AppError `unavailable` */
   write<R>(executionId: string, head: Head | null, op: WriteOp): Promise<R> {

@@ -4,5 +4,10 @@ import type { TokenUsage } from '../engine/types.js';
 export function addUsage(usages: readonly TokenUsage[]): TokenUsage {
   const models = new Set(usages.flatMap((usage) => usage.models));
   const sum = (field: 'inputTokens' | 'outputTokens' | 'cacheReadTokens') => usages.reduce((total, usage) => total + usage[field], 0);
-  return { inputTokens: sum('inputTokens'), outputTokens: sum('outputTokens'), cacheReadTokens: sum('cacheReadTokens'), models: [...models] };
+  return {
+    inputTokens: sum('inputTokens'),
+    outputTokens: sum('outputTokens'),
+    cacheReadTokens: sum('cacheReadTokens'),
+    models: [...models],
+  };
 }

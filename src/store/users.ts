@@ -45,7 +45,8 @@ export async function createUser(db: Database, user: NewUser): Promise<UserRecor
   try {
     return await db.transaction((tx) => createUserIn(tx, user));
   } catch (error) {
-    if (violatedIndex(error) === 'users_email_key') throw new AppError('email_taken', `A user with the e-mail ${user.email} exists`, { email: user.email }, { cause: error });
+    if (violatedIndex(error) === 'users_email_key')
+      throw new AppError('email_taken', `A user with the e-mail ${user.email} exists`, { email: user.email }, { cause: error });
     throw error;
   }
 }
@@ -73,10 +74,12 @@ export async function findUser(db: Queryable, idOrEmail: string): Promise<UserRe
 /** Changes what is given. Undefined: no such user. */
 export async function updateUser(db: Database, id: string, change: UserChange): Promise<UserRecord | undefined> {
   const { groups, ...rest } = change;
-  const [row] = await db.with((prisma) => prisma.user.updateManyAndReturn({
-    where: { id },
-    data: { ...rest, ...(groups === undefined ? {} : { groups: [...groups] }), updatedAt: new Date() },
-  }));
+  const [row] = await db.with((prisma) =>
+    prisma.user.updateManyAndReturn({
+      where: { id },
+      data: { ...rest, ...(groups === undefined ? {} : { groups: [...groups] }), updatedAt: new Date() },
+    }),
+  );
   return row === undefined ? undefined : toUserRecord(row);
 }
 

@@ -34,7 +34,10 @@ async function putText(db: Database, ownerId: string, text: string): Promise<Ref
   const bytes = Buffer.byteLength(text);
   const sha256 = createHash('sha256').update(text).digest('hex');
   const preview = previewOf(text);
-  const found = (await findId(db, ownerId, sha256)) ?? (await insert(db, [newId('val'), ownerId, sha256, bytes, text, preview])) ?? (await findId(db, ownerId, sha256));
+  const found =
+    (await findId(db, ownerId, sha256)) ??
+    (await insert(db, [newId('val'), ownerId, sha256, bytes, text, preview])) ??
+    (await findId(db, ownerId, sha256));
   if (found === undefined) throw new Error(`Value ${sha256} of ${ownerId} was neither there nor inserted`);
   return { ref: found, bytes, sha256, preview };
 }

@@ -62,7 +62,10 @@ const ALIVE = 'owner_id = $1 AND deleted_at IS NULL';
 const BY_ID = statement('workflow_by_id', `SELECT * FROM workflows WHERE ${ALIVE} AND id = $2`);
 const BY_SLUG = statement('workflow_by_slug', `SELECT * FROM workflows WHERE ${ALIVE} AND slug = $2`);
 const BY_NAME = statement('workflow_by_name', `SELECT * FROM workflows WHERE ${ALIVE} AND name = $2 ORDER BY created_at, id LIMIT 1`);
-const BY_ID_OR_SLUG = statement('get_workflow', `SELECT * FROM workflows WHERE ${ALIVE} AND (id = $2 OR slug = $2) ORDER BY id = $2 DESC LIMIT 1`);
+const BY_ID_OR_SLUG = statement(
+  'get_workflow',
+  `SELECT * FROM workflows WHERE ${ALIVE} AND (id = $2 OR slug = $2) ORDER BY id = $2 DESC LIMIT 1`,
+);
 const INSERT = statement(
   'insert_workflow',
   `INSERT INTO workflows (id, owner_id, slug, name, description, data, hash, version, enabled, tags) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING *`,
@@ -77,7 +80,10 @@ const INSERT_VERSION = statement(
   `INSERT INTO workflow_versions (workflow_id, hash, owner_id, version, data, source, notes, created_by, proposal_id, created_at)
    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp()) ON CONFLICT (workflow_id, hash) DO NOTHING`,
 );
-const DELETE = statement('delete_workflow', `UPDATE workflows SET deleted_at = now(), slug = NULL, updated_at = now() WHERE ${ALIVE} AND id = $2 RETURNING id`);
+const DELETE = statement(
+  'delete_workflow',
+  `UPDATE workflows SET deleted_at = now(), slug = NULL, updated_at = now() WHERE ${ALIVE} AND id = $2 RETURNING id`,
+);
 const GET_VERSION = statement(
   'get_version',
   `SELECT * FROM workflow_versions WHERE owner_id = $1 AND workflow_id = $2 AND (hash = $3 OR hash = 'sha256:' || $3 OR version = $3)
@@ -112,13 +118,25 @@ export async function saveWorkflow(
 }
 
 async function findMatch(tx: Tx, ownerId: string, { id, slug, name }: WorkflowMatch): Promise<WorkflowRecord | undefined> {
-  const [query, value] = id !== undefined ? [BY_ID, id] as const : slug !== undefined ? [BY_SLUG, slug] as const : [BY_NAME, name] as const;
+  const [query, value] =
+    id !== undefined ? ([BY_ID, id] as const) : slug !== undefined ? ([BY_SLUG, slug] as const) : ([BY_NAME, name] as const);
   const [row] = await tx.rows(query, [ownerId, value]);
   return row === undefined ? undefined : fromRow(row);
 }
 
 async function writeRow(tx: Tx, ownerId: string, id: string | undefined, next: WorkflowContent): Promise<WorkflowRecord> {
-  const values = [id ?? newId('wf'), ownerId, next.slug, next.name, next.description, toJsonText(next.data), next.hash, next.version, next.enabled, [...next.tags]];
+  const values = [
+    id ?? newId('wf'),
+    ownerId,
+    next.slug,
+    next.name,
+    next.description,
+    toJsonText(next.data),
+    next.hash,
+    next.version,
+    next.enabled,
+    [...next.tags],
+  ];
   const [row] = await tx.rows(id === undefined ? INSERT : UPDATE, values);
   if (row === undefined) throw new Error(`Workflow ${String(id)} vanished under its lock`);
   return fromRow(row);
@@ -126,8 +144,15 @@ async function writeRow(tx: Tx, ownerId: string, id: string | undefined, next: W
 
 async function writeVersion(tx: Tx, workflow: WorkflowRecord, write: WorkflowWrite): Promise<void> {
   await tx.rows(INSERT_VERSION, [
-    workflow.id, workflow.hash, workflow.ownerId, workflow.version, toJsonText(workflow.data), write.source, write.notes ?? null,
-    toNullableJsonText(write.createdBy), write.proposalId ?? null,
+    workflow.id,
+    workflow.hash,
+    workflow.ownerId,
+    workflow.version,
+    toJsonText(workflow.data),
+    write.source,
+    write.notes ?? null,
+    toNullableJsonText(write.createdBy),
+    write.proposalId ?? null,
   ]);
 }
 
@@ -146,15 +171,22 @@ export interface WorkflowFilter extends PageRequest {
 }
 
 /** Newest first. */
-export async function listWorkflows(db: Database, { ownerId, q, tag, enabled, limit, cursor }: WorkflowFilter): Promise<Page<WorkflowRecord>> {
+export async function listWorkflows(
+  db: Database,
+  { ownerId, q, tag, enabled, limit, cursor }: WorkflowFilter,
+): Promise<Page<WorkflowRecord>> {
   const where = {
     ownerId,
     deletedAt: null,
     ...(enabled === undefined ? {} : { enabled }),
     ...(tag === undefined ? {} : { tags: { has: tag } }),
-    ...(q === undefined ? {} : { OR: [{ name: { contains: q, mode: 'insensitive' as const } }, { slug: { contains: q, mode: 'insensitive' as const } }] }),
+    ...(q === undefined
+      ? {}
+      : { OR: [{ name: { contains: q, mode: 'insensitive' as const } }, { slug: { contains: q, mode: 'insensitive' as const } }] }),
   };
-  const rows = await db.with((prisma) => prisma.workflow.findMany({ where: { AND: [where, behind(cursor)] }, orderBy: NEWEST_FIRST, take: limit + 1 }));
+  const rows = await db.with((prisma) =>
+    prisma.workflow.findMany({ where: { AND: [where, behind(cursor)] }, orderBy: NEWEST_FIRST, take: limit + 1 }),
+  );
   return toPage(rows, limit, toWorkflowRecord);
 }
 
@@ -164,19 +196,30 @@ export async function deleteWorkflow(db: Database, ownerId: string, id: string):
 }
 
 /** The content that a hash (with or without `sha256:`) or version names; of several with one version the newest. */
-export async function getVersion(db: Database, ownerId: string, workflowId: string, hashOrVersion: string): Promise<VersionRecord | undefined> {
+export async function getVersion(
+  db: Database,
+  ownerId: string,
+  workflowId: string,
+  hashOrVersion: string,
+): Promise<VersionRecord | undefined> {
   const [row] = await db.rows(GET_VERSION, [ownerId, workflowId, hashOrVersion]);
   return row === undefined ? undefined : toVersionRecord(camelRow<WorkflowVersion>(row));
 }
 
 /** A workflow's history, newest first. */
 export async function listVersions(db: Database, ownerId: string, workflowId: string, page: PageRequest): Promise<Page<VersionRecord>> {
-  const rows = await db.with((prisma) => prisma.workflowVersion.findMany({
-    where: { AND: [{ ownerId, workflowId }, behindVersion(page.cursor)] },
-    orderBy: [{ createdAt: 'desc' }, { hash: 'desc' }],
-    take: page.limit + 1,
-  }));
-  return toPage(rows.map((row) => ({ ...row, id: row.hash })), page.limit, toVersionRecord);
+  const rows = await db.with((prisma) =>
+    prisma.workflowVersion.findMany({
+      where: { AND: [{ ownerId, workflowId }, behindVersion(page.cursor)] },
+      orderBy: [{ createdAt: 'desc' }, { hash: 'desc' }],
+      take: page.limit + 1,
+    }),
+  );
+  return toPage(
+    rows.map((row) => ({ ...row, id: row.hash })),
+    page.limit,
+    toVersionRecord,
+  );
 }
 
 function behindVersion(cursor: string | undefined): object {
@@ -191,15 +234,32 @@ const fromRow = (row: object): WorkflowRecord => toWorkflowRecord(camelRow<Workf
 function toWorkflowRecord(row: Workflow): WorkflowRecord {
   const { id, ownerId, slug, name, description, version, hash, enabled, tags } = row;
   return {
-    id, ownerId, slug, name, description, version, hash, data: row.data as Json, enabled, tags,
-    createdAt: row.createdAt.toISOString(), updatedAt: row.updatedAt.toISOString(),
+    id,
+    ownerId,
+    slug,
+    name,
+    description,
+    version,
+    hash,
+    data: row.data as Json,
+    enabled,
+    tags,
+    createdAt: row.createdAt.toISOString(),
+    updatedAt: row.updatedAt.toISOString(),
   };
 }
 
 function toVersionRecord(row: WorkflowVersion): VersionRecord {
   const { workflowId, hash, version, notes, proposalId } = row;
   return {
-    workflowId, hash, version, data: row.data as Json, source: row.source as VersionSource, notes, createdBy: row.createdBy as Json, proposalId,
+    workflowId,
+    hash,
+    version,
+    data: row.data as Json,
+    source: row.source as VersionSource,
+    notes,
+    createdBy: row.createdBy as Json,
+    proposalId,
     createdAt: row.createdAt.toISOString(),
   };
 }

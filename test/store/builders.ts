@@ -48,7 +48,12 @@ export async function started(db: Database, overrides: Partial<NewExecution> = {
   return result.execution;
 }
 
-export const anInstance = (overrides: Partial<StepInstance> = {}): StepInstance => ({ stepId: 'call', iterationPath: '', attempt: 1, ...overrides });
+export const anInstance = (overrides: Partial<StepInstance> = {}): StepInstance => ({
+  stepId: 'call',
+  iterationPath: '',
+  attempt: 1,
+  ...overrides,
+});
 
 let counter = 0;
 
@@ -59,11 +64,23 @@ export const aCarry = (overrides: Partial<Carry> = {}): Carry => {
 };
 
 export const anEvent = (overrides: Partial<LogEvent> = {}): LogEvent => ({
-  kind: 'agent.turn', ordinal: '1', at: 1_700_000_000_000, instance: anInstance(), data: {}, ...overrides,
+  kind: 'agent.turn',
+  ordinal: '1',
+  at: 1_700_000_000_000,
+  instance: anInstance(),
+  data: {},
+  ...overrides,
 });
 
 export const anEngineEvent = (overrides: Partial<EngineEvent> = {}): EngineEvent => ({
-  kind: 'step.completed', ordinal: '1', at: 1_700_000_000_000, instance: anInstance({ stepId: 'set' }), stepType: 'set', data: {}, record: { output: { v: 1 } }, ...overrides,
+  kind: 'step.completed',
+  ordinal: '1',
+  at: 1_700_000_000_000,
+  instance: anInstance({ stepId: 'set' }),
+  stepType: 'set',
+  data: {},
+  record: { output: { v: 1 } },
+  ...overrides,
 });
 
 export const aBegin = (execution: ExecutionRecord, overrides: Partial<BeginStep> = {}): BeginStep => ({
@@ -81,7 +98,9 @@ export const aBegin = (execution: ExecutionRecord, overrides: Partial<BeginStep>
 });
 
 export const aCompletion = (output: Value = { v: 'done' }): StepAnswer => ({
-  ended: 'completed', at: 1_700_000_001_000, output,
+  ended: 'completed',
+  at: 1_700_000_001_000,
+  output,
 });
 
 export const aNewGate = (execution: ExecutionRecord, overrides: Partial<NewGate> = {}): NewGate => ({

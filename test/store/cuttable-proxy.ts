@@ -32,10 +32,16 @@ export class CuttableProxy {
   }
 
   private pair(inner: Socket, outer: Socket): void {
-    for (const [from, to] of [[inner, outer], [outer, inner]] as const) {
+    for (const [from, to] of [
+      [inner, outer],
+      [outer, inner],
+    ] as const) {
       this.sockets.add(from);
       from.on('error', () => to.destroy());
-      from.on('close', () => { this.sockets.delete(from); to.destroy(); });
+      from.on('close', () => {
+        this.sockets.delete(from);
+        to.destroy();
+      });
       from.pipe(to);
     }
   }

@@ -40,7 +40,10 @@ describe('the end of an execution', () => {
 
   it('D24: cancels a pending execution at once; nothing of it begins afterwards', async () => {
     const execution = await started(db());
-    expect(await beginCancel(db(), execution.id, REQUEST)).toMatchObject({ kind: 'cancelled', outcome: { status: 'cancelled', requested: true, reason: 'cancel_requested' } });
+    expect(await beginCancel(db(), execution.id, REQUEST)).toMatchObject({
+      kind: 'cancelled',
+      outcome: { status: 'cancelled', requested: true, reason: 'cancel_requested' },
+    });
     expect(await beginStep(db(), aBegin(execution))).toEqual({ kind: 'closed' });
     expect(await getExecution(db(), null, execution.id)).toMatchObject({ status: 'cancelled' });
   });
@@ -50,7 +53,11 @@ describe('the end of an execution', () => {
     const opened = await openGate(db(), aNewGate(execution));
     const gateId = opened.kind === 'gate' ? opened.gate.id : '';
     const cancel = await beginCancel(db(), execution.id, { ...REQUEST, reason: 'wrong branch' });
-    expect(cancel).toMatchObject({ kind: 'cancelling', execution: { status: 'cancelling' }, closedGates: [{ id: gateId, status: 'cancelled' }] });
+    expect(cancel).toMatchObject({
+      kind: 'cancelling',
+      execution: { status: 'cancelling' },
+      closedGates: [{ id: gateId, status: 'cancelled' }],
+    });
     expect(await getGate(db(), gateId)).toMatchObject({ status: 'cancelled' });
     const commandId = cancel.kind === 'cancelling' ? cancel.commandId : '';
     expect((await undeliveredCommands(db(), 0, 1_000)).map((command) => command.id)).toContain(commandId);
@@ -63,7 +70,11 @@ describe('the end of an execution', () => {
     const execution = await running();
     const first = await beginCancel(db(), execution.id, { ...REQUEST, reason: 'first' });
     const second = await beginCancel(db(), execution.id, { ...REQUEST, reason: 'second' });
-    expect(second).toMatchObject({ kind: 'cancelling', execution: { reason: 'first' }, commandId: first.kind === 'cancelling' ? first.commandId : '' });
+    expect(second).toMatchObject({
+      kind: 'cancelling',
+      execution: { reason: 'first' },
+      commandId: first.kind === 'cancelling' ? first.commandId : '',
+    });
   });
 
   it('lets nothing but cancelled follow cancelling', async () => {
@@ -71,7 +82,10 @@ describe('the end of an execution', () => {
     await beginCancel(db(), execution.id, { ...REQUEST, reason: 'enough' });
     await recordEvents(db(), execution.id, aCarry({ status: 'running' }));
     expect(await getExecution(db(), null, execution.id)).toMatchObject({ status: 'cancelling' });
-    expect(await settleExecution(db(), execution.id, null, COMPLETED)).toMatchObject({ won: true, outcome: { status: 'cancelled', requested: true, reason: 'enough' } });
+    expect(await settleExecution(db(), execution.id, null, COMPLETED)).toMatchObject({
+      won: true,
+      outcome: { status: 'cancelled', requested: true, reason: 'enough' },
+    });
   });
 
   it('opens no gate in clean-up', async () => {
@@ -90,7 +104,11 @@ describe('the end of an execution', () => {
     await beginStep(db(), aBegin(execution));
     await openGate(db(), aNewGate(execution));
     const settled = await closeAsTerminated(db(), execution.id, { code: 'execution_terminated', message: 'gone', retryable: false });
-    expect(settled).toMatchObject({ won: true, outcome: { status: 'failed', error: { code: 'execution_terminated' } }, closedGates: [{ status: 'cancelled' }] });
+    expect(settled).toMatchObject({
+      won: true,
+      outcome: { status: 'failed', error: { code: 'execution_terminated' } },
+      closedGates: [{ status: 'cancelled' }],
+    });
     expect((await kindsOf(execution.id)).slice(-4)).toEqual(['approval.cancelled', 'step.cancelled', 'step.cancelled', 'execution.failed']);
   });
 
@@ -98,7 +116,11 @@ describe('the end of an execution', () => {
     const parent = await running();
     const child = await running({ parent: { executionId: parent.id, stepId: 'sub', iterationPath: '', attempt: 1, awaited: true } });
     const settled = await settleExecution(db(), child.id, null, COMPLETED);
-    expect(settled?.childReport).toMatchObject({ parentId: parent.id, executionId: child.id, outcome: { status: 'completed', output: { v: { n: 1 } } } });
+    expect(settled?.childReport).toMatchObject({
+      parentId: parent.id,
+      executionId: child.id,
+      outcome: { status: 'completed', output: { v: { n: 1 } } },
+    });
     const waiting = (await undeliveredCommands(db(), 0, 1_000)).find((command) => command.targetId === parent.id);
     expect(waiting).toMatchObject({ kind: 'child', payload: { executionId: child.id, outcome: { status: 'completed' } } });
   });
@@ -109,7 +131,14 @@ describe('the end of an execution', () => {
     for (const attempt of [1, 2]) {
       const instance = anInstance({ attempt });
       await beginStep(db(), aBegin(execution, { instance, stepType: 'agent_prompt' }));
-      await endStep(db(), { executionId: execution.id, instance, stepType: 'agent_prompt', fence: 1, data: {}, answer: { ended: 'completed', at: 1, output: { v: 'hi' }, usage } });
+      await endStep(db(), {
+        executionId: execution.id,
+        instance,
+        stepType: 'agent_prompt',
+        fence: 1,
+        data: {},
+        answer: { ended: 'completed', at: 1, output: { v: 'hi' }, usage },
+      });
     }
     const settled = await settleExecution(db(), execution.id, null, COMPLETED);
     expect(settled?.execution.usage).toEqual({ inputTokens: 20, outputTokens: 10, cacheReadTokens: 2, models: ['m1'] });

@@ -13,7 +13,10 @@ describe('the event log', () => {
       for (let round = 0; round < 4; round += 1) {
         // Every second appender repeats what its neighbour appends.
         const ordinal = `${appender - (appender % 2)}-${round}`;
-        await append(appender % 3 === 0 ? other : db(), execution.id, [anEvent({ ordinal }), anEvent({ ordinal: `${appender}-${round}-own` })]);
+        await append(appender % 3 === 0 ? other : db(), execution.id, [
+          anEvent({ ordinal }),
+          anEvent({ ordinal: `${appender}-${round}-own` }),
+        ]);
       }
     });
     await Promise.all(appenders.map((run) => run()));
@@ -23,7 +26,7 @@ describe('the event log', () => {
     expect(await streamState(db(), execution.id)).toMatchObject({ lastSeq: events.length, closed: false });
   });
 
-  it('shows an execution\'s events in its session in the same order, without a gap', async () => {
+  it("shows an execution's events in its session in the same order, without a gap", async () => {
     const execution = await started(db());
     await Promise.all(Array.from({ length: 20 }, (_, index) => append(db(), execution.id, [anEvent({ ordinal: String(index) })])));
     const own = await readEvents(db(), execution.id, 0, 100);
@@ -43,7 +46,11 @@ describe('the event log', () => {
   it('tells events of one kind apart by attempt, path and ordinal', async () => {
     const execution = await started(db());
     const seqs = await append(db(), execution.id, [
-      anEvent(), anEvent({ ordinal: '2' }), anEvent({ instance: anInstance({ attempt: 2 }) }), anEvent({ instance: anInstance({ iterationPath: 'l:i0' }) }), anEvent(),
+      anEvent(),
+      anEvent({ ordinal: '2' }),
+      anEvent({ instance: anInstance({ attempt: 2 }) }),
+      anEvent({ instance: anInstance({ iterationPath: 'l:i0' }) }),
+      anEvent(),
     ]);
     expect(seqs).toEqual([2, 3, 4, 5, null]);
   });
@@ -67,7 +74,11 @@ describe('the event log', () => {
 
   it('reads on after a seq', async () => {
     const execution = await started(db());
-    await append(db(), execution.id, ['1', '2', '3'].map((ordinal) => anEvent({ ordinal })));
+    await append(
+      db(),
+      execution.id,
+      ['1', '2', '3'].map((ordinal) => anEvent({ ordinal })),
+    );
     expect((await readEvents(db(), execution.id, 2, 1)).map((event) => event.seq)).toEqual([3]);
   });
 });

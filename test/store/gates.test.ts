@@ -23,7 +23,12 @@ describe('a gate', () => {
   const aDecision = (approvalId: string, overrides: Partial<GateDecision<Refusal>> = {}): GateDecision<Refusal> => {
     const voter = overrides.voter ?? { id: 'usr_ana', name: 'Ana' };
     return {
-      approvalId, voter, via: 'http', decision: 'approve', reason: null, answer: null,
+      approvalId,
+      voter,
+      via: 'http',
+      decision: 'approve',
+      reason: null,
+      answer: null,
       refuse: ({ gate }) => (gate.status !== 'pending' ? 'settled' : hasVoted(gate, voter.id) ? 'already_voted' : undefined),
       ...overrides,
     };
@@ -34,42 +39,77 @@ describe('a gate', () => {
     const execution = await started(db());
     const [first, second] = await Promise.all([aGate({}, execution), aGate({}, execution)]);
     expect(first.id).toBe(second.id);
-    expect((await readEvents(db(), execution.id, 1, 10)).map((event) => event.kind)).toEqual(['step.started', 'approval.required', 'step.waiting']);
-    expect(await getStep(db(), execution.id, anInstance({ stepId: 'gate' }))).toMatchObject({ status: 'waiting_approval', input: { v: { prompt: 'Deploy?' } } });
+    expect((await readEvents(db(), execution.id, 1, 10)).map((event) => event.kind)).toEqual([
+      'step.started',
+      'approval.required',
+      'step.waiting',
+    ]);
+    expect(await getStep(db(), execution.id, anInstance({ stepId: 'gate' }))).toMatchObject({
+      status: 'waiting_approval',
+      input: { v: { prompt: 'Deploy?' } },
+    });
   });
 
   it('is settled by one approval, with who, when and the answer', async () => {
     const gate = await aGate();
     const result = await decideGate(db(), aDecision(gate.id, { reason: 'fine', answer: { v: { n: 1 } } }));
-    expect(result).toMatchObject({ kind: 'voted', settled: true, gate: { status: 'approved', decidedBy: [{ id: 'usr_ana', name: 'Ana' }], reason: 'fine', answer: { v: { n: 1 } } } });
-    expect((await readEvents(db(), gate.executionId ?? '', 4, 10)).map((event) => event.kind)).toEqual(['approval.voted', 'approval.approved']);
+    expect(result).toMatchObject({
+      kind: 'voted',
+      settled: true,
+      gate: { status: 'approved', decidedBy: [{ id: 'usr_ana', name: 'Ana' }], reason: 'fine', answer: { v: { n: 1 } } },
+    });
+    expect((await readEvents(db(), gate.executionId ?? '', 4, 10)).map((event) => event.kind)).toEqual([
+      'approval.voted',
+      'approval.approved',
+    ]);
   });
 
   it('H6: counts distinct people for the quorum; one denial settles', async () => {
     const gate = await aGate({ quorum: 2 });
-    expect(await decideGate(db(), aDecision(gate.id, person('usr_ana')))).toMatchObject({ kind: 'voted', settled: false, gate: { status: 'pending' } });
+    expect(await decideGate(db(), aDecision(gate.id, person('usr_ana')))).toMatchObject({
+      kind: 'voted',
+      settled: false,
+      gate: { status: 'pending' },
+    });
     expect(await decideGate(db(), aDecision(gate.id, person('usr_ana')))).toMatchObject({ kind: 'refused', refusal: 'already_voted' });
-    expect(await decideGate(db(), aDecision(gate.id, person('usr_bo')))).toMatchObject({ settled: true, gate: { status: 'approved', decidedBy: [{ id: 'usr_ana' }, { id: 'usr_bo' }] } });
+    expect(await decideGate(db(), aDecision(gate.id, person('usr_bo')))).toMatchObject({
+      settled: true,
+      gate: { status: 'approved', decidedBy: [{ id: 'usr_ana' }, { id: 'usr_bo' }] },
+    });
     const denied = await aGate({ quorum: 2 });
     await decideGate(db(), aDecision(denied.id, person('usr_ana')));
-    expect(await decideGate(db(), aDecision(denied.id, { ...person('usr_bo'), decision: 'deny' }))).toMatchObject({ settled: true, gate: { status: 'denied', decidedBy: [{ id: 'usr_bo' }] } });
+    expect(await decideGate(db(), aDecision(denied.id, { ...person('usr_bo'), decision: 'deny' }))).toMatchObject({
+      settled: true,
+      gate: { status: 'denied', decidedBy: [{ id: 'usr_bo' }] },
+    });
   });
 
   it('H4: has one outcome of 50 opposite decisions at once, and the rest learn it', async () => {
     const gate = await aGate();
-    const results = await Promise.all(Array.from({ length: 50 }, (_, index) =>
-      decideGate(db(), aDecision(gate.id, { ...person(`usr_${index}`), decision: index % 2 === 0 ? 'approve' : 'deny' }))));
+    const results = await Promise.all(
+      Array.from({ length: 50 }, (_, index) =>
+        decideGate(db(), aDecision(gate.id, { ...person(`usr_${index}`), decision: index % 2 === 0 ? 'approve' : 'deny' })),
+      ),
+    );
     expect(results.filter((result) => result.kind === 'voted')).toHaveLength(1);
     const now = await getGate(db(), gate.id);
     expect(now?.votes).toHaveLength(1);
-    for (const result of results) if (result.kind === 'refused') expect(result.gate).toMatchObject({ status: now?.status, decidedBy: now?.decidedBy, decidedAt: now?.decidedAt });
-    const ends = (await readEvents(db(), gate.executionId ?? '', 0, 200)).filter((event) => event.kind === 'approval.approved' || event.kind === 'approval.denied');
+    for (const result of results)
+      if (result.kind === 'refused')
+        expect(result.gate).toMatchObject({ status: now?.status, decidedBy: now?.decidedBy, decidedAt: now?.decidedAt });
+    const ends = (await readEvents(db(), gate.executionId ?? '', 0, 200)).filter(
+      (event) => event.kind === 'approval.approved' || event.kind === 'approval.denied',
+    );
     expect(ends).toHaveLength(1);
   });
 
-  it('H19: expires by PostgreSQL\'s clock, whoever comes, and records no vote', async () => {
+  it("H19: expires by PostgreSQL's clock, whoever comes, and records no vote", async () => {
     const gate = await aGate({ deadlineAt: Date.now() - 1 });
-    expect(await decideGate(db(), aDecision(gate.id))).toMatchObject({ kind: 'refused', refusal: 'settled', gate: { status: 'expired', votes: [], decidedBy: [] } });
+    expect(await decideGate(db(), aDecision(gate.id))).toMatchObject({
+      kind: 'refused',
+      refusal: 'settled',
+      gate: { status: 'expired', votes: [], decidedBy: [] },
+    });
     expect((await readEvents(db(), gate.executionId ?? '', 4, 10)).map((event) => event.kind)).toEqual(['approval.expired']);
   });
 
@@ -77,11 +117,16 @@ describe('a gate', () => {
     const deadlineAt = Date.now() + 400;
     const gates = await Promise.all(Array.from({ length: 40 }, () => aGate({ deadlineAt })));
     await delay(deadlineAt - Date.now() - 20);
-    const results = await Promise.all(gates.map(async (gate, index) => {
-      await delay(index);
-      const [click, closed] = await Promise.all([decideGate(db(), aDecision(gate.id)), delay(20).then(() => closeGate(db(), { approvalId: gate.id, to: 'expired' }))]);
-      return { click, closed };
-    }));
+    const results = await Promise.all(
+      gates.map(async (gate, index) => {
+        await delay(index);
+        const [click, closed] = await Promise.all([
+          decideGate(db(), aDecision(gate.id)),
+          delay(20).then(() => closeGate(db(), { approvalId: gate.id, to: 'expired' })),
+        ]);
+        return { click, closed };
+      }),
+    );
     for (const { click, closed } of results) {
       expect(closed?.status).toBe(click.kind === 'voted' ? 'approved' : 'expired');
       if (click.kind === 'voted') expect(Date.parse(click.gate.decidedAt ?? '')).toBeLessThan(deadlineAt);
@@ -101,11 +146,18 @@ describe('a gate', () => {
     expect(await decideGate(db(), aDecision(gate.id, { executionId: 'exe_other' }))).toEqual({ kind: 'not_found' });
   });
 
-  it('lets the engine end the step\'s row after its own opening', async () => {
+  it("lets the engine end the step's row after its own opening", async () => {
     const gate = await aGate();
-    const done = anEngineEvent({ instance: anInstance({ stepId: 'gate' }), stepType: 'approval', record: { output: { v: { decision: 'approved' } } } });
+    const done = anEngineEvent({
+      instance: anInstance({ stepId: 'gate' }),
+      stepType: 'approval',
+      record: { output: { v: { decision: 'approved' } } },
+    });
     await recordEvents(db(), gate.executionId ?? '', aCarry({ events: [done] }));
-    expect(await getStep(db(), gate.executionId ?? '', anInstance({ stepId: 'gate' }))).toMatchObject({ status: 'completed', output: { v: { decision: 'approved' } } });
+    expect(await getStep(db(), gate.executionId ?? '', anInstance({ stepId: 'gate' }))).toMatchObject({
+      status: 'completed',
+      output: { v: { decision: 'approved' } },
+    });
   });
 
   it('tells the reconciler what is overdue and what was settled but not delivered', async () => {
@@ -117,7 +169,13 @@ describe('a gate', () => {
   });
 
   describe('in lists', () => {
-    const viewer = (userId: string, overrides: object = {}) => ({ userId, email: `${userId}@x.io`, groups: [], isAdmin: false, ...overrides });
+    const viewer = (userId: string, overrides: object = {}) => ({
+      userId,
+      email: `${userId}@x.io`,
+      groups: [],
+      isAdmin: false,
+      ...overrides,
+    });
     const seenBy = async (userId: string, overrides: object = {}, mine = false) =>
       (await listGates(db(), { viewer: viewer(userId, overrides), limit: 100, mine })).items.map((gate) => gate.id);
 
@@ -134,7 +192,7 @@ describe('a gate', () => {
       expect(await seenBy('usr_cy', {}, true)).toEqual([gate.id]);
     });
 
-    it('is seen by the owner\'s team when it names no approvers', async () => {
+    it("is seen by the owner's team when it names no approvers", async () => {
       const owner = await createUser(db(), { name: 'Own', email: 'team-owner@x.io', role: 'editor', groups: ['red'] });
       const gate = await aGate({}, await started(db(), { ownerId: owner.id }));
       expect(await seenBy('usr_mate', { groups: ['red'] }, true)).toEqual([gate.id]);
@@ -143,7 +201,10 @@ describe('a gate', () => {
 
     it('H2: is found on the execution above its own, at any depth', async () => {
       const top = await started(db(), { ownerId: 'usr_deep' });
-      const link = (executionId: string) => ({ parent: { executionId, stepId: 'sub', iterationPath: '', attempt: 1, awaited: true }, ownerId: 'usr_deep' });
+      const link = (executionId: string) => ({
+        parent: { executionId, stepId: 'sub', iterationPath: '', attempt: 1, awaited: true },
+        ownerId: 'usr_deep',
+      });
       const middle = await started(db(), link(top.id));
       const gate = await aGate({}, await started(db(), link(middle.id)));
       const found = await listGates(db(), { viewer: viewer('usr_deep'), executionId: top.id, status: 'pending', limit: 10 });

@@ -35,16 +35,17 @@ describe('migrations', () => {
     await mkdir(path.join(directory, name), { recursive: true });
     await writeFile(path.join(directory, name, 'migration.sql'), sql);
   };
-  const drift = async (): Promise<string> => (await run(process.execPath, ['prisma/schema-engine.mjs', 'drift', database.url], { cwd: ROOT })).stdout.trim();
+  const drift = async (): Promise<string> =>
+    (await run(process.execPath, ['prisma/schema-engine.mjs', 'drift', database.url], { cwd: ROOT })).stdout.trim();
 
-  it('give what schema.prisma says, by Prisma\'s own comparison', async () => {
+  it("give what schema.prisma says, by Prisma's own comparison", async () => {
     await applyMigrations(database.url);
     expect(await drift()).toBe('-- This is an empty migration.');
     await query('ALTER TABLE steps DROP COLUMN fence');
     expect(await drift()).toContain('ADD COLUMN     "fence"');
   });
 
-  it('are what Prisma\'s own runner finds applied and unedited', async () => {
+  it("are what Prisma's own runner finds applied and unedited", async () => {
     await applyMigrations(database.url);
     const { stdout } = await run(process.execPath, ['prisma/schema-engine.mjs', 'history', database.url], { cwd: ROOT });
     expect(JSON.parse(stdout)).toMatchObject({ editedMigrationNames: [], failedMigrationNames: [], history: null, appliedNow: [] });
@@ -62,7 +63,9 @@ describe('migrations', () => {
   it('stop at one that fails, keep its text, and refuse to go on until it is repaired', async () => {
     await aMigration('1_first', 'CREATE TABLE first (id int); SELECT nothing');
     await expect(applyMigrations(database.url, { directory })).rejects.toThrow('Migration 1_first failed: column "nothing" does not exist');
-    expect(await query('SELECT migration_name, finished_at, logs LIKE \'%nothing%\' AS told FROM _prisma_migrations')).toEqual([{ migration_name: '1_first', finished_at: null, told: true }]);
+    expect(await query("SELECT migration_name, finished_at, logs LIKE '%nothing%' AS told FROM _prisma_migrations")).toEqual([
+      { migration_name: '1_first', finished_at: null, told: true },
+    ]);
     await expect(applyMigrations(database.url, { directory })).rejects.toThrow('failed earlier');
   });
 });

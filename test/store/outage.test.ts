@@ -23,7 +23,11 @@ describe('while PostgreSQL is away', () => {
     await proxy.cut();
   });
 
-  const codeOf = async (work: Promise<unknown>): Promise<unknown> => work.then(() => 'done', (error: unknown) => (hasCode(error, 'unavailable') ? error.data : error));
+  const codeOf = async (work: Promise<unknown>): Promise<unknown> =>
+    work.then(
+      () => 'done',
+      (error: unknown) => (hasCode(error, 'unavailable') ? error.data : error),
+    );
   const away = { part: 'postgres', retryAfterSeconds: 1 };
 
   it('D10: answers unavailable, and goes on when it is back, for statements, transactions, the writer and Prisma alike', async () => {
@@ -48,7 +52,9 @@ describe('while PostgreSQL is away', () => {
     });
     expect(await codeOf(broken)).toEqual(away);
     await proxy.mend();
-    const [row] = await db.rows<{ reason: string | null }>({ name: 'reason', text: 'SELECT reason FROM executions WHERE id = $1' }, [execution.id]);
+    const [row] = await db.rows<{ reason: string | null }>({ name: 'reason', text: 'SELECT reason FROM executions WHERE id = $1' }, [
+      execution.id,
+    ]);
     expect(row?.reason).toBeNull();
   });
 
@@ -68,11 +74,18 @@ describe('while PostgreSQL is away', () => {
 describe('a listener', () => {
   const { db, url } = useDatabase();
 
-  it('R6: hears of every stream that grew, the session\'s too, after the commit', async () => {
+  it("R6: hears of every stream that grew, the session's too, after the commit", async () => {
     const execution = await started(db());
     const heard = new Set<string>();
     const wakes = new EventEmitter();
-    const listener = new Listener({ connectionString: url(), sweepMs: 60_000, onWake: (wake) => { if (wake !== 'all') for (const id of wake) heard.add(id); wakes.emit('wake'); } });
+    const listener = new Listener({
+      connectionString: url(),
+      sweepMs: 60_000,
+      onWake: (wake) => {
+        if (wake !== 'all') for (const id of wake) heard.add(id);
+        wakes.emit('wake');
+      },
+    });
     await listener.start();
     await beginStep(db(), aBegin(execution));
     while (!heard.has(execution.id) || !heard.has(execution.sessionId)) await once(wakes, 'wake');

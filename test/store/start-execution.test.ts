@@ -14,8 +14,11 @@ describe('starting an execution', () => {
 
   it('D13: makes one execution of 20 starts at once with one key', async () => {
     const ownerId = 'usr_d13';
-    const results = await Promise.all(Array.from({ length: 20 }, () =>
-      startExecution(db(), aNewExecution({ ownerId, idempotency: idempotency('k'), limits: { perUser: 10, global: 1_000 } }))));
+    const results = await Promise.all(
+      Array.from({ length: 20 }, () =>
+        startExecution(db(), aNewExecution({ ownerId, idempotency: idempotency('k'), limits: { perUser: 10, global: 1_000 } })),
+      ),
+    );
     expect(results.filter((result) => result.kind === 'started')).toHaveLength(1);
     expect(results.filter((result) => result.kind === 'duplicate')).toHaveLength(19);
     expect(new Set(results.map((result) => 'execution' in result && result.execution.id)).size).toBe(1);
@@ -25,7 +28,9 @@ describe('starting an execution', () => {
   it('T20: counts a key within owner and door, and refuses it with another body', async () => {
     const first = await startExecution(db(), aNewExecution({ idempotency: idempotency('k') }));
     expect(first.kind).toBe('started');
-    expect((await startExecution(db(), aNewExecution({ idempotency: { ...idempotency('k'), door: 'workflow:wf_2' } }))).kind).toBe('started');
+    expect((await startExecution(db(), aNewExecution({ idempotency: { ...idempotency('k'), door: 'workflow:wf_2' } }))).kind).toBe(
+      'started',
+    );
     expect((await startExecution(db(), aNewExecution({ ownerId: 'usr_bo', idempotency: idempotency('k') }))).kind).toBe('started');
     expect((await startExecution(db(), aNewExecution({ idempotency: idempotency('k', 'other') }))).kind).toBe('key_reused');
   });
@@ -43,12 +48,16 @@ describe('starting an execution', () => {
     expect(refused).toMatchObject({ reason: 'per_user_limit_exceeded', activeUser: 10 });
   });
 
-  it('D16: refuses above the deployment\'s limit, counting no subworkflows, and frees the key of a refused start', async () => {
+  it("D16: refuses above the deployment's limit, counting no subworkflows, and frees the key of a refused start", async () => {
     const active = await startExecution(db(), aNewExecution({ ownerId: 'usr_global', limits: { perUser: 0, global: 1 } }));
     expect(active).toMatchObject({ kind: 'limit', reason: 'global_limit_exceeded' });
     const global = active.kind === 'limit' ? active.activeGlobal + 1 : 0;
     const parent = await started(db(), { ownerId: 'usr_global', limits: { perUser: 0, global } });
-    await started(db(), { ownerId: 'usr_global', trigger: { type: 'subworkflow' }, parent: { executionId: parent.id, stepId: 's', iterationPath: '', attempt: 1, awaited: true } });
+    await started(db(), {
+      ownerId: 'usr_global',
+      trigger: { type: 'subworkflow' },
+      parent: { executionId: parent.id, stepId: 's', iterationPath: '', attempt: 1, awaited: true },
+    });
     const keyed = aNewExecution({ ownerId: 'usr_global', idempotency: idempotency('later'), limits: { perUser: 0, global } });
     expect(await startExecution(db(), keyed)).toMatchObject({ kind: 'limit', activeGlobal: global });
     await beginCancel(db(), parent.id, { ownerId: null, by: null, reason: null });
@@ -56,15 +65,28 @@ describe('starting an execution', () => {
   });
 
   it('writes execution.started with the row, in a session of its own', async () => {
-    const execution = await started(db(), { variables: { n: { v: 1 }, big: { v: null, refs: { '': { ref: 'val_1', bytes: 40_000, sha256: 'ab', preview: '"x' } } } } });
+    const execution = await started(db(), {
+      variables: { n: { v: 1 }, big: { v: null, refs: { '': { ref: 'val_1', bytes: 40_000, sha256: 'ab', preview: '"x' } } } },
+    });
     expect(execution).toMatchObject({ status: 'pending', sessionId: expect.stringMatching(/^ses_/), startedAt: null });
     const [event] = await readEvents(db(), execution.id, 0, 10);
-    expect(event).toMatchObject({ seq: 1, kind: 'execution.started', data: { variables: { n: 1, big: { ref: 'val_1', bytes: 40_000, sha256: 'ab', preview: '"x' } } } });
+    expect(event).toMatchObject({
+      seq: 1,
+      kind: 'execution.started',
+      data: { variables: { n: 1, big: { ref: 'val_1', bytes: 40_000, sha256: 'ab', preview: '"x' } } },
+    });
   });
 
   it('starts one child for a step instance of its parent, however often it is asked', async () => {
     const parent = await started(db());
-    const child = () => startExecution(db(), aNewExecution({ trigger: { type: 'subworkflow' }, parent: { executionId: parent.id, stepId: 'sub', iterationPath: '', attempt: 1, awaited: true } }));
+    const child = () =>
+      startExecution(
+        db(),
+        aNewExecution({
+          trigger: { type: 'subworkflow' },
+          parent: { executionId: parent.id, stepId: 'sub', iterationPath: '', attempt: 1, awaited: true },
+        }),
+      );
     const results = await Promise.all([child(), child(), child()]);
     expect(results.map((result) => result.kind).sort()).toEqual(['duplicate', 'duplicate', 'started']);
   });
@@ -97,7 +119,13 @@ describe('starting an execution', () => {
     const second = await listExecutions(db(), { ownerId, limit: 3, cursor: first.cursor ?? '' });
     expect([...first.items, ...second.items].map((execution) => execution.id)).toEqual(ids);
     expect([first.hasMore, second.hasMore, second.cursor]).toEqual([true, false, null]);
-    await settleExecution(db(), ids[0] ?? '', null, { status: 'completed', output: { v: null }, error: null, reason: null, requested: false });
+    await settleExecution(db(), ids[0] ?? '', null, {
+      status: 'completed',
+      output: { v: null },
+      error: null,
+      reason: null,
+      requested: false,
+    });
     expect((await listExecutions(db(), { ownerId, status: 'completed', limit: 3 })).items.map(({ id }) => id)).toEqual([ids[0]]);
   });
 });

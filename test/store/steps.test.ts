@@ -9,7 +9,7 @@ import { aBegin, aCarry, aCompletion, anEngineEvent, anInstance, started, useDat
 
 const TERMINATED = { code: 'execution_terminated', message: 'gone', retryable: false };
 
-describe('a step\'s checkpoints', () => {
+describe("a step's checkpoints", () => {
   const { db, url } = useDatabase();
 
   const endOf = (executionId: string, fence: number, answer = aCompletion()) =>
@@ -20,9 +20,17 @@ describe('a step\'s checkpoints', () => {
     const execution = await started(db());
     const begun = await beginStep(db(), aBegin(execution, { carry: aCarry({ counter: 5, events: [anEngineEvent()] }) }));
     expect(begun).toEqual({ kind: 'run', fence: 1 });
-    expect(await getStep(db(), execution.id, anInstance())).toMatchObject({ status: 'running', input: { v: { url: 'http://x' } }, completedAt: null });
+    expect(await getStep(db(), execution.id, anInstance())).toMatchObject({
+      status: 'running',
+      input: { v: { url: 'http://x' } },
+      completedAt: null,
+    });
     expect(await endOf(execution.id, 1)).toEqual({ kind: 'ended', answer: aCompletion() });
-    expect(await getStep(db(), execution.id, anInstance())).toMatchObject({ status: 'completed', output: { v: 'done' }, completedAt: '2023-11-14T22:13:21.000Z' });
+    expect(await getStep(db(), execution.id, anInstance())).toMatchObject({
+      status: 'completed',
+      output: { v: 'done' },
+      completedAt: '2023-11-14T22:13:21.000Z',
+    });
     expect(await kindsOf(execution.id)).toEqual(['execution.started', 'step.completed', 'step.started', 'step.completed']);
     expect(await getExecution(db(), null, execution.id)).toMatchObject({ status: 'running', counter: 5 });
   });
@@ -65,7 +73,15 @@ describe('a step\'s checkpoints', () => {
     const execution = await started(db());
     await beginStep(db(), aBegin(execution));
     const lost = { ended: 'cancelled' as const, at: 1_700_000_003_000 };
-    const recover = () => recoverStep(db(), { executionId: execution.id, instance: anInstance(), stepType: 'tool', carry: aCarry({ events: [anEngineEvent()] }), answer: lost, data: {} });
+    const recover = () =>
+      recoverStep(db(), {
+        executionId: execution.id,
+        instance: anInstance(),
+        stepType: 'tool',
+        carry: aCarry({ events: [anEngineEvent()] }),
+        answer: lost,
+        data: {},
+      });
     expect(await recover()).toEqual(lost);
     expect(await endOf(execution.id, 1)).toEqual({ kind: 'ended', answer: lost });
     expect(await recover()).toEqual(lost);
@@ -75,7 +91,14 @@ describe('a step\'s checkpoints', () => {
   it('recovers a step that never began, so that it never begins', async () => {
     const execution = await started(db());
     const lost = { ended: 'cancelled' as const, at: 1_700_000_003_000 };
-    await recoverStep(db(), { executionId: execution.id, instance: anInstance(), stepType: 'tool', carry: aCarry(), answer: lost, data: {} });
+    await recoverStep(db(), {
+      executionId: execution.id,
+      instance: anInstance(),
+      stepType: 'tool',
+      carry: aCarry(),
+      answer: lost,
+      data: {},
+    });
     expect(await beginStep(db(), aBegin(execution))).toEqual({ kind: 'ended', answer: lost });
   });
 
@@ -88,7 +111,7 @@ describe('a step\'s checkpoints', () => {
     expect(await listSteps(db(), execution.ownerId, execution.id)).toHaveLength(1);
   });
 
-  it('takes an execution\'s projection only from a higher counter', async () => {
+  it("takes an execution's projection only from a higher counter", async () => {
     const execution = await started(db());
     await recordEvents(db(), execution.id, aCarry({ counter: 8, status: 'waiting_event' }));
     await recordEvents(db(), execution.id, aCarry({ counter: 7, status: 'running' }));
@@ -99,15 +122,19 @@ describe('a step\'s checkpoints', () => {
     const execution = await started(db());
     const seeded = anEngineEvent({ record: { output: { v: 7 }, seeded: true } });
     await recordEvents(db(), execution.id, aCarry({ events: [seeded] }));
-    expect(await listSteps(db(), execution.ownerId, execution.id)).toMatchObject([{ stepId: 'set', seeded: true, status: 'completed', output: { v: 7 } }]);
+    expect(await listSteps(db(), execution.ownerId, execution.id)).toMatchObject([
+      { stepId: 'set', seeded: true, status: 'completed', output: { v: 7 } },
+    ]);
     expect(await kindsOf(execution.id)).toEqual(['execution.started']);
   });
 
-  it('writes events that two activities carry once, in the engine\'s order', async () => {
+  it("writes events that two activities carry once, in the engine's order", async () => {
     const execution = await started(db());
     const events = ['1', '2', '3', '4'].map((ordinal) => anEngineEvent({ ordinal, instance: anInstance({ stepId: `s${ordinal}` }) }));
     const other = openDatabase(url());
-    await Promise.all([1, 2, 3, 4].flatMap((n) => [db(), other].map((each) => recordEvents(each, execution.id, aCarry({ events: events.slice(0, n) })))));
+    await Promise.all(
+      [1, 2, 3, 4].flatMap((n) => [db(), other].map((each) => recordEvents(each, execution.id, aCarry({ events: events.slice(0, n) })))),
+    );
     await other.close();
     const log = await readEvents(db(), execution.id, 1, 100);
     expect(log.map((event) => event.stepId)).toEqual(['s1', 's2', 's3', 's4']);
