@@ -31,8 +31,9 @@ function toProblem(error: ErrorObject): AnswerProblem {
   return { code: 'answer_invalid', severity: 'error', path, message: error.message ?? 'does not fit the form' };
 }
 
-function linearRegExp(pattern: string): { test(text: string): boolean } {
+/** `toString` tells patterns apart: ajv keeps one compiled pattern for each text that it gives. */
+function linearRegExp(pattern: string): { test(text: string): boolean; toString(): string } {
   const compiled = RE2JS.compile(pattern);
-  return { test: (text) => compiled.matcher(text).find() };
+  return { test: (text) => compiled.matcher(text).find(), toString: () => pattern };
 }
 linearRegExp.code = 'linearRegExp';

@@ -18,6 +18,11 @@ describe('answer of an approval (H12)', () => {
     expect(checkAnswer(form, { n: 1, t: `${'a'.repeat(40_000)}!` })).toHaveLength(1);
     expect(Date.now() - startedMs).toBeLessThan(2_000);
   });
+  it('tells several patterns apart', () => {
+    const two = { type: 'object', properties: { a: { pattern: '^a$' }, b: { pattern: '^b$' } } };
+    expect(checkAnswer(two, { a: 'a', b: 'b' })).toEqual([]);
+    expect(checkAnswer(two, { a: 'b', b: 'a' })).toHaveLength(2);
+  });
   it('says so when the form itself is no schema', () => {
     expect(checkAnswer({ type: 'banana' }, 1)[0]?.code).toBe('form_invalid');
   });
