@@ -172,6 +172,13 @@ export interface Projection {
   readonly progress: Progress;
 }
 
+/** What every activity brings along for the log, whichever runs first writes it. Writing twice changes nothing. */
+export interface Carry extends Projection {
+  readonly events: readonly EngineEvent[];
+  /** Ids of commands from outside that the engine has applied. */
+  readonly delivered: readonly string[];
+}
+
 export interface AdvanceResult<State> {
   readonly state: State;
   readonly commands: readonly Command[];

@@ -4,7 +4,7 @@ import { Pool, type PoolClient } from 'pg';
 import { PrismaClient } from '../generated/prisma/client.js';
 import { isRetriedConflict, toDatabaseError } from './database-error.js';
 import { Notifier } from './notifier.js';
-import type { Queryable, Statement } from './statement.js';
+import { statement, type Queryable, type Statement } from './statement.js';
 import { StreamWriter } from './stream-writer.js';
 
 export interface DatabaseOptions {
@@ -21,6 +21,7 @@ export interface Tx extends Queryable {
 }
 
 const TRIES = 4;
+const PING = statement('ping', 'SELECT 1');
 
 /**
  * The store's connections: one pool that `pg` and Prisma share. PostgreSQL may vanish and return: whatever is asked of it
@@ -88,6 +89,19 @@ export class Database implements Queryable {
     } finally {
       client.release(broken);
     }
+  }
+
+  /** Whether PostgreSQL answers. */
+  async isReachable(): Promise<boolean> {
+    return this.rows(PING, []).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Prisma's first query costs half a second: let it not be a caller's. */
+  async warmUp(): Promise<void> {
+    await this.prisma.user.findFirst({ select: { id: true } }).catch(() => null);
   }
 
   /** Sends the last wake-ups and closes every connection. */

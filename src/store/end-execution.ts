@@ -1,7 +1,6 @@
-import type { Carry } from '../activities/contract.js';
 import { toDisplay } from '../definition/value-parts.js';
 import type { Json } from '../definition/value.js';
-import type { ExecutionOutcome, StepError } from '../engine/types.js';
+import type { Carry, ExecutionOutcome, StepError } from '../engine/types.js';
 import type { Step } from '../generated/prisma/client.js';
 import type { Database, Tx } from './database.js';
 import { appendIn } from './event-log.js';

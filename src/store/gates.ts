@@ -1,7 +1,6 @@
-import type { Carry } from '../activities/contract.js';
 import { toDisplay } from '../definition/value-parts.js';
 import type { Json, Value } from '../definition/value.js';
-import type { StepInstance } from '../engine/types.js';
+import type { Carry, StepInstance } from '../engine/types.js';
 import type { Database, Tx } from './database.js';
 import { appendIn } from './event-log.js';
 import { isEnded } from './execution-record.js';
@@ -9,7 +8,7 @@ import type { GateRecord, HeldCall, PersonRef, Via } from './gate-record.js';
 import { decidersOf, hasVoted, votesSettle, type Decision } from './gate-rules.js';
 import { gateEvent, lockStream, settleGate, withVotes } from './gate-writes.js';
 import { newId, instanceKey, keyOf } from './ids.js';
-import { toJsonText, toNullableJsonText, toStorableText } from './json-text.js';
+import { toNullableJsonText, toStorableText } from './json-text.js';
 import { toAppendedEvents } from './log-event.js';
 import { applyCarry } from './projection.js';
 import { statement } from './statement.js';
@@ -56,7 +55,10 @@ const VOTE = statement(
   'insert_vote',
   'INSERT INTO votes (id, approval_id, owner_id, by_id, by_name, via, decision, reason, answer, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
 );
-const DELIVERED = statement('gate_delivered', 'UPDATE approvals SET delivered_at = now() WHERE id = ANY($1) AND delivered_at IS NULL');
+const DELIVERED = statement(
+  'gate_delivered',
+  "UPDATE approvals SET delivered_at = now() WHERE id = ANY($1) AND delivered_at IS NULL AND status <> 'pending'",
+);
 
 /** Opens a gate once for its step instance (and held call) and answers with its row. May repeat. */
 export function openGate(db: Database, gate: NewGate): Promise<OpenedGate> {
@@ -237,8 +239,10 @@ export function closeGate(db: Database, { approvalId, to, carry, reason }: Close
     if (found === undefined) return undefined;
     if (found.executionId !== null && carry) await applyCarry(tx, found.executionId, carry);
     await lockStream(tx, found.executionId ?? found.sessionId);
-    const settled = await settleGate(tx, found, { status: to, decidedBy: [], reason: reason ?? null, answer: null });
-    return settled ?? reread(tx, approvalId);
+    await settleGate(tx, found, { status: to, decidedBy: [], reason: reason ?? null, answer: null });
+    // What brings a carry is the workflow itself: it is told by this answer.
+    if (carry) await tx.rows(DELIVERED, [[approvalId]]);
+    return reread(tx, approvalId);
   });
 }
 

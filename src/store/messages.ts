@@ -158,5 +158,5 @@ function fromRow(raw: object): MessageRecord {
 const textOf = (parts: readonly MessagePart[]): string =>
   parts
     .filter((part) => part.type === 'text')
-    .map((part) => String(part['text'] ?? ''))
+    .map((part) => (typeof part['text'] === 'string' ? part['text'] : ''))
     .join('');

@@ -70,7 +70,7 @@ async function migrationNames(directory: string): Promise<string[]> {
   return entries
     .filter((entry) => entry.isDirectory())
     .map((entry) => entry.name)
-    .sort();
+    .toSorted();
 }
 
 async function applyOne(client: Client, name: string, file: Buffer): Promise<void> {

@@ -1,5 +1,4 @@
-import type { Carry } from '../activities/contract.js';
-import type { EngineEvent } from '../engine/types.js';
+import type { Carry, EngineEvent } from '../engine/types.js';
 import type { Database, Tx } from './database.js';
 import { appendIn } from './event-log.js';
 import { toJsonText } from './json-text.js';

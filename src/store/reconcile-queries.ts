@@ -15,7 +15,7 @@ const UNDELIVERED = statement(
 );
 const UNDELIVERED_GATES = statement(
   'undelivered_gates',
-  `SELECT * FROM approvals a WHERE status IN ('approved', 'denied', 'expired') AND delivered_at IS NULL AND settled_at < now() - $1 * interval '1 millisecond'
+  `SELECT * FROM approvals a WHERE delivered_at IS NULL AND status <> 'pending' AND settled_at < now() - $1 * interval '1 millisecond'
      AND EXISTS (SELECT FROM executions e WHERE e.id = a.execution_id AND e.status NOT IN ('completed', 'failed', 'cancelled'))
    ORDER BY settled_at, id LIMIT $2`,
 );
@@ -27,6 +27,11 @@ const STALE = statement(
   'stale_executions',
   `SELECT id FROM executions WHERE status IN ('running', 'waiting_approval', 'waiting_event', 'paused', 'cancelling')
      AND updated_at < now() - $1 * interval '1 millisecond' AND id > $2 ORDER BY id LIMIT $3`,
+);
+
+const FORGET_KEYS = statement(
+  'forget_keys',
+  `DELETE FROM idempotency_keys WHERE (owner_id, door, key) IN (SELECT owner_id, door, key FROM idempotency_keys WHERE expires_at < now() LIMIT $1)`,
 );
 
 /** Rows whose workflow may never have been started. */
@@ -49,5 +54,10 @@ export const overdueGates = (db: Database, limit: number): Promise<string[]> => 
 /** Open executions untouched for so long, by id; go on `after` the last one. */
 export const staleExecutions = (db: Database, untouchedMs: number, after: string, limit: number): Promise<string[]> =>
   ids(db.rows<{ id: string }>(STALE, [untouchedMs, after, limit]));
+
+/** Removes idempotency keys past their time, at most so many. */
+export async function forgetExpiredKeys(db: Database, limit: number): Promise<void> {
+  await db.rows(FORGET_KEYS, [limit]);
+}
 
 const ids = async (rows: Promise<{ id: string }[]>): Promise<string[]> => (await rows).map((row) => row.id);

@@ -11,7 +11,8 @@ export interface Queryable {
   rows<R extends object>(statement: Statement, values: readonly unknown[]): Promise<R[]>;
 }
 
-/** A row of `pg` under the names of the Prisma model. */
+/** A row of `pg` under the names of the Prisma model, which the caller states. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- a claim of the caller's about its own SQL, as in pg's own query<R>
 export function camelRow<T extends object>(row: object): T {
   return Object.fromEntries(Object.entries(row).map(([name, value]) => [camelName(name), value])) as T;
 }

@@ -37,7 +37,34 @@ const GET = statement('get_step', `SELECT ${COLUMNS} FROM steps WHERE execution_
 
 /** All step rows of an execution of this owner, in order of creation. Definition order is the caller's, who has the plan. */
 export async function listSteps(db: Database, ownerId: string, executionId: string): Promise<StepRecord[]> {
-  return (await db.rows(LIST, [executionId, ownerId])).map(toStepRecord);
+  return mirrorContainers((await db.rows(LIST, [executionId, ownerId])).map(toStepRecord));
+}
+
+const OPEN_STATUSES = ['running', 'waiting_approval', 'waiting_event'] as const;
+
+/** An open container has the state of what is open in it: it waits when all of that waits, an approval before anything else. Pure. */
+export function mirrorContainers(steps: readonly StepRecord[]): StepRecord[] {
+  const inside = new Map<string, Set<StepStatus>>();
+  for (const step of steps) {
+    if (!CONTAINERS.has(step.type) && OPEN_STATUSES.some((status) => status === step.status)) {
+      for (const container of containersOf(step.iterationPath))
+        inside.set(container, (inside.get(container) ?? new Set()).add(step.status));
+    }
+  }
+  return steps.map((step) => {
+    const open = step.status === 'running' && CONTAINERS.has(step.type) ? inside.get(`${step.iterationPath} ${step.stepId}`) : undefined;
+    const status = OPEN_STATUSES.find((each) => open?.has(each));
+    return status === undefined ? step : { ...step, status };
+  });
+}
+
+const CONTAINERS: ReadonlySet<string> = new Set(['conditional', 'switch', 'loop', 'parallel', 'try']);
+
+/** `path id` of each container that an iteration path goes through. */
+function containersOf(iterationPath: string): string[] {
+  if (iterationPath === '') return [];
+  const segments = iterationPath.split('/');
+  return segments.map((segment, index) => `${segments.slice(0, index).join('/')} ${segment.slice(0, segment.lastIndexOf(':'))}`);
 }
 
 /** One step instance. */

@@ -1,7 +1,6 @@
-import type { Carry } from '../activities/contract.js';
 import type { StepType } from '../definition/plan.js';
 import type { Json, Value } from '../definition/value.js';
-import type { EngineEvent, StepAnswer, StepError, StepInstance, TokenUsage, Warning } from '../engine/types.js';
+import type { Carry, EngineEvent, StepAnswer, StepError, StepInstance, TokenUsage, Warning } from '../engine/types.js';
 import type { Database } from './database.js';
 import { instanceKey } from './ids.js';
 import { toAppendedEvent, toAppendedEvents } from './log-event.js';

@@ -1,4 +1,4 @@
-import type { Carry } from '../activities/contract.js';
+import type { Carry } from '../engine/types.js';
 import { hasCode } from '../errors.js';
 import { toJsonText } from './json-text.js';
 import type { Notifier } from './notifier.js';
@@ -15,7 +15,8 @@ export interface WriteOp {
 
 interface Waiting {
   readonly head: Head | null;
-  readonly op: WriteOp;
+  /** The operation as JSON. */
+  readonly text: string;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -26,6 +27,7 @@ interface Written {
 
 const WRITE = statement('signalbox_write', 'SELECT signalbox_write($1, $2, $3) AS written');
 const MAX_BATCH = 200;
+const MAX_BATCH_CHARACTERS = 1024 * 1024;
 
 /**
  * Everything that activities record, one writer for each execution: what waits while a call is under way goes together in the
@@ -43,7 +45,7 @@ export class StreamWriter {
   /** @returns the operation's result as `signalbox_write` gives it; @throws AppError `unavailable` */
   write<R>(executionId: string, head: Head | null, op: WriteOp): Promise<R> {
     return new Promise<R>((resolve, reject) => {
-      const waiting: Waiting = { head, op, resolve: (result) => resolve(result as R), reject };
+      const waiting: Waiting = { head, text: toJsonText(op), resolve: (result) => resolve(result as R), reject };
       const queue = this.queues.get(executionId);
       if (queue === undefined) this.queues.set(executionId, [waiting]);
       else queue.push(waiting);
@@ -58,11 +60,21 @@ export class StreamWriter {
 
   private async run(executionId: string): Promise<void> {
     await Promise.resolve(); // what the same turn of the loop adds goes along
-    for (let queue = this.queues.get(executionId); queue !== undefined && queue.length > 0; ) {
-      await this.send(executionId, queue.splice(0, MAX_BATCH));
-    }
+    for (let batch = this.take(executionId); batch.length > 0; batch = this.take(executionId)) await this.send(executionId, batch);
     this.queues.delete(executionId);
     this.running.delete(executionId);
+  }
+
+  private take(executionId: string): Waiting[] {
+    const queue = this.queues.get(executionId) ?? [];
+    let characters = 0;
+    let count = 0;
+    for (const { text } of queue.slice(0, MAX_BATCH)) {
+      characters += text.length;
+      if (count > 0 && characters > MAX_BATCH_CHARACTERS) break;
+      count += 1;
+    }
+    return queue.splice(0, count);
   }
 
   private async send(executionId: string, batch: readonly Waiting[]): Promise<void> {
@@ -82,7 +94,7 @@ export class StreamWriter {
 
   private async call(executionId: string, batch: readonly Waiting[]): Promise<Written['written']> {
     const head = mergeHeads(batch.map((waiting) => waiting.head));
-    const values = [executionId, head === null ? null : toJsonText(head), toJsonText(batch.map((waiting) => waiting.op))];
+    const values = [executionId, head === null ? null : toJsonText(head), `[${batch.map((waiting) => waiting.text).join(',')}]`];
     const [row] = await this.db.rows<Written>(WRITE, values);
     if (row === undefined) throw new Error('signalbox_write gave no row');
     return row.written;

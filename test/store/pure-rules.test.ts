@@ -1,6 +1,7 @@
 import { toJsonText, toStorableText } from '../../src/store/json-text.js';
 import { payloadsOf } from '../../src/store/notifier.js';
 import { mergeHeads } from '../../src/store/stream-writer.js';
+import { mirrorContainers, type StepRecord } from '../../src/store/step-list.js';
 import { addUsage } from '../../src/store/token-usage.js';
 import { decidersOf, votesSettle } from '../../src/store/gate-rules.js';
 import { outcomeFor } from '../../src/store/end-execution.js';
@@ -74,6 +75,44 @@ describe('how an execution may end', () => {
       reason: 'enough',
       requested: true,
     });
+  });
+});
+
+describe('the rows of containers', () => {
+  const row = (stepId: string, iterationPath: string, type: string, status: StepRecord['status']): StepRecord => ({
+    executionId: 'exe_1',
+    stepId,
+    iterationPath,
+    attempt: 1,
+    type,
+    status,
+    input: null,
+    output: null,
+    error: null,
+    choice: null,
+    warnings: [],
+    usage: null,
+    model: null,
+    turnIds: [],
+    seeded: false,
+    createdAt: '',
+    startedAt: null,
+    completedAt: null,
+  });
+  it.each([
+    [['waiting_approval', 'waiting_event'], 'waiting_approval'],
+    [['waiting_event', 'completed'], 'waiting_event'],
+    [['waiting_approval', 'running'], 'running'],
+    [['completed', 'completed'], 'running'],
+  ] as const)('mirror what is open in them: %j is %s', (statuses, expected) => {
+    const leaves = statuses.map((status, index) => row('leaf', `par:b0/loop:i${index}`, 'tool', status));
+    const mirrored = mirrorContainers([
+      row('par', '', 'parallel', 'running'),
+      row('loop', 'par:b0', 'loop', 'running'),
+      ...leaves,
+      row('done', '', 'loop', 'completed'),
+    ]);
+    expect(mirrored.map((step) => step.status)).toEqual([expected, expected, ...statuses, 'completed']);
   });
 });
 

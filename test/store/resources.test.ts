@@ -266,7 +266,7 @@ describe('sessions and messages', () => {
     const results = await Promise.all([say('a'), say('a'), say('b')]);
     expect(results.filter((result) => result?.duplicate === true)).toHaveLength(1);
     const page = await listMessages(db(), 'usr_ana', session.id, { after: 0, limit: 10 });
-    expect(page.items.map((message) => message.content).sort()).toEqual(['a', 'b']);
+    expect(page.items.map((message) => message.content).toSorted()).toEqual(['a', 'b']);
     expect(page.items.map((message) => message.seq)).toEqual([1, 2]);
     expect((await readSessionEvents(db(), session.id, 0, 10)).map((event) => event.kind)).toEqual(['message.created', 'message.created']);
     expect(await listMessages(db(), 'usr_bo', session.id, { after: 0, limit: 10 })).toMatchObject({ items: [] });

@@ -88,7 +88,7 @@ describe('starting an execution', () => {
         }),
       );
     const results = await Promise.all([child(), child(), child()]);
-    expect(results.map((result) => result.kind).sort()).toEqual(['duplicate', 'duplicate', 'started']);
+    expect(results.map((result) => result.kind).toSorted()).toEqual(['duplicate', 'duplicate', 'started']);
   });
 
   it('starts no child of a parent that is being cancelled', async () => {
@@ -102,7 +102,7 @@ describe('starting an execution', () => {
   it('makes one row of a scheduled run that is started twice at once', async () => {
     const id = 'exe_trg1-2026-01-01T00:00:00Z';
     const results = await Promise.all([1, 2, 3].map(() => startExecution(db(), aNewExecution({ id }))));
-    expect(results.map((result) => result.kind).sort()).toEqual(['duplicate', 'duplicate', 'started']);
+    expect(results.map((result) => result.kind).toSorted()).toEqual(['duplicate', 'duplicate', 'started']);
   });
 
   it('shows a run in a session of its owner only', async () => {

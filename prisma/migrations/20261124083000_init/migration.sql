@@ -421,6 +421,9 @@ CREATE INDEX "audit_log_at_id_idx" ON "audit_log"("at", "id");
 -- AddForeignKey
 ALTER TABLE "votes" ADD CONSTRAINT "votes_approval_id_fkey" FOREIGN KEY ("approval_id") REFERENCES "approvals"("id") ON DELETE CASCADE ON UPDATE CASCADE;
 
+-- What the reconciler looks for every few seconds, however long the history is. (Prisma's schema cannot say this, and does not miss it.)
+CREATE INDEX "approvals_undelivered_idx" ON "approvals"("settled_at") WHERE "delivered_at" IS NULL AND "status" <> 'pending';
+
 -- Rows that are updated often and in place: room on the page keeps the updates out of the indexes.
 ALTER TABLE "executions" SET (fillfactor = 70);
 ALTER TABLE "streams" SET (fillfactor = 50);
