@@ -17,7 +17,7 @@ const FIELD_KEYS = new Set(['type', 'description', 'required', 'enum', 'default'
 /** A schema is compiled to code when it is used: its size is bounded. */
 const MAX_SCHEMA_CHARACTERS = 65_536;
 
-const ajv = (): Ajv2020 => new Ajv2020({ strict: false, allErrors: true, validateFormats: false, logger: false, addUsedSchema: false });
+const createAjv = (): Ajv2020 => new Ajv2020({ strict: false, allErrors: true, validateFormats: false, logger: false, addUsedSchema: false });
 
 /** Reads either form; `{ name: { type: "string" } }` is a field map, in which each field is required unless it says `required: false`. Pure. */
 export function normalizeOutputSchema(raw: JsonObject): SchemaResult {
@@ -30,14 +30,25 @@ export function normalizeOutputSchema(raw: JsonObject): SchemaResult {
 export function checkJsonSchema(raw: JsonObject): SchemaResult {
   const faults = typeFaults(raw, []);
   if (faults.length > 0) return { faults };
-  const validator = ajv();
+  const validator = validatorFor(raw);
   try {
     if (validator.validateSchema(raw) !== true) return { faults: (validator.errors ?? []).map((error) => ({ path: pointerPath(error), message: `not a JSON Schema: ${error.message ?? error.keyword}` })) };
     validator.compile(raw as AnySchema);
   } catch (error) {
     return { faults: [{ path: [], message: `not a JSON Schema: ${error instanceof Error ? error.message : String(error)}` }] };
+  } finally {
+    validator.removeSchema(raw);
   }
   return { schema: raw };
+}
+
+let shared: Ajv2020 | undefined;
+
+/** Making one costs tens of milliseconds, so plain schemas share it; those that name themselves or others get their own. */
+function validatorFor(raw: JsonObject): Ajv2020 {
+  if (/"\$(?:id|ref|anchor|dynamicAnchor|dynamicRef|recursiveRef)"/.test(JSON.stringify(raw))) return createAjv();
+  shared ??= createAjv();
+  return shared;
 }
 
 const pointerPath = (error: ErrorObject): string[] => error.instancePath.split('/').slice(1).map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'));
@@ -92,6 +103,6 @@ function typeFaults(schema: JsonObject, path: readonly Segment[]): SchemaFault[]
  * @returns for each value what is wrong with it, `path: message`, at most 20
  */
 export function createSchemaCheck(schema: JsonObject): (value: Json) => readonly string[] {
-  const validate = ajv().compile(schema as AnySchema);
+  const validate = createAjv().compile(schema as AnySchema);
   return (value) => (validate(value) ? [] : (validate.errors ?? []).slice(0, 20).map((error) => `${error.instancePath === '' ? 'The value' : error.instancePath}: ${error.message ?? error.keyword}`));
 }

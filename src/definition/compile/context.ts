@@ -42,6 +42,10 @@ export const inside = (place: Place, ...segments: readonly Segment[]): Place => 
 
 /** Problems beyond this many are counted, not listed: a hostile document could have a million. */
 const MAX_PROBLEMS = 1_000;
+/** Searches for the nearest name: each looks at hundreds of names. */
+const MAX_SEARCHES = 50;
+/** More would not fit in a plan. */
+const MAX_EXPRESSIONS = 25_000;
 
 interface More {
   /** A function when it costs a search: called only for problems that are listed. */
@@ -52,6 +56,8 @@ interface More {
 export class Compilation {
   readonly #problems: Problem[] = [];
   #left = 0;
+  #searches = 0;
+  #expressions = 0;
   constructor(
     readonly context: CompileContext,
     /** Names declared in the root's `variables`. */
@@ -86,12 +92,26 @@ export class Compilation {
   }
 
 
+  #search(hint: () => string | undefined): string | undefined {
+    this.#searches += 1;
+    return this.#searches > MAX_SEARCHES ? undefined : hint();
+  }
+
+  /** Whether so many more expressions may be parsed; the first refusal is a problem. */
+  takeExpressions(count: number, place: Place): boolean {
+    const had = this.#expressions;
+    this.#expressions += count;
+    if (this.#expressions <= MAX_EXPRESSIONS) return true;
+    if (had <= MAX_EXPRESSIONS) this.error('definition_too_large', place, `The definition has more than ${MAX_EXPRESSIONS} expressions`);
+    return false;
+  }
+
   #add(severity: Problem['severity'], code: ProblemCode, place: Place, message: string, { suggestion: hint, column }: More): void {
     if (this.#problems.length >= MAX_PROBLEMS) {
       if (severity === 'error') this.#left += 1;
       return;
     }
-    const suggestion = typeof hint === 'function' ? hint() : hint;
+    const suggestion = typeof hint === 'function' ? this.#search(hint) : hint;
     this.#problems.push({
       code, severity, path: toPointer(place.path), message,
       ...(place.stepId === undefined ? {} : { stepId: place.stepId }), ...(suggestion === undefined ? {} : { suggestion }), ...(column === undefined ? {} : { column }),

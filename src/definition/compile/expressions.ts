@@ -16,6 +16,7 @@ export const NOTHING: Expr = { k: 'path', root: null, segments: [''] };
 export function compileExpression(source: unknown, place: Place, compilation: Compilation, options: ParseOptions = {}): Expr {
   if (typeof source === 'boolean') return { k: 'lit', v: source };
   if (typeof source !== 'string') return NOTHING;
+  if (!compilation.takeExpressions(1, place)) return NOTHING;
   const bare = unwrapCondition(source);
   const result = parseExpression(bare.source, options);
   if ('fault' in result) {
@@ -27,6 +28,7 @@ export function compileExpression(source: unknown, place: Place, compilation: Co
 }
 
 export function compileText(text: string, place: Place, compilation: Compilation, options: ParseOptions = {}): readonly (string | Expr)[] {
+  if (!compilation.takeExpressions(text.split('{{').length - 1, place)) return [text];
   const { parts, offsets, faults } = parseTextParts(text, options);
   for (const fault of faults) compilation.fault(fault, place);
   for (const [index, part] of parts.entries()) if (typeof part !== 'string') lintReads(part, place, compilation, offsets[index] ?? 0);
@@ -68,8 +70,13 @@ function lintPath(path: Path, place: Place, compilation: Compilation, offset: nu
   const isLocal = path.root === null && (bound.includes(name) || place.locals.includes(name));
   const isVariable = path.root === null || path.root === 'variables';
   if (!isVariable || isLocal || name.startsWith('_') || compilation.variables.has(name)) return;
-  const suggestion = (): string | undefined => (path.root === null && compilation.outputs.has(name) ? `Write outputs.${name}` : didYouMean(name, [...place.locals, ...compilation.variables]));
+  const suggestion = (): string | undefined => (path.root === null && compilation.outputs.has(name) ? `Write outputs.${name}` : didYouMean(name, namesInSight(place, compilation)));
   compilation.warn('unknown_variable', place, `No variable ${name} is declared or set (column ${column})`, { column, suggestion });
+}
+
+function* namesInSight(place: Place, compilation: Compilation): Generator<string> {
+  yield* place.locals;
+  yield* compilation.variables;
 }
 
 function warnOfOutput(name: string, column: number, place: Place, compilation: Compilation): void {
