@@ -1,5 +1,6 @@
 /** Reading executions. Everybody sees their own, an admin too. */
 import type { Json } from '../definition/value.js';
+import { stepsById } from '../engine/index.js';
 import type { ExecutionStatus } from '../engine/types.js';
 import { notFound } from '../errors.js';
 import { readEvents, streamState } from '../store/event-log.js';
@@ -12,7 +13,7 @@ import { getWorkflow } from '../store/workflows.js';
 import { authorize } from './authorize.js';
 import type { OperationDeps } from './deps.js';
 import type { Principal } from './principal.js';
-import { inDefinitionOrder, stepPlaces } from './step-order.js';
+import { inDefinitionOrder } from './step-order.js';
 import { toWireEvent, toWireExecution, toWireStep, type WireEvent, type WireExecution, type WireStep } from './wire.js';
 
 interface ById {
@@ -77,9 +78,9 @@ export async function listSteps(deps: OperationDeps, principal: Principal, { id 
   authorize(principal, 'read');
   const { hash, planFormat } = await ownExecution(deps, principal, id);
   const plan = await getPlan(deps.db, hash, planFormat);
-  const places = plan === undefined ? new Map<string, { index: number; name: string | null }>() : stepPlaces(plan);
-  const rows = inDefinitionOrder(places, await listStepRows(deps.db, principal.userId, id));
-  return { items: rows.map((row) => toWireStep(row, places.get(row.stepId)?.name ?? null)) };
+  const rows = inDefinitionOrder(plan, await listStepRows(deps.db, principal.userId, id));
+  const steps = plan === undefined ? undefined : stepsById(plan);
+  return { items: rows.map((row) => toWireStep(row, steps?.get(row.stepId)?.name ?? null)) };
 }
 
 /** Oldest first, behind `after`. The cursor is the last seq. @throws AppError not_found */

@@ -1,4 +1,9 @@
-import type { JsonObject } from '../definition/value.js';
+import { z } from 'zod';
+import type { Json, JsonObject } from '../definition/value.js';
+import { dryRun, type DryRunResult } from '../engine/dry-run/dry-run.js';
+import type { Mocks } from '../engine/dry-run/mocks.js';
+import { stepsById } from '../engine/index.js';
+import { AppError, type ProblemData } from '../errors.js';
 import { actorOf } from './actor.js';
 import { admitExecution } from './admit-execution.js';
 import { authorize } from './authorize.js';
@@ -13,6 +18,10 @@ export interface TestRunParams {
   readonly data?: unknown;
   readonly variables?: JsonObject;
 }
+export interface DryRunParams extends TestRunParams {
+  /** By step id: `{ output }`, `{ error: { code, message } }`, or a list of them, one a visit. */
+  readonly mocks?: JsonObject;
+}
 
 /**
  * Runs a definition for real, as an execution of trigger type `test` of no workflow; lists leave it out.
@@ -26,4 +35,31 @@ export async function testRunLive(deps: OperationDeps, principal: Principal, par
   const variables = checkedVariables(plan, params.variables ?? {}, triggerVariables(trigger, new Date()));
   const { execution } = await admitExecution(deps, { ownerId, workflowId: null, plan, data, trigger, variables, startedBy: actorOf(principal) });
   return { execution: toWireExecution(execution) };
+}
+
+const MockSchema = z.union([
+  z.strictObject({ output: z.json() }),
+  z.strictObject({ error: z.strictObject({ code: z.string().min(1), message: z.string().optional(), retryable: z.boolean().optional(), details: z.record(z.string(), z.json()).optional() }) }),
+]);
+const MockEntrySchema = z.union([MockSchema, z.array(MockSchema).min(1)]);
+
+/**
+ * Runs a definition in memory, with mocked steps and a virtual clock, and tells its timeline: nothing is stored, no call leaves.
+ * @throws AppError forbidden, definition_invalid, validation_failed (input or mocks)
+ */
+export async function testRunDry(deps: OperationDeps, principal: Principal, params: DryRunParams): Promise<DryRunResult> {
+  authorize(principal, 'run');
+  const { plan } = await compile(deps, principal.userId, params.data);
+  const now = new Date();
+  const variables = checkedVariables(plan, params.variables ?? {}, triggerVariables({ type: 'test' }, now)) as { readonly [name: string]: Json };
+  const problems = Object.entries(params.mocks ?? {}).flatMap(([stepId, mock]) => mockProblems(stepId, mock, stepsById(plan).has(stepId)));
+  if (problems.length > 0) throw new AppError('validation_failed', 'The mocks do not fit', { problems });
+  return dryRun({ plan, variables, mocks: (params.mocks ?? {}) as unknown as Mocks, startMs: now.getTime(), execution: { ownerId: principal.userId, triggerType: 'test' } });
+}
+
+function mockProblems(stepId: string, mock: Json, isStep: boolean): ProblemData[] {
+  const path = `/mocks/${stepId.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+  if (!isStep) return [{ code: 'unknown_step', severity: 'error', path, message: `The definition has no step ${stepId}` }];
+  if (MockEntrySchema.safeParse(mock).success) return [];
+  return [{ code: 'invalid_field', severity: 'error', path, message: 'Expected { output }, { error: { code, message } }, or a list of them' }];
 }
