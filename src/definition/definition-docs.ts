@@ -35,7 +35,7 @@ function stepSchema(type: StepTypeName, schema: JsonObject): JsonObject {
 function common(schema: JsonObject): string {
   const set = stepSchema('set', schema);
   const retry = object(object(set['properties'])['retry']);
-  return ['## Every step', table(set, (name) => name in COMMON || name === 'type'), '### `retry`', table(retry)].join('\n\n');
+  return ['## Every step', `**\`type\`** is one of ${STEP_TYPES.map((type) => `\`${type}\``).join(', ')}. All of them have:`, table(set, (name) => name in COMMON), '### `retry`', table(retry)].join('\n\n');
 }
 
 function step(type: StepTypeName, schema: JsonObject): string {

@@ -1,5 +1,5 @@
 /** A hint is not worth more. */
-const MAX_CANDIDATES = 500;
+const MAX_CANDIDATES = 300;
 
 /** The candidate nearest to a mistyped name, by edit distance; undefined when none is near. Pure. */
 export function nearest(name: string, candidates: Iterable<string>): string | undefined {
@@ -22,8 +22,10 @@ function editDistance(from: string, to: string): number {
   for (let i = 1; i <= from.length; i += 1) {
     const next = [i];
     for (let j = 1; j <= to.length; j += 1) {
-      const replaced = (row[j - 1] as number) + (from[i - 1] === to[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+      let best = (row[j - 1] as number) + (from[i - 1] === to[j - 1] ? 0 : 1);
+      if ((row[j] as number) < best) best = (row[j] as number) + 1;
+      if ((next[j - 1] as number) < best) best = (next[j - 1] as number) + 1;
+      next.push(best);
     }
     row = next;
   }

@@ -26,14 +26,14 @@ export function normalizeOutputSchema(raw: JsonObject): SchemaResult {
   return isFieldMap(raw) ? fromFieldMap(raw) : checkJsonSchema(raw);
 }
 
-/** Whether a JSON Schema is one. Pure. */
+/** Whether a JSON Schema is one. What the meta-schema cannot see, references that lead nowhere and broken patterns, shows when it is compiled. Pure. */
 export function checkJsonSchema(raw: JsonObject): SchemaResult {
   const faults = typeFaults(raw, []);
   if (faults.length > 0) return { faults };
   const validator = validatorFor(raw);
   try {
     if (validator.validateSchema(raw) !== true) return { faults: (validator.errors ?? []).map((error) => ({ path: pointerPath(error), message: `not a JSON Schema: ${error.message ?? error.keyword}` })) };
-    validator.compile(raw as AnySchema);
+    if (/"(?:\$ref|\$dynamicRef|\$id|pattern|patternProperties)"/.test(JSON.stringify(raw))) validator.compile(raw as AnySchema);
   } catch (error) {
     return { faults: [{ path: [], message: `not a JSON Schema: ${error instanceof Error ? error.message : String(error)}` }] };
   } finally {

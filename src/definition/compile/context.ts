@@ -43,7 +43,7 @@ export const inside = (place: Place, ...segments: readonly Segment[]): Place => 
 /** Problems beyond this many are counted, not listed: a hostile document could have a million. */
 const MAX_PROBLEMS = 1_000;
 /** Searches for the nearest name: each looks at hundreds of names. */
-const MAX_SEARCHES = 50;
+const MAX_SEARCHES = 30;
 /** More would not fit in a plan. */
 const MAX_EXPRESSIONS = 25_000;
 

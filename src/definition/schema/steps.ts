@@ -88,7 +88,7 @@ export const ConditionalSchema = step('conditional', 'Runs one of two branches. 
   else: block.optional().meta({ description: 'Runs when it is not' }),
 });
 
-export const CaseSchema = z.strictObject({ when: expression('Condition of this case'), steps: block });
+export const CaseSchema = z.strictObject({ when: expression('Condition of this case'), steps: block.meta({ description: 'Run when it is the first that is true' }) });
 export const SwitchSchema = step('switch', 'Runs the first case whose condition is true. Output: `{ case }`.', {
   cases: z.array(CaseSchema).min(1).meta({ description: 'Tried in this order' }),
   default: block.optional().meta({ description: 'Runs when no case does' }),
@@ -100,14 +100,14 @@ export const LoopSchema = step('loop', 'Runs its steps for each element of a lis
   until: expression('Asked after each pass; true ends the loop').optional(),
   itemVar: localName('Name of the element').default('item'),
   indexVar: localName('Name of its position, from 0').default('index'),
-  steps: block,
+  steps: block.meta({ description: 'Run in each pass' }),
   concurrency: z.int().min(1).max(50).default(1).meta({ description: 'Passes at once' }),
   maxIterations: z.int().min(1).max(1_000_000).default(10_000).meta({ description: 'More passes fail with `loop_limit_exceeded`' }),
   onItemError: z.enum(['fail', 'continue']).default('fail').meta({ description: '`continue`: a failed pass is recorded in the results' }),
   collect: expression('Result of a pass; without it the output of its last step').optional(),
 }, oneOf('over', 'while'));
 
-export const BranchSchema = z.strictObject({ id: stepId.optional().meta({ description: 'Name in the output. Filled in as `branch_<n>` when missing' }), steps: block });
+export const BranchSchema = z.strictObject({ id: stepId.optional().meta({ description: 'Name in the output. Filled in as `branch_<n>` when missing' }), steps: block.meta({ description: 'Run beside the other branches' }) });
 export const ParallelSchema = step('parallel', 'Runs branches at the same time. Each sees the outputs as they were; what they publish merges in branch order. Output: `{ branches: { id: status } }`.', {
   branches: z.array(BranchSchema).min(1).max(200).optional().meta({ description: 'The branches' }),
   steps: block.optional().meta({ description: 'Instead of `branches`: each step is a branch, named by its id' }),
@@ -118,10 +118,10 @@ export const ParallelSchema = step('parallel', 'Runs branches at the same time. 
 export const CatchSchema = z.strictObject({
   codes: z.array(errorCode).min(1).default(['*']).meta({ description: 'Error codes that this handler takes' }),
   as: localName('Name of the error in the handler').optional(),
-  steps: block,
+  steps: block.meta({ description: 'The handler' }),
 });
 export const TrySchema = step('try', 'Runs steps, handles their failure, and cleans up in any case, also after a cancel. Output: that of the last step that ran.', {
-  steps: block,
+  steps: block.meta({ description: 'What is tried' }),
   catch: z.array(CatchSchema).optional().meta({ description: 'The first handler that takes the code runs' }),
   finally: block.optional().meta({ description: 'Runs in any case' }),
 });
