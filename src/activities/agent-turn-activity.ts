@@ -22,8 +22,8 @@ export interface ThreadMessage {
   readonly turn?: { readonly id: string; readonly status: 'end_turn' | 'canceled' | 'error'; readonly attempt: number; readonly model: string | null; readonly usage: Json };
 }
 export interface Transcript {
-  /** What was said in a thread of this execution, oldest first, cancelled turns left out. */
-  read(ownerId: string, sessionId: string, executionId: string, thread: string): Promise<readonly { readonly role: 'user' | 'assistant'; readonly content: string }[]>;
+  /** What was said in a thread of this execution, oldest first: finished exchanges alone, and none of the step instance `but` itself. */
+  read(ownerId: string, sessionId: string, executionId: string, thread: string, but: Pick<StepInstance, 'stepId' | 'iterationPath'>): Promise<readonly { readonly role: 'user' | 'assistant'; readonly content: string }[]>;
   add(message: ThreadMessage): Promise<{ readonly id: string }>;
   newTurnId(): string;
 }
@@ -74,13 +74,13 @@ class AgentTurn {
     const prompt = toText(this.work.input['prompt'] ?? '');
     if (this.work.step.persona !== undefined) throw new StepFault('agent_prompt_persona_not_found', `There is no persona ${this.work.step.persona}`, { details: { persona: this.work.step.persona } });
     const { ownerId, sessionId, executionId } = this.call;
-    const earlier = await this.agent.transcript.read(ownerId, sessionId, executionId, this.thread);
+    const earlier = await this.agent.transcript.read(ownerId, sessionId, executionId, this.thread, this.call.instance);
     await this.say('user', prompt);
     const turnId = this.agent.transcript.newTurnId();
     this.notes.turnIds = [turnId];
     this.notes.model = this.model;
     try {
-      const reply = await this.ask([...earlier.filter((message) => message.content.trim() !== ''), { role: 'user', content: prompt + this.instructions() }]);
+      const reply = await this.ask([...earlier, { role: 'user', content: prompt + this.instructions() }]);
       await this.say('assistant', reply.text, { id: turnId, status: 'end_turn' });
       return { output: this.checked(reply.text) };
     } finally {

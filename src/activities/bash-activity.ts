@@ -44,7 +44,7 @@ async function runInWorkspace(shell: ShellParts, executionId: string, work: Work
   const { cwd } = work.input;
   try {
     return await runShell({
-      mode, workspace, cwd: await insideWorkspace(workspace, cwd === undefined || cwd === null ? null : String(cwd)), command: String(work.input['command'] ?? ''),
+      mode, workspace, cwd: await insideWorkspace(workspace, cwd === undefined || cwd === null ? null : toText(cwd)), command: toText(work.input['command'] ?? ''),
       env: environment(shell, work, mode === 'plain' ? workspace : SANDBOX_HOME), timeoutMs: work.step.timeoutLimitMs, limits: shell.limits ?? DEFAULT_SHELL_LIMITS,
       signal: work.signal, redact: work.redact,
     });
@@ -66,12 +66,14 @@ function texts(json: Json, areNamed: boolean): { readonly [name: string]: string
   return Object.fromEntries(
     Object.entries(json as { readonly [name: string]: Json }).map(([name, value]) => {
       if (areNamed && !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) throw new StepFault('tool_failed', `"${name}" is not the name of an environment variable`);
-      const text = value === null ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value);
+      const text = value === null ? '' : toText(value);
       if (text.includes('\0')) throw new StepFault('tool_failed', `The value of ${name} holds a NUL character, which no environment can carry`);
       return [name, text];
     }),
   );
 }
+
+const toText = (json: Json): string => (typeof json === 'string' ? json : JSON.stringify(json));
 
 const inDetails = (details: { readonly [key: string]: Json }): { readonly [key: string]: Json } => ({ ...details, ...endOf(details, 'stdout'), ...endOf(details, 'stderr') });
 

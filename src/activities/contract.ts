@@ -3,16 +3,11 @@
  * Answers to a step that failed are thrown as ApplicationFailure (type = the error's code, non-retryable, details [StepAnswer]).
  */
 import type {
-  ActivityCommand, EngineEvent, ExecutionMeta, ExecutionOutcome, GateOutcome, Progress, Projection, StartData, StepAnswer, Warning,
+  ActivityCommand, Carry, ExecutionMeta, ExecutionOutcome, GateOutcome, Progress, StartData, StepAnswer, Warning,
 } from '../engine/types.js';
 import type { Json, Value } from '../definition/value.js';
 
-/** What every activity brings along for the log, whichever runs first writes it. Writing twice changes nothing. */
-export interface Carry extends Projection {
-  readonly events: readonly EngineEvent[];
-  /** Ids of commands from outside that the engine has applied. */
-  readonly delivered: readonly string[];
-}
+export type { Carry };
 
 export interface Common {
   readonly executionId: string;
@@ -24,8 +19,9 @@ export interface Common {
   readonly carry: Carry;
 }
 
-type CommandOf<N extends ActivityCommand['name']> = Omit<Extract<ActivityCommand, { name: N }>, 'kind' | 'id' | 'name'>;
-type StepCommandOf<N extends ActivityCommand['name']> = Extract<ActivityCommand, { name: N }>;
+/** The command of that name. One variant may stand for several names, which `Extract` by a single name would not find. */
+type StepCommandOf<N extends ActivityCommand['name']> = ActivityCommand extends infer C ? (C extends { readonly name: infer M } ? (N extends M ? C : never) : never) : never;
+type CommandOf<N extends ActivityCommand['name']> = Omit<StepCommandOf<N>, 'kind' | 'id' | 'name'>;
 
 /** Light activities, task queue `signalbox`. */
 export interface CoreActivities {

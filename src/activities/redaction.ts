@@ -17,7 +17,7 @@ export function createRedactor(secrets: ReadonlyMap<string, string>): Redactor {
   for (const [name, value] of secrets) for (const form of formsOf(value)) if (!names.has(form)) names.set(form, name);
   if (names.size === 0) return { text: (text) => text, json: (json) => json, isIdle: true };
   // The longest first: a secret may begin with another one.
-  const forms = [...names.keys()].sort((a, b) => b.length - a.length);
+  const forms = [...names.keys()].toSorted((a, b) => b.length - a.length);
   const pattern = new RegExp(forms.map((form) => form.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')).join('|'), 'g');
   const text = (given: string): string => given.replace(pattern, (form) => `[secret ${names.get(form) ?? ''}]`);
   return { text, json: (json) => redacted(json, text), isIdle: false };
@@ -28,7 +28,7 @@ function redacted(json: Json, text: (text: string) => string): Json {
   if (typeof json === 'number') return text(String(json)) === String(json) ? json : text(String(json));
   if (json === null || typeof json !== 'object') return json;
   if (Array.isArray(json)) return json.map((item: Json) => redacted(item, text));
-  return Object.fromEntries(Object.entries(json).map(([key, value]) => [text(key), redacted(value as Json, text)]));
+  return Object.fromEntries(Object.entries(json).map(([key, value]) => [text(key), redacted(value, text)]));
 }
 
 /** Every way in which the value may stand in a text. */

@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import { StepFault } from '../tools/step-fault.js';
+import type { StepFault } from '../tools/step-fault.js';
 import { tryAgain } from './step-error.js';
 
 const HEARTBEAT_MS = 500;

@@ -27,7 +27,7 @@ export function createToolRegistry(tools: readonly Tool[]): ToolRegistry {
     if (byId.has(tool.id)) throw new Error(`Tool ${tool.id} is registered twice`);
     byId.set(tool.id, tool);
   }
-  const ids = [...byId.keys()].sort();
+  const ids = [...byId.keys()].toSorted();
   const descriptions = ids.map((id) => describe(byId.get(id) as Tool));
   return {
     get: (id) => byId.get(id),

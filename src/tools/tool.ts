@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Json, JsonObject } from '../definition/value.js';
+import type { Json } from '../definition/value.js';
 import { StepFault } from './step-fault.js';
 
 export type Risk = 'low' | 'medium' | 'high';
@@ -63,7 +63,7 @@ export function defineTool<Parameters>(tool: ToolOf<Parameters>): Tool {
 }
 
 function argumentsFault(toolId: string, error: z.ZodError): StepFault {
-  const problems: JsonObject[] = error.issues.map((issue) => ({ path: `/${issue.path.map(String).join('/')}`, message: issue.message }));
-  const list = problems.map((problem) => `${String(problem['path'])}: ${String(problem['message'])}`).join('; ');
+  const problems = error.issues.map((issue) => ({ path: `/${issue.path.map(String).join('/')}`, message: issue.message }));
+  const list = problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
   return new StepFault('tool_failed', `Arguments of ${toolId} do not fit: ${list}`, { details: { problems, tool: toolId } });
 }

@@ -99,8 +99,8 @@ describe('demo model', () => {
     [{ anyOf: [{ type: 'integer', minimum: 5 }, { type: 'null' }] }], [{ type: ['string', 'null'], maxLength: 3 }],
   ] as Json[][])('answers a prompt with a schema by a value that fits: %j', async (schema) => {
     const demo = await startDemoModel({ wordDelayMs: 0 });
-    const reply = await createModelClient({ apiKey: 'none', baseUrl: demo.url }).turn(aTurn({ messages: [{ role: 'user', content: `Judge.${schemaInstructions(schema as Json)}` }] }), { signal: new AbortController().signal, meter: new UsageMeter() });
-    expect(readStructuredReply(reply.text, schema as Json)).toMatchObject({ ok: true });
+    const reply = await createModelClient({ apiKey: 'none', baseUrl: demo.url }).turn(aTurn({ messages: [{ role: 'user', content: `Judge.${schemaInstructions(schema)}` }] }), { signal: new AbortController().signal, meter: new UsageMeter() });
+    expect(readStructuredReply(reply.text, schema)).toMatchObject({ ok: true });
     await demo.close();
   });
   it('labels itself, streamed and whole alike', async () => {

@@ -45,7 +45,7 @@ describe('runShell', () => {
     const { stdout } = await run('env; [ -e /proc/$$/fd/3 ] && echo lifeline=open', { env: { PATH: process.env['PATH'] ?? '', SIGNALBOX_TPL_1: '$(touch x)' } });
     delete process.env['SERVICE_SECRET'];
     expect(stdout).not.toContain('hunter2');
-    expect(stdout.split('\n').map((line) => line.split('=')[0]).sort()).toEqual(['', 'PATH', 'PWD', 'SHLVL', 'SIGNALBOX_TPL_1', '_']);
+    expect(stdout.split('\n').map((line) => line.split('=')[0] ?? '').toSorted((a, b) => (a < b ? -1 : 1))).toEqual(['', 'PATH', 'PWD', 'SHLVL', 'SIGNALBOX_TPL_1', '_']);
   });
   it('S6: a value with shell text in it stays data', async () => {
     const { stdout } = await run('echo "${SIGNALBOX_TPL_1}"; ls', { env: { PATH: process.env['PATH'] ?? '', SIGNALBOX_TPL_1: '$(touch x); `touch y`' } });

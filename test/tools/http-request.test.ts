@@ -67,8 +67,8 @@ describe('http:request', () => {
   it('cuts a large body in the details, after secrets are out of it', async () => {
     stub.on('/big-fault', { status: 500, body: 'x'.repeat(8_190) + 'hunter2' });
     const fault = await faultOf({ url: `${stub.url}/big-fault` }, aCall({ redact: (text) => text.replaceAll('hunter2', '***') }));
-    expect(String(fault.details?.['body'])).toHaveLength(8_193);
-    expect(String(fault.details?.['body'])).not.toContain('hu');
+    expect(fault.details?.['body']).toHaveLength(8_193);
+    expect(fault.details?.['body']).not.toContain('hu');
   });
   it.each([['any', 418], [[404], 404], [404, 404]])('takes statuses of `expect` %j as answers', async (expect_, status) => {
     stub.on('/teapot', { status });

@@ -14,7 +14,8 @@ export const DEMO_LABEL = '[demo model]';
 export function demoReply(request: DemoRequest): string {
   const prompt = lastUserText(request);
   const schema = schemaIn(prompt);
-  if (schema !== undefined) return `${DEMO_LABEL} No model key is configured; this value only fits the schema.\n\n\`\`\`json\n${JSON.stringify(exampleOfSchema(schema), null, 2)}\n\`\`\``;
+  if (schema !== undefined)
+    return `${DEMO_LABEL} No model key is configured; this value only fits the schema.\n\n\`\`\`json\n${JSON.stringify(exampleOfSchema(schema), null, 2)}\n\`\`\``;
   const start = prompt.replace(/\s+/g, ' ').trim();
   const excerpt = start.length > 160 ? `${start.slice(0, 160)}…` : start;
   return `${DEMO_LABEL} No model key is configured, so this is a built-in reply. Set ANTHROPIC_API_KEY to talk to a real model. You wrote ${prompt.length} characters: “${excerpt}”`;
@@ -37,7 +38,10 @@ function lastUserText(request: DemoRequest): string {
 function contentText(content: unknown): string {
   if (typeof content === 'string') return content;
   if (!Array.isArray(content)) return '';
-  return (content as { type?: unknown; text?: unknown }[]).filter((block) => block.type === 'text').map((block) => String(block.text)).join('\n');
+  return (content as { type?: unknown; text?: unknown }[])
+    .filter((block) => block.type === 'text')
+    .map((block) => String(block.text))
+    .join('\n');
 }
 
 /** The last fenced JSON after the words "JSON Schema". */

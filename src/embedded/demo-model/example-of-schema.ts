@@ -1,6 +1,8 @@
 /** A value that fits a JSON Schema, as plain as can be. Pure; no promise for patterns and exotic keywords. */
 
-interface Schema { readonly [keyword: string]: unknown }
+interface Schema {
+  readonly [keyword: string]: unknown;
+}
 const MAX_DEPTH = 12;
 
 export function exampleOfSchema(schema: unknown): unknown {
@@ -13,7 +15,8 @@ function exampleOf(part: unknown, root: unknown, depth: number): unknown {
   for (const keyword of ['const', 'default']) if (keyword in schema) return schema[keyword];
   for (const keyword of ['enum', 'examples']) if (isList(schema[keyword])) return (schema[keyword] as unknown[])[0];
   if (typeof schema['$ref'] === 'string') return exampleOf(resolve(schema['$ref'], root), root, depth + 1);
-  for (const keyword of ['oneOf', 'anyOf']) if (isList(schema[keyword])) return exampleOf((schema[keyword] as unknown[])[0], root, depth + 1);
+  for (const keyword of ['oneOf', 'anyOf'])
+    if (isList(schema[keyword])) return exampleOf((schema[keyword] as unknown[])[0], root, depth + 1);
   if (isList(schema['allOf'])) return exampleOf(merged(schema['allOf'] as Schema[]), root, depth + 1);
   return exampleOfType(schema, root, depth);
 }
@@ -26,7 +29,10 @@ const merged = (parts: readonly Schema[]): Schema => {
 
 function resolve(ref: string, root: unknown): unknown {
   if (!ref.startsWith('#')) return undefined;
-  const path = ref.slice(1).split('/').filter((token) => token !== '');
+  const path = ref
+    .slice(1)
+    .split('/')
+    .filter((token) => token !== '');
   return path.reduce<unknown>((at, token) => (at as Schema | undefined)?.[token.replaceAll('~1', '/').replaceAll('~0', '~')], root);
 }
 
@@ -42,11 +48,15 @@ function exampleOfType(schema: Schema, root: unknown, depth: number): unknown {
       const item = schema['items'] ?? (schema['prefixItems'] as unknown[] | undefined)?.[0] ?? {};
       return Array.from({ length: Math.max(1, Number(schema['minItems'] ?? 1)) }, () => exampleOf(item, root, depth + 1));
     }
-    case 'boolean': return true;
-    case 'null': return null;
+    case 'boolean':
+      return true;
+    case 'null':
+      return null;
     case 'integer':
-    case 'number': return exampleNumber(schema);
-    default: return exampleText(schema);
+    case 'number':
+      return exampleNumber(schema);
+    default:
+      return exampleText(schema);
   }
 }
 
@@ -63,9 +73,16 @@ function exampleNumber(schema: Schema): number {
   return Math.min(Math.ceil(least / step) * step, Number(schema['maximum'] ?? Infinity));
 }
 
-const FORMATS: { readonly [format: string]: string } = { date: '2026-01-01', 'date-time': '2026-01-01T00:00:00Z', email: 'demo@example.com', uri: 'https://example.com/', uuid: '00000000-0000-4000-8000-000000000000' };
+const FORMATS: { readonly [format: string]: string } = {
+  date: '2026-01-01',
+  'date-time': '2026-01-01T00:00:00Z',
+  email: 'demo@example.com',
+  uri: 'https://example.com/',
+  uuid: '00000000-0000-4000-8000-000000000000',
+};
 
 function exampleText(schema: Schema): string {
-  const text = FORMATS[String(schema['format'] ?? '')] ?? 'demo';
+  const { format } = schema;
+  const text = (typeof format === 'string' ? FORMATS[format] : undefined) ?? 'demo';
   return text.padEnd(Number(schema['minLength'] ?? 0), '.').slice(0, Number(schema['maxLength'] ?? Infinity));
 }

@@ -39,7 +39,8 @@ export async function startDemoModel(options: { readonly port?: number; readonly
 
 async function answer(request: IncomingMessage, response: ServerResponse, delayMs: number): Promise<void> {
   const path = (request.url ?? '').split('?')[0];
-  if (request.method !== 'POST' || path?.startsWith('/v1/messages') !== true) return sendJson(response, 404, toError('not_found_error', 'The demo model serves POST /v1/messages'));
+  if (request.method !== 'POST' || path?.startsWith('/v1/messages') !== true)
+    return sendJson(response, 404, toError('not_found_error', 'The demo model serves POST /v1/messages'));
   const body = await readJson(request);
   if (body === undefined) return sendJson(response, 400, toError('invalid_request_error', 'The body is not JSON or too large'));
   if (path === '/v1/messages/count_tokens') return sendJson(response, 200, { input_tokens: estimatedTokens(textOf(body)) });
@@ -57,8 +58,12 @@ async function answer(request: IncomingMessage, response: ServerResponse, delayM
 function toReply(request: DemoRequest): WireReply {
   const text = demoReply(request);
   return {
-    id: `msg_demo_${randomBytes(8).toString('hex')}`, model: typeof request.model === 'string' ? request.model : 'demo', chunks: text.match(/\S+\s*/g) ?? [text],
-    stopReason: 'end_turn', inputTokens: estimatedTokens(textOf(request)), outputTokens: estimatedTokens(text),
+    id: `msg_demo_${randomBytes(8).toString('hex')}`,
+    model: typeof request.model === 'string' ? request.model : 'demo',
+    chunks: text.match(/\S+\s*/g) ?? [text],
+    stopReason: 'end_turn',
+    inputTokens: estimatedTokens(textOf(request)),
+    outputTokens: estimatedTokens(text),
   };
 }
 

@@ -67,7 +67,7 @@ export function refusalOf(address: string, target: Target, allow: AllowList): st
 const portFits = (rule: Rule, target: Target): boolean => rule.port === null || rule.port === target.port;
 
 function inNetwork(address: ipaddr.IPv4 | ipaddr.IPv6, [network, bits]: readonly [ipaddr.IPv4 | ipaddr.IPv6, number]): boolean {
-  return address.kind() === network.kind() && address.match(network as ipaddr.IPv4 & ipaddr.IPv6, bits);
+  return address.kind() === network.kind() && address.match(network, bits);
 }
 
 /**

@@ -51,10 +51,8 @@ export function createCheckedAgent(allow: AllowList, resolve: Resolver): Agent {
     connect: (options, callback) => {
       const host = options.hostname.replace(/^\[|\]$/g, '');
       const port = Number(options.port || (options.protocol === 'https:' ? 443 : 80));
-      checkedAddresses({ host, port }, allow, resolve).then(
-        (addresses) => pinnedConnector(addresses)({ ...options, hostname: host }, callback),
-        (error: unknown) => callback(error as Error, null),
-      );
+      const connect = async () => pinnedConnector(await checkedAddresses({ host, port }, allow, resolve))({ ...options, hostname: host }, callback);
+      void connect().catch((error: unknown) => callback(error as Error, null));
     },
     keepAliveTimeout: KEEP_ALIVE_MS,
     keepAliveMaxTimeout: KEEP_ALIVE_MS,

@@ -28,7 +28,7 @@ export function createHttpRequestTool(client: HttpClient): Tool {
     id: 'http:request',
     description: 'Calls an HTTP endpoint; gives { status, headers, body, bytes }, body parsed when it is JSON',
     risk: 'low',
-    parameters: HttpRequestParameters as unknown as z.ZodType<HttpRequestParameters>,
+    parameters: HttpRequestParameters,
     repeats: 'keyed',
     light: true,
     limitMs: ({ timeoutMs }) => timeoutMs,

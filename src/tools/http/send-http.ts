@@ -48,7 +48,7 @@ export async function sendHttp(client: HttpClient, message: HttpMessage, call: T
 async function follow(client: HttpClient, first: Hop, message: HttpMessage, signal: AbortSignal): Promise<HttpAnswer> {
   let hop = first;
   for (let redirects = 0; ; redirects++) {
-    const response = await request(hop.url, { dispatcher: client.agent, method: hop.method as Dispatcher.HttpMethod, headers: hop.headers, body: hop.body, signal });
+    const response = await request(hop.url, { dispatcher: client.agent, method: hop.method, headers: hop.headers, body: hop.body, signal });
     const next = isListed(response.statusCode, message.expect) ? undefined : redirectOf(hop, response.statusCode, response.headers['location']);
     if (next === undefined || redirects === MAX_REDIRECTS) return await toAnswer(response);
     await response.body.dump({ limit: 64 * 1024, signal });

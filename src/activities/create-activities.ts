@@ -1,0 +1,77 @@
+import type { Database } from '../store/database.js';
+import type { Settled } from '../store/end-execution.js';
+import { readSecrets } from '../store/secrets.js';
+import type { HttpClient } from '../tools/http/send-http.js';
+import type { ToolRegistry } from '../tools/registry.js';
+import { createAgentTurnActivity } from './agent-turn-activity.js';
+import { createBashActivity, type ShellParts } from './bash-activity.js';
+import { createCarryWriter } from './carry-writer.js';
+import { createCancelChildActivity, createPrepareChildActivity, type ChildOperations } from './child-activities.js';
+import type { AgentActivities, CoreActivities, ShellActivities } from './contract.js';
+import { createEvaluateActivity, createStoreActivity } from './evaluate-activity.js';
+import { createExpireGateActivity, createOpenGateActivity, createReadGateActivity, type GateParts } from './gate-activities.js';
+import type { ModelClient } from './model/model-client.js';
+import { createNotifyActivity } from './notify-activity.js';
+import type { RecordingParts } from './record-step.js';
+import { createBeginCancelActivity, createFlushActivity, createLoadActivity, createRecoverActivity, createSettleActivity } from './run-activities.js';
+import { createRunFacts } from './run-facts.js';
+import { createRunStore, createStepJournal } from './run-store.js';
+import { createMessagePoster, createTranscript } from './session-messages.js';
+import { createToolActivity } from './tool-activity.js';
+
+export interface ActivityDependencies {
+  readonly db: Database;
+  /** 32 bytes: opens the owners' secrets. */
+  readonly encryptionKey: Uint8Array;
+  readonly tools: ToolRegistry;
+  readonly http: HttpClient;
+  readonly model: ModelClient;
+  /** Models in order of preference, for steps that name none. */
+  readonly models: readonly string[];
+  readonly shell: ShellParts;
+  /** What runs have in common with every other door (operations). */
+  readonly operations: ActivityOperations;
+}
+
+export interface ActivityOperations extends ChildOperations {
+  readonly decideBySignal: GateParts['decideBySignal'];
+  /** Called for every end of a row that an activity brought about. */
+  afterSettled(settled: Settled): void;
+}
+
+/** The activities of the three task queues; a worker registers the sets of the queues that it serves. */
+export interface Activities {
+  readonly core: CoreActivities;
+  readonly agent: AgentActivities;
+  readonly shell: ShellActivities;
+}
+
+export function createActivities(dependencies: ActivityDependencies): Activities {
+  const { db, encryptionKey, operations } = dependencies;
+  const journal = createStepJournal(db);
+  const facts = createRunFacts(createRunStore(db, (ownerId, names) => readSecrets(db, encryptionKey, ownerId, names)));
+  const carry = createCarryWriter(db);
+  const recording: RecordingParts = { journal, facts };
+  const gates: GateParts = { db, facts, journal, carry, decideBySignal: (request) => operations.decideBySignal(request) };
+  const run = { db, journal, afterSettled: (settled: Settled) => operations.afterSettled(settled) };
+  return {
+    core: {
+      tool: createToolActivity(recording, dependencies.tools),
+      notify: createNotifyActivity(recording, { http: dependencies.http, messages: createMessagePoster(db) }),
+      openGate: createOpenGateActivity(gates),
+      expireGate: createExpireGateActivity(db),
+      readGate: createReadGateActivity(gates),
+      prepareChild: createPrepareChildActivity({ facts, carry, children: operations }),
+      cancelChild: createCancelChildActivity(operations),
+      evaluate: createEvaluateActivity(facts, carry),
+      store: createStoreActivity(facts, carry),
+      recover: createRecoverActivity(journal),
+      flush: createFlushActivity(db),
+      settle: createSettleActivity(run),
+      beginCancel: createBeginCancelActivity(run),
+      load: createLoadActivity(db),
+    },
+    agent: { agentTurn: createAgentTurnActivity(recording, { model: dependencies.model, models: dependencies.models, transcript: createTranscript(db) }) },
+    shell: { bash: createBashActivity(recording, dependencies.shell) },
+  };
+}

@@ -1,0 +1,115 @@
+import type { ApprovalPlan } from '../definition/plan.js';
+import type { Json, Value } from '../definition/value.js';
+import { renderStepInput } from '../engine/step-input.js';
+import type { ActivityCommand, GateOutcome } from '../engine/types.js';
+import { AppError } from '../errors.js';
+import type { Database } from '../store/database.js';
+import { toGateOutcome, type GateRecord } from '../store/gate-record.js';
+import { closeGate, getGate, markGatesDelivered, openGate } from '../store/gates.js';
+import { StepFault } from '../tools/step-fault.js';
+import type { CarryWriter } from './carry-writer.js';
+import type { ApproveSignal, Common } from './contract.js';
+import { FullScope } from './full-scope.js';
+import { toRecordedInput } from './large-values.js';
+import type { StepJournal } from './record-step.js';
+import { recordFault } from './record-fault.js';
+import type { RunFacts, RunFactsSource } from './run-facts.js';
+import { isPlatformFault, toActivityFailure } from './step-error.js';
+import type { StepCallInput } from './step-call.js';
+
+type ExpireInput = Common & Omit<Extract<ActivityCommand, { name: 'expire_gate' }>, 'kind' | 'id' | 'name'>;
+export interface GateParts {
+  readonly db: Database;
+  readonly facts: RunFactsSource;
+  readonly journal: StepJournal;
+  readonly carry: CarryWriter;
+  /** Tries the decision that a raw signal brings, by the rules of decisions; whatever comes of it, the row is read afterwards. */
+  decideBySignal(request: { readonly executionId: string; readonly ownerId: string; readonly signal: ApproveSignal }): Promise<void>;
+}
+
+const CLOSED: GateOutcome = { approvalId: '', status: 'cancelled', decidedBy: [], decidedAt: null, reason: null, answer: { v: null } };
+
+/** Opens a step's gate once and answers with its row; an opening that cannot be rendered fails the step, recorded here. */
+export function createOpenGateActivity(parts: GateParts): (input: StepCallInput & { readonly deadlineAt: number }) => Promise<GateOutcome> {
+  return async (input) => {
+    try {
+      const facts = await parts.facts.of(input);
+      const prepared = await prepare(parts, facts, input);
+      const opened = await openGate(parts.db, {
+        ownerId: input.ownerId, executionId: input.executionId, sessionId: input.sessionId, workflowName: input.workflowName, instance: input.instance,
+        prompt: prepared.prompt, approvers: prepared.approvers, quorum: prepared.step.quorum, deadlineAt: input.deadlineAt, carry: input.carry,
+        at: Math.max(Date.now(), input.nowMs), step: { input: prepared.recorded }, ...(prepared.step.form === undefined ? {} : { form: prepared.step.form }),
+      });
+      return opened.kind === 'closed' ? CLOSED : await told(parts.db, opened.gate);
+    } catch (error) {
+      throw toActivityFailure(error, input.instance, input.nowMs);
+    }
+  };
+}
+
+interface Prepared {
+  readonly step: ApprovalPlan;
+  readonly recorded: Value;
+  readonly prompt: string | null;
+  readonly approvers: readonly string[] | null;
+}
+
+async function prepare(parts: GateParts, facts: RunFacts, input: StepCallInput): Promise<Prepared> {
+  const step = facts.step(input.instance.stepId) as ApprovalPlan;
+  const full = new FullScope(input.scope, input.nowMs, facts.getValue, facts.secrets);
+  try {
+    const rendered = await full.run((reader) => renderStepInput(facts.plan, step, reader));
+    const plain = facts.redactor.json(await full.plain(rendered)) as { readonly [name: string]: Json };
+    const recorded = await toRecordedInput(facts.redactor.isIdle ? rendered : { ...rendered, v: facts.redactor.json(rendered.v) }, facts.putValue);
+    return { step, recorded, prompt: plain['prompt'] === undefined ? null : toText(plain['prompt']), approvers: toApprovers(plain['approvers']) };
+  } catch (error) {
+    if (isPlatformFault(error)) throw error;
+    throw await recordFault(parts.journal, input, error, facts.redactor);
+  }
+}
+
+const toText = (json: Json): string => (typeof json === 'string' ? json : JSON.stringify(json));
+
+/** A list of names, one name, or nothing (the owner's team). What is anything else names nobody, which would be a gate for ever. */
+function toApprovers(json: Json | undefined): readonly string[] | null {
+  if (json === undefined) return null;
+  const list = typeof json === 'string' ? [json] : json;
+  if (!Array.isArray(list) || list.length === 0 || !list.every((one) => typeof one === 'string' && one.trim() !== '')) {
+    throw new StepFault('expression_error', `approvers must be names, not ${JSON.stringify(json).slice(0, 200)}`, { details: { field: 'approvers' } });
+  }
+  return (list as readonly string[]).map((one) => one.trim());
+}
+
+/** Closes a pending gate, asking no clock, and answers with its row as it then is: a decision may have come first. */
+export function createExpireGateActivity(db: Database): (input: ExpireInput) => Promise<GateOutcome> {
+  return async (input) => {
+    try {
+      const gate = await closeGate(db, { approvalId: input.approvalId, to: input.to, carry: input.carry });
+      if (gate === undefined) throw new AppError('internal_error', `Gate ${input.approvalId} is not in the store`, {});
+      return await told(db, gate);
+    } catch (error) {
+      throw toActivityFailure(error, input.instance, Date.now());
+    }
+  };
+}
+
+/** The row after a signal. A pending row tries the signal's own decision first. Null: no such gate in this execution. */
+export function createReadGateActivity(parts: GateParts): (input: Common & { readonly approvalId: string; readonly signal: ApproveSignal }) => Promise<GateOutcome | null> {
+  return async (input) => {
+    const { executionId, ownerId, approvalId, signal } = input;
+    await parts.carry.write(input);
+    const found = await getGate(parts.db, approvalId);
+    if (found === undefined || found.executionId !== executionId) return null;
+    if (found.status !== 'pending' || signal.decision === undefined) return await told(parts.db, found);
+    await parts.decideBySignal({ executionId, ownerId, signal });
+    const gate = await getGate(parts.db, approvalId);
+    return gate === undefined ? null : await told(parts.db, gate);
+  };
+}
+
+/** What is answered with a settled row is delivered: the reconciler need not signal it. */
+async function told(db: Database, gate: GateRecord): Promise<GateOutcome> {
+  if (gate.status !== 'pending' && gate.deliveredAt === null) await markGatesDelivered(db, [gate.id]);
+  return toGateOutcome(gate);
+}
+
