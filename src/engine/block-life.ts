@@ -4,7 +4,7 @@ import { afterEnding, beginEnding, countCleanupStep } from './ending.js';
 import { renderAt } from './expression.js';
 import { stepError } from './faults.js';
 import { handlerOf } from './handlers.js';
-import { endPass, fetchItem } from './passes.js';
+import { endPass } from './passes.js';
 import { park } from './pause.js';
 import { blockOf } from './plan-index.js';
 import type { At, Run } from './run.js';
@@ -19,7 +19,6 @@ import { isCleanup } from './unwind.js';
 /** @returns whether the fiber goes on */
 export function goOnBlock(run: Run, fiber: Fiber, block: BlockFrame): boolean {
   if (run.state.paused) return park(run, fiber);
-  if (block.pass !== undefined) fetchItem({ run, fiber }, block, ownerFrame(run, fiber, fiber.frames.length - 1));
   const step = blockOf(run.plan, block.owner, block.slot)[block.index];
   return step === undefined ? endBlock(run, fiber, block) : enterStep(run, fiber, block, step);
 }

@@ -1,7 +1,11 @@
 /** The door of the engine. */
 export { advance } from './advance.js';
-export { stepsById } from './plan-index.js';
+export { type DryRunInput, type DryRunResult, dryRun } from './dry-run/dry-run.js';
+export type { DryEvent, DryStep } from './dry-run/dry-log.js';
+export type { Mock, MockError, Mocks } from './dry-run/mocks.js';
+export { chunkOf } from './list-chunk.js';
+export { blockOf, stepsById } from './plan-index.js';
+export { type SiteSource, sourceAt } from './sites.js';
 export { type EngineState, initialState } from './state.js';
 export { projectionOf, statusOf } from './status.js';
-export { sourceAt } from './sites.js';
 export { type LeafPlan, inputSources, renderStepInput } from './step-input.js';

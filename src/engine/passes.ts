@@ -1,18 +1,7 @@
-/** The passes of a loop, as blocks: their item, and what is evaluated when one has ended. The same for both kinds of loop. */
-import { wholeRefOf } from '../definition/runtime.js';
-import { answerAt, conditionAt, evaluateAt, forgetAnswers, orderEvaluation, type Place } from './expression.js';
+/** What is evaluated when a pass of a loop has ended. The same for both kinds of loop. */
+import { conditionAt, evaluateAt, forgetAnswers, type Place } from './expression.js';
 import { StepFault } from './faults.js';
-import type { BlockFrame, LoopData, StepFrame } from './state.js';
-
-/** An item of a list by reference is read by index when the pass begins. @throws Suspended, StepFault */
-export function fetchItem(place: Place, block: BlockFrame, loop: StepFrame | undefined): void {
-  const { pass } = block;
-  const list = (loop?.data as LoopData | undefined)?.list;
-  if (pass === undefined || pass.item !== undefined || list === null || list === undefined || wholeRefOf(list) === undefined) return;
-  const site = { stepId: block.owner, field: 'item', index: pass.index } as const;
-  pass.item = answerAt(place, site) ?? orderEvaluation(place, site, { loop: { list } });
-  forgetAnswers(place.fiber);
-}
+import type { BlockFrame, StepFrame } from './state.js';
 
 /** `collect` decides the pass's result, `until` whether it was the last. @throws Suspended, StepFault (the pass fails) */
 export function endPass(place: Place, block: BlockFrame, loop: StepFrame | undefined): void {

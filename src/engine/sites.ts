@@ -3,34 +3,40 @@ import type { Expr, Plan, PlanStep, Template } from '../definition/runtime.js';
 import { stepOf } from './plan-index.js';
 import type { ExpressionSite } from './types.js';
 
-/**
- * The expression or template at a site; undefined for `item`, which is read by index from the list in `scope.loop.list` (-1: its length).
- * @throws Error when the plan has nothing there: site and plan do not belong together
- */
-export function sourceAt(plan: Plan, site: ExpressionSite): Expr | Template | undefined {
-  if (site.field === 'item') return undefined;
-  const source = site.stepId === '' ? plan.output : sourceOf(stepOf(plan, site.stepId), site);
-  if (source === undefined) throw new Error(`The plan ${plan.hash} has no expression at ${site.stepId}.${site.field}`);
-  return source;
+export type SiteSource =
+  | { readonly kind: 'expression'; readonly source: Expr }
+  | { readonly kind: 'template'; readonly source: Template }
+  /** The chunk from this index on of the list in `scope.loop.list`: answer with chunkOf. */
+  | { readonly kind: 'items'; readonly from: number };
+
+/** @throws Error when the plan has nothing at the site: they do not belong together */
+export function sourceAt(plan: Plan, site: ExpressionSite): SiteSource {
+  if (site.field === 'items') return { kind: 'items', from: site.index ?? 0 };
+  const found = site.stepId === '' ? template(plan.output) : sourceOf(stepOf(plan, site.stepId), site);
+  if (found === undefined) throw new Error(`The plan ${plan.hash} has no expression at ${site.stepId}.${site.field}`);
+  return found;
 }
 
-function sourceOf(step: PlanStep, { field, index = 0 }: ExpressionSite): Expr | Template | undefined {
-  if (field === 'when') return step.when;
+const expression = (source: Expr | undefined): SiteSource | undefined => (source === undefined ? undefined : { kind: 'expression', source });
+const template = (source: Template | undefined): SiteSource | undefined => (source === undefined ? undefined : { kind: 'template', source });
+
+function sourceOf(step: PlanStep, { field, index = 0 }: ExpressionSite): SiteSource | undefined {
+  if (field === 'when') return expression(step.when);
   switch (step.type) {
     case 'conditional':
-      return field === 'condition' ? step.condition : undefined;
+      return expression(field === 'condition' ? step.condition : undefined);
     case 'switch':
-      return field === 'case' ? step.cases[index]?.when : undefined;
+      return expression(field === 'case' ? step.cases[index]?.when : undefined);
     case 'loop':
-      return field === 'over' || field === 'while' || field === 'until' || field === 'collect' ? step[field] : undefined;
+      return field === 'over' ? template(step.over) : expression(field === 'while' || field === 'until' || field === 'collect' ? step[field] : undefined);
     case 'set':
-      return field === 'values' ? step.values[index]?.[1] : undefined;
+      return template(field === 'values' ? step.values[index]?.[1] : undefined);
     case 'wait':
-      return field === 'duration' ? step.duration : field === 'until_instant' ? step.until : undefined;
+      return template(field === 'duration' ? step.duration : field === 'until_instant' ? step.until : undefined);
     case 'wait_for_event':
-      return field === 'event' || field === 'match' ? step[field] : undefined;
+      return field === 'match' ? expression(step.match) : template(field === 'event' ? step.event : undefined);
     case 'stop':
-      return field === 'message' || field === 'output' ? step[field] : undefined;
+      return template(field === 'message' || field === 'output' ? step[field] : undefined);
     case 'agent_prompt':
     case 'tool':
     case 'bash':

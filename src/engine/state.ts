@@ -107,7 +107,7 @@ export interface BlockFrame {
   high: number;
   last: Value;
   scope?: Scope;
-  /** One pass of a loop. The item is in the loop's list unless it had to be fetched. */
+  /** One pass of a loop. The item is in the loop's list, unless that is stored elsewhere. */
   pass?: { readonly index: number; item?: Value; stop?: true; fault?: StepError };
   /** Names that only this block sees: `as` of a catch. */
   local?: Record<string, Value>;
@@ -162,6 +162,8 @@ export interface LoopData {
   /** The list of `over`, once; null for `while`. */
   list: Value | null;
   count: number | null;
+  /** The part of a list by reference that was read last. */
+  chunk: { readonly from: number; readonly items: readonly Value[] } | null;
   next: number;
   failed: number;
   results: Value[];

@@ -2,17 +2,18 @@
  * Passes at once, up to `concurrency`. Each sees the outputs as they were when the loop began. What completed passes wrote is
  * kept once per name, the highest pass winning, and becomes the outer scope's when the loop ends: memory does not grow with the passes.
  */
-import { innerPath, type LoopPlan, NULL_VALUE } from '../../definition/runtime.js';
+import { innerPath, type LoopPlan, NULL_VALUE, type Value } from '../../definition/runtime.js';
+import { StepFault } from '../faults.js';
 import { abortChildren, spawn } from '../fibers.js';
 import type { At } from '../run.js';
 import { emptyScope, own, put, scopeAt } from '../scopes.js';
 import { type FiberEnd, type LoopData, newBlock, type PassWrite, type Scope } from '../state.js';
 import { type Aborted, failed, type Next, WAIT } from '../step-handler.js';
-import { failedItem } from './loop-item.js';
+import { failedItem, passOf, readItem } from './loop-item.js';
 
 export function runConcurrently(at: At<LoopPlan>, data: LoopData, finish: () => Next): Next {
+  if (data.error === null) startPasses(at, data);
   if (data.error !== null) abortChildren(at, data.running);
-  else while (isRoom(at, data)) startPassFiber(at, data);
   if (data.running.length > 0) {
     at.fiber.wait = { on: 'children' };
     return WAIT;
@@ -26,14 +27,24 @@ function isRoom({ step, frame }: At<LoopPlan>, data: LoopData): boolean {
   return !data.stop && data.running.length < step.concurrency && data.next < (recorded ?? data.count ?? 0);
 }
 
-function startPassFiber(at: At<LoopPlan>, data: LoopData): void {
+/** A list that cannot be read any more fails the loop like a pass: what runs is taken down first. @throws Suspended */
+function startPasses(at: At<LoopPlan>, data: LoopData): void {
+  try {
+    while (isRoom(at, data)) startPassFiber(at, data, readItem(at, data, data.next));
+  } catch (thrown) {
+    if (!(thrown instanceof StepFault)) throw thrown;
+    data.error = thrown.error;
+  }
+}
+
+function startPassFiber(at: At<LoopPlan>, data: LoopData, item: Value | undefined): void {
   const { run, frame, step } = at;
   const index = data.next;
   data.next += 1;
   run.budget -= 1;
   data.results.push(NULL_VALUE);
   const path = innerPath(frame.path, step.id, `i${index}`);
-  data.running.push(spawn(at, index, newBlock({ owner: step.id, slot: 'i', path, base: frame.childBase, scope: emptyScope(), pass: { index } })));
+  data.running.push(spawn(at, index, newBlock({ owner: step.id, slot: 'i', path, base: frame.childBase, scope: emptyScope(), pass: passOf(index, item) })));
 }
 
 /** Takes note of a pass that ended. Its own fiber is gone by now: the running ones are those that still exist. */

@@ -1,18 +1,18 @@
 /** Passes one after the other, each on an overlay that becomes the outer scope's when the pass completes and is dropped when it fails. */
-import { innerPath, type LoopPlan } from '../../definition/runtime.js';
+import { innerPath, type LoopPlan, type Value } from '../../definition/runtime.js';
 import type { At } from '../run.js';
 import { emptyScope, mergeScope, scopeAt } from '../scopes.js';
 import { type BlockFrame, type LoopData, newBlock } from '../state.js';
 import { type BlockEnd, failed, type Next, ON } from '../step-handler.js';
-import { failedItem } from './loop-item.js';
+import { failedItem, passOf } from './loop-item.js';
 
-export function startPass({ run, fiber, frame, step }: At<LoopPlan>, data: LoopData): Next {
+export function startPass({ run, fiber, frame, step }: At<LoopPlan>, data: LoopData, item: Value | undefined): Next {
   const index = data.next;
   data.next += 1;
   // A pass costs like a step, so that a loop with an empty body is cut into chunks too.
   run.budget -= 1;
   const path = innerPath(frame.path, step.id, `i${index}`);
-  fiber.frames.push(newBlock({ owner: step.id, slot: 'i', path, base: frame.childBase, scope: emptyScope(), pass: { index } }));
+  fiber.frames.push(newBlock({ owner: step.id, slot: 'i', path, base: frame.childBase, scope: emptyScope(), pass: passOf(index, item) }));
   return ON;
 }
 

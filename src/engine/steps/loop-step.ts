@@ -1,11 +1,12 @@
-import { listValue, type LoopPlan, objectValue, type Value, wholeRefOf } from '../../definition/runtime.js';
-import { answerAt, conditionAt, orderEvaluation, renderAt } from '../expression.js';
+import { listValue, type LoopPlan, objectValue, type Value } from '../../definition/runtime.js';
+import { conditionAt, renderAt } from '../expression.js';
 import { stepError, StepFault } from '../faults.js';
 import type { At } from '../run.js';
 import type { LoopData } from '../state.js';
 import { type Aborted, completed, failed, type Next, ON, type StepHandler } from '../step-handler.js';
 import { tellStarted } from '../tell.js';
 import { abortPasses, passFiberEnded, runConcurrently } from './loop-concurrent.js';
+import { measure, readItem } from './loop-item.js';
 import { passEnded, startPass } from './loop-sequential.js';
 
 /** Passes over a list (at once up to `concurrency`) or while a condition holds (one after the other always). */
@@ -13,8 +14,10 @@ export const loopStep: StepHandler<LoopPlan> = {
   begin: (at) => {
     const { frame } = at;
     const list = at.step.over === undefined ? null : listOf(at);
-    const count = list === null ? null : countOf(at, list);
-    frame.data = newData(list, count);
+    const data = newData(list);
+    if (list !== null) measure(at, data, list);
+    frame.data = data;
+    const { count } = data;
     if (list !== null) frame.input = objectValue([['over', list]]);
     tellStarted(at);
     if (count !== null && count > at.step.maxIterations) return failed(limitError(at));
@@ -24,7 +27,7 @@ export const loopStep: StepHandler<LoopPlan> = {
     const data = at.frame.data as LoopData;
     if (isConcurrent(at)) return runConcurrently(at, data, () => finish(data));
     if (data.error !== null) return failed(data.error);
-    return isNextWanted(at, data) ? startPass(at, data) : finish(data);
+    return isNextWanted(at, data) ? startPass(at, data, readItem(at, data, data.next)) : finish(data);
   },
   blockEnded: (at, block, end) => passEnded(at, at.frame.data as LoopData, block, end),
   childEnded: (at, slot, end) => passFiberEnded(at, at.frame.data as LoopData, slot, end),
@@ -33,8 +36,8 @@ export const loopStep: StepHandler<LoopPlan> = {
 
 const isConcurrent = ({ step }: At<LoopPlan>): boolean => step.concurrency > 1 && step.while === undefined;
 
-function newData(list: Value | null, count: number | null): LoopData {
-  return { type: 'loop', list, count, next: 0, failed: 0, results: [], running: [], merged: { variables: {}, outputs: {} }, stop: false, error: null };
+function newData(list: Value | null): LoopData {
+  return { type: 'loop', list, count: null, chunk: null, next: 0, failed: 0, results: [], running: [], merged: { variables: {}, outputs: {} }, stop: false, error: null };
 }
 
 /** A rerun walks the list that was recorded. */
@@ -44,19 +47,6 @@ function listOf(at: At<LoopPlan>): Value {
   if (seeded?.list !== undefined && seeded.list !== null) return seeded.list;
   if (step.over === undefined) throw new Error(`Loop ${step.id} has nothing to go over`);
   return renderAt(at, { stepId: step.id, field: 'over' }, step.over);
-}
-
-/** Of a list by reference an activity tells the length: site `item` with index -1. */
-function countOf(at: At<LoopPlan>, list: Value): number {
-  if (Array.isArray(list.v)) return list.v.length;
-  const site = { stepId: at.step.id, field: 'item', index: -1 } as const;
-  const answer = wholeRefOf(list) === undefined ? undefined : (answerAt(at, site) ?? orderEvaluation(at, site, { loop: { list } }));
-  if (typeof answer?.v === 'number') return answer.v;
-  throw new StepFault(stepError('loop_over_not_array', `Loop ${at.step.id} can only go over a list`, { details: { type: kindOf(list) } }));
-}
-
-function kindOf({ v }: Value): string {
-  return v === null ? 'null' : typeof v;
 }
 
 /** Whether another pass starts. @throws StepFault at the iteration limit, or when `while` fails */

@@ -3,8 +3,8 @@
  * values. It checks what must hold for every run: one finish, the last command, with everything in flight answered before it.
  */
 import { compileDefinition } from '../../../src/definition/compile/compile.js';
-import { evaluate, type Json, NeedsValue, type Plan, render, type Ref, type ScopeReader, sliceReader, type Template, type Expr, toDisplay, type Value } from '../../../src/definition/runtime.js';
-import { advance, type EngineState, initialState, renderStepInput, sourceAt } from '../../../src/engine/index.js';
+import { evaluate, type Json, listValue, NeedsValue, objectValue, type Plan, render, type Ref, type ScopeReader, sliceReader, toDisplay, type Value } from '../../../src/definition/runtime.js';
+import { advance, chunkOf, type EngineState, initialState, renderStepInput, sourceAt } from '../../../src/engine/index.js';
 import type {
   ActivityCommand, ActivityResult, Command, EngineEvent, ExecutionOutcome, GateOutcome, GateStatus, Input, Seed, StartData, StepAnswer, StepError, StepInstance,
 } from '../../../src/engine/types.js';
@@ -309,18 +309,18 @@ export class Driver {
   private evaluate({ site, scope, nowMs }: Extract<ActivityCommand, { name: 'evaluate' }>): ActivityResult {
     const source = sourceAt(this.plan, site);
     try {
-      if (source === undefined) return { of: 'value', value: this.item(scope['loop']?.['list'] ?? { v: null }, site.index ?? 0) };
-      const value = this.withValues((reader) => (isTemplate(source) ? render(source, reader, 'full') : (evaluate(source, reader, 'full') ?? { v: null })), scope, nowMs);
+      if (source.kind === 'items') return { of: 'value', value: this.chunk(scope['loop']?.['list'] ?? { v: null }, source.from) };
+      const value = this.withValues((reader) => (source.kind === 'template' ? render(source.source, reader, 'full') : (evaluate(source.source, reader, 'full') ?? { v: null })), scope, nowMs);
       return { of: 'value', value: this.keepLarge(value) };
     } catch (thrown) {
       return { of: 'fault', error: { code: (thrown as { code?: string }).code ?? 'expression_error', message: String(thrown), retryable: false } };
     }
   }
 
-  private item(list: Value, index: number): Value {
-    const json = this.stored.get(list.refs?.['']?.ref ?? '');
-    if (!Array.isArray(json)) throw Object.assign(new Error('no list'), { code: 'loop_over_not_array' });
-    return index === -1 ? { v: json.length } : this.keepLarge({ v: (json as Json[])[index] ?? null });
+  private chunk(list: Value, from: number): Value {
+    const chunk = chunkOf(this.stored.get(list.refs?.['']?.ref ?? '') ?? null, from);
+    if (chunk === undefined) throw Object.assign(new Error('no list'), { code: 'loop_over_not_array' });
+    return objectValue([['length', { v: chunk.length }], ['items', listValue(chunk.items.map((item) => this.keepLarge({ v: item })))]]);
   }
 
   private withValues<T>(work: (reader: ScopeReader) => T, scope: { readonly [root: string]: { readonly [name: string]: Value } }, nowMs: number): T {
@@ -398,8 +398,6 @@ function findStep(block: readonly Nested[], id: string): Nested | undefined {
   return undefined;
 }
 
-const isTemplate = (source: Expr | Template): source is Template => source.k === 'expr' || source.k === 'text' || ('v' in source && source.k === 'lit') || (source.k === 'list' && !('at' in source) && source.items.every((item) => 'k' in item)) || source.k === 'object';
-
 function answerOf(reply: Reply): StepAnswer {
   if (reply.error !== undefined) return failedAnswer(reply.error);
   return { ended: 'completed', at: 0, output: reply.value ?? { v: reply.output ?? null } };
@@ -407,7 +405,7 @@ function answerOf(reply: Reply): StepAnswer {
 
 const failedAnswer = (error: Partial<StepError> & { readonly code: string }): StepAnswer => ({ ended: 'failed', at: 0, error: { message: error.code, retryable: false, ...error } });
 
-function startOf(plan: Plan, options: Options): StartData {
+export function startOf(plan: Plan, options: Options = {}): StartData {
   const execution = {
     id: 'exe_1', ownerId: 'usr_1', workflowId: 'wfl_1', workflowName: plan.name, version: plan.version, hash: plan.hash, sessionId: 'ses_1', triggerType: 'manual',
     depth: options.depth ?? 0, parent: null,
