@@ -204,25 +204,27 @@ BEGIN
   RETURN ROW('{"kind":"recorded"}', signalbox_events(o.events))::signalbox_done;
 END $$;
 
--- One batch of one process for one execution. p_carry: { counter, status, progress, delivered[] } (the highest counter of the batch), or null.
-CREATE FUNCTION signalbox_write(p_execution text, p_carry json, p_ops json) RETURNS json LANGUAGE plpgsql AS $$
+-- What a batch knows of the execution: the projection of the highest counter, and the commands applied.
+CREATE TYPE signalbox_head AS (counter integer, status text, progress json, delivered text[]);
+
+-- One batch of one process for one execution. p_head: a signalbox_head as JSON, or null.
+CREATE FUNCTION signalbox_write(p_execution text, p_head json, p_ops json) RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
   s streams;
   is_closed boolean;
-  c record;
+  head signalbox_head := json_populate_record(NULL::signalbox_head, p_head);
   o signalbox_op;
   done signalbox_done;
   answers json[] := '{}';
   events signalbox_event[] := '{}';
 BEGIN
-  IF p_carry IS NOT NULL THEN
-    SELECT * INTO c FROM json_to_record(p_carry) AS x(counter integer, status text, progress json, delivered text[]);
-    PERFORM signalbox_project_execution(p_execution, c.counter, c.status, c.progress);
+  IF head.counter IS NOT NULL THEN
+    PERFORM signalbox_project_execution(p_execution, head.counter, head.status, head.progress);
   END IF;
   SELECT * INTO s FROM streams WHERE id = p_execution FOR NO KEY UPDATE;
   is_closed := NOT FOUND OR s.closed_at IS NOT NULL;
-  IF p_carry IS NOT NULL AND cardinality(c.delivered) > 0 THEN
-    UPDATE commands SET delivered_at = now() WHERE delivered_at IS NULL AND target_id = p_execution AND id = ANY(c.delivered);
+  IF cardinality(head.delivered) > 0 THEN
+    UPDATE commands SET delivered_at = now() WHERE delivered_at IS NULL AND target_id = p_execution AND id = ANY(head.delivered);
   END IF;
   FOR o IN SELECT * FROM json_populate_recordset(NULL::signalbox_op, p_ops) LOOP
     done := CASE o.op
