@@ -4,7 +4,10 @@ import type { OperationDeps } from './deps.js';
 import type { Principal } from './principal.js';
 
 /** Who did something, as rows and events keep it. */
-export const actorOf = (principal: Principal): { readonly id: string; readonly name: string } => ({ id: principal.userId, name: principal.name });
+export const actorOf = (principal: Principal): { readonly id: string; readonly name: string } => ({
+  id: principal.userId,
+  name: principal.name,
+});
 
 /** The reconciler, and everything that no person asked for. */
 export const SYSTEM = { id: 'system', name: 'Signalbox' } as const;

@@ -46,16 +46,30 @@ export async function admitExecution(deps: OperationDeps, admission: Admission):
   const variables = await storedVariables(deps, ownerId, admission.variables);
   const { workflowId, trigger, startedBy, sessionId, rerunOf, seeds, depth, repo, idempotency } = admission;
   const result = await insertExecution(deps.db, {
-    ownerId, workflowId, workflowName: plan.name, version: plan.version, hash: plan.hash, planFormat: plan.planFormat, engineVersion: ENGINE_VERSION,
-    trigger, variables, total: plan.steps.length, startedBy,
-    ...(sessionId === undefined ? {} : { sessionId }), ...(parent === undefined ? {} : { parent }), ...(rerunOf === undefined ? {} : { rerunOf }),
-    ...(seeds === undefined ? {} : { seeds }), ...(depth === undefined ? {} : { depth }), ...(repo === undefined ? {} : { repo }),
+    ownerId,
+    workflowId,
+    workflowName: plan.name,
+    version: plan.version,
+    hash: plan.hash,
+    planFormat: plan.planFormat,
+    engineVersion: ENGINE_VERSION,
+    trigger,
+    variables,
+    total: plan.steps.length,
+    startedBy,
+    ...(sessionId === undefined ? {} : { sessionId }),
+    ...(parent === undefined ? {} : { parent }),
+    ...(rerunOf === undefined ? {} : { rerunOf }),
+    ...(seeds === undefined ? {} : { seeds }),
+    ...(depth === undefined ? {} : { depth }),
+    ...(repo === undefined ? {} : { repo }),
     ...(idempotency === undefined ? {} : { idempotency }),
     ...(parent === undefined ? { limits: { perUser: deps.limits.activePerUser, global: deps.limits.active } } : {}),
   });
   if (result.kind !== 'started' && result.kind !== 'duplicate') throw refusal(admission, result);
   const { execution } = result;
-  if (result.kind === 'started' && parent === undefined) startSoon(deps, execution, seeds === undefined ? startData(execution, plan) : undefined);
+  if (result.kind === 'started' && parent === undefined)
+    startSoon(deps, execution, seeds === undefined ? startData(execution, plan) : undefined);
   return { execution, duplicate: result.kind === 'duplicate' };
 }
 
@@ -72,14 +86,24 @@ function refusal(admission: Admission, result: Exclude<StartResult, { kind: 'sta
     case 'limit': {
       const { reason, activeUser, activeGlobal } = result;
       const whose = reason === 'per_user_limit_exceeded' ? `${activeUser} of your executions` : `${activeGlobal} executions`;
-      return new AppError('concurrency_limit', `${whose} are active: no more may start now`, { reason, activeUser, activeGlobal, retryAfterSeconds: RETRY_AFTER_SECONDS });
+      return new AppError('concurrency_limit', `${whose} are active: no more may start now`, {
+        reason,
+        activeUser,
+        activeGlobal,
+        retryAfterSeconds: RETRY_AFTER_SECONDS,
+      });
     }
     case 'key_reused':
-      return new AppError('idempotency_key_reused', 'The idempotency key was used here with another body', { key: admission.idempotency?.key ?? '' });
+      return new AppError('idempotency_key_reused', 'The idempotency key was used here with another body', {
+        key: admission.idempotency?.key ?? '',
+      });
     case 'duplicate_deleted':
       return notFound('execution', result.executionId);
     case 'parent_ended':
-      return new AppError('execution_ended', 'The parent is being cancelled or has ended', { executionId: admission.parent?.executionId ?? '', executionStatus: 'cancelled' });
+      return new AppError('execution_ended', 'The parent is being cancelled or has ended', {
+        executionId: admission.parent?.executionId ?? '',
+        executionStatus: 'cancelled',
+      });
     case 'session_unknown':
       return notFound('session', admission.sessionId ?? '');
   }

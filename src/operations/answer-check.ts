@@ -27,7 +27,8 @@ export function checkAnswer(form: Json, answer: Json): readonly AnswerProblem[] 
 
 function toProblem(error: ErrorObject): AnswerProblem {
   const missing: unknown = error.params['missingProperty'];
-  const path = typeof missing === 'string' ? `${error.instancePath}/${missing.replaceAll('~', '~0').replaceAll('/', '~1')}` : error.instancePath;
+  const path =
+    typeof missing === 'string' ? `${error.instancePath}/${missing.replaceAll('~', '~0').replaceAll('/', '~1')}` : error.instancePath;
   return { code: 'answer_invalid', severity: 'error', path, message: error.message ?? 'does not fit the form' };
 }
 

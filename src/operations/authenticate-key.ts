@@ -25,9 +25,14 @@ export async function findKey(db: Database, sha256: string): Promise<KnownKey | 
 /** A key's role never exceeds what its user's has become. Pure. */
 export function principalOf({ key, user }: KeyHolder): Principal {
   return {
-    userId: user.id, name: user.name, email: user.email, groups: user.groups,
+    userId: user.id,
+    name: user.name,
+    email: user.email,
+    groups: user.groups,
     role: narrower(key.role as Role, user.role as Role),
-    kind: key.kind, keyId: key.id, scopes: key.scopes as readonly Action[] | null,
+    kind: key.kind,
+    keyId: key.id,
+    scopes: key.scopes as readonly Action[] | null,
   };
 }
 

@@ -18,7 +18,11 @@ export interface Commanded {
  * Asks an execution to cancel: its row and gates first, Temporal after. A pending one ends at once; any other leads to `cancelled`
  * and nothing else. May repeat. @throws AppError forbidden, not_found
  */
-export async function cancelExecution(deps: OperationDeps, principal: Principal, params: { readonly id: string; readonly reason?: string }): Promise<Commanded> {
+export async function cancelExecution(
+  deps: OperationDeps,
+  principal: Principal,
+  params: { readonly id: string; readonly reason?: string },
+): Promise<Commanded> {
   authorize(principal, 'run');
   const { id: executionId, reason } = params;
   const result = await requestCancel(deps, executionId, { ownerId: principal.userId, by: actorOf(principal), reason: reason ?? null });
@@ -31,7 +35,11 @@ export async function requestCancel(deps: OperationDeps, executionId: string, re
   const result = await beginCancel(deps.db, executionId, request);
   if (result.kind === 'cancelled') afterSettled(deps, result);
   // Also where it had not begun: a start that is under way would find its row ended, but need not get that far.
-  if (result.kind === 'cancelled') deps.background.run('cancel', async () => { await deps.temporal.cancel(executionId); });
-  if (result.kind === 'cancelling') deliverSoon(deps, { id: result.commandId, targetId: executionId, kind: 'cancel', payload: null, by: request.by });
+  if (result.kind === 'cancelled')
+    deps.background.run('cancel', async () => {
+      await deps.temporal.cancel(executionId);
+    });
+  if (result.kind === 'cancelling')
+    deliverSoon(deps, { id: result.commandId, targetId: executionId, kind: 'cancel', payload: null, by: request.by });
   return result;
 }

@@ -1,4 +1,3 @@
-import type { ApproveSignal } from '../activities/contract.js';
 import type { Json, Value } from '../definition/value.js';
 import { AppError, notFound } from '../errors.js';
 import type { GateRecord, Via } from '../store/gate-record.js';
@@ -15,6 +14,7 @@ import { mayDecide, maySee, type GateAudience } from './gate-audience.js';
 import type { Principal } from './principal.js';
 import { isAllowed, type Role } from './role-matrix.js';
 import { toWireApproval, type WireApproval } from './wire.js';
+import type { SignalledDecision } from './signalled-decision.js';
 
 export interface DecisionParams {
   /** The approval's. */
@@ -31,15 +31,26 @@ export interface DecisionParams {
  * settled, approver, already voted, answer. Refusals of agents and strangers are audited.
  * @throws AppError agent_cannot_decide, forbidden, not_found, approval_settled, approver_not_allowed, already_voted, validation_failed
  */
-export async function decideApproval(deps: OperationDeps, principal: Principal, params: DecisionParams): Promise<{ readonly approval: WireApproval }> {
+export async function decideApproval(
+  deps: OperationDeps,
+  principal: Principal,
+  params: DecisionParams,
+): Promise<{ readonly approval: WireApproval }> {
   await admitDecider(deps, principal, params);
   const rules = { ...params, voter: principal, via: params.via ?? 'http' };
   const result = await decide(deps, rules);
   if (result.refusal === undefined) {
-    await audit(deps, principal, { ownerId: result.gate.ownerId, action: `approval.${params.decision}`, targetType: 'approval', targetId: params.id, details: { status: result.gate.status, via: rules.via } });
+    await audit(deps, principal, {
+      ownerId: result.gate.ownerId,
+      action: `approval.${params.decision}`,
+      targetType: 'approval',
+      targetId: params.id,
+      details: { status: result.gate.status, via: rules.via },
+    });
     return { approval: toWireApproval(result.gate) };
   }
-  if (result.refusal.code === 'approver_not_allowed') await auditRefusal(deps, principal, params, 'approver_not_allowed', result.gate?.ownerId);
+  if (result.refusal.code === 'approver_not_allowed')
+    await auditRefusal(deps, principal, params, 'approver_not_allowed', result.gate?.ownerId);
   throw result.refusal;
 }
 
@@ -49,8 +60,20 @@ async function admitDecider(deps: OperationDeps, principal: Principal, params: D
   authorize(principal, 'decide');
 }
 
-function auditRefusal(deps: OperationDeps, principal: Principal, { id, decision }: DecisionParams, code: string, ownerId?: string): Promise<void> {
-  return audit(deps, principal, { ...(ownerId === undefined ? {} : { ownerId }), action: 'approval.refused', targetType: 'approval', targetId: id, details: { code, decision } });
+function auditRefusal(
+  deps: OperationDeps,
+  principal: Principal,
+  { id, decision }: DecisionParams,
+  code: string,
+  ownerId?: string,
+): Promise<void> {
+  return audit(deps, principal, {
+    ...(ownerId === undefined ? {} : { ownerId }),
+    action: 'approval.refused',
+    targetType: 'approval',
+    targetId: id,
+    details: { code, decision },
+  });
 }
 
 interface Voter {
@@ -120,11 +143,19 @@ function answerRefusal(gate: GateRecord, decision: 'approve' | 'deny', answer: J
 }
 
 const settled = (gate: GateRecord): AppError =>
-  new AppError('approval_settled', `Approval ${gate.id} is ${gate.status}`, { approvalId: gate.id, approvalStatus: gate.status, decidedBy: gate.decidedBy, decidedAt: gate.decidedAt });
+  new AppError('approval_settled', `Approval ${gate.id} is ${gate.status}`, {
+    approvalId: gate.id,
+    approvalStatus: gate.status,
+    decidedBy: gate.decidedBy,
+    decidedAt: gate.decidedAt,
+  });
 
 /** Whom the rules are about. Pure. */
-export const audienceOf = (gate: GateRecord, ownerGroups: readonly string[]): GateAudience =>
-  ({ approvers: gate.approvers, escalatedTo: gate.escalatedTo, owner: { userId: gate.ownerId, groups: ownerGroups } });
+export const audienceOf = (gate: GateRecord, ownerGroups: readonly string[]): GateAudience => ({
+  approvers: gate.approvers,
+  escalatedTo: gate.escalatedTo,
+  owner: { userId: gate.ownerId, groups: ownerGroups },
+});
 
 const OPERATOR: Voter = { userId: 'operator', name: 'Operator', email: '', groups: [], role: 'viewer', isOperator: true };
 
@@ -132,12 +163,23 @@ const OPERATOR: Voter = { userId: 'operator', name: 'Operator', email: '', group
  * A raw `approve` signal's own decision, tried on the row: the operator's vote, or of whoever `by` names (a user id or e-mail), who
  * must be allowed. May repeat. @returns why it did not count, if it did not
  */
-export async function decideBySignal(deps: OperationDeps, executionId: string, signal: ApproveSignal): Promise<AppError | undefined> {
+export async function decideBySignal(deps: OperationDeps, executionId: string, signal: SignalledDecision): Promise<AppError | undefined> {
   if (signal.decision === undefined) return undefined;
   const voter = signal.by === undefined ? OPERATOR : await voterNamed(deps, signal.by);
-  if (voter === undefined) return new AppError('approver_not_allowed', `There is nobody called ${String(signal.by)} who may decide`, { approvalId: signal.approvalId });
+  if (voter === undefined)
+    return new AppError('approver_not_allowed', `There is nobody called ${String(signal.by)} who may decide`, {
+      approvalId: signal.approvalId,
+    });
   const { approvalId: id, decision, reason, answer } = signal;
-  const { refusal } = await decide(deps, { id, decision, ...(reason === undefined ? {} : { reason }), ...(answer === undefined ? {} : { answer }), voter, via: 'signal', executionId });
+  const { refusal } = await decide(deps, {
+    id,
+    decision,
+    ...(reason === undefined ? {} : { reason }),
+    ...(answer === undefined ? {} : { answer }),
+    voter,
+    via: 'signal',
+    executionId,
+  });
   return refusal;
 }
 

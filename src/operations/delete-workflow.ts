@@ -6,10 +6,19 @@ import type { OperationDeps } from './deps.js';
 import type { Principal } from './principal.js';
 
 /** Deletes a workflow by id or slug; its executions go on and keep their snapshot. @throws AppError forbidden, not_found */
-export async function deleteWorkflow(deps: OperationDeps, principal: Principal, { id }: { readonly id: string }): Promise<{ readonly workflowId: string }> {
+export async function deleteWorkflow(
+  deps: OperationDeps,
+  principal: Principal,
+  { id }: { readonly id: string },
+): Promise<{ readonly workflowId: string }> {
   authorize(principal, 'write');
   const workflow = await getWorkflow(deps.db, principal.userId, id);
   if (workflow === undefined || !(await deleteRow(deps.db, principal.userId, workflow.id))) throw notFound('workflow', id);
-  await audit(deps, principal, { action: 'workflow.deleted', targetType: 'workflow', targetId: workflow.id, details: { name: workflow.name, hash: workflow.hash } });
+  await audit(deps, principal, {
+    action: 'workflow.deleted',
+    targetType: 'workflow',
+    targetId: workflow.id,
+    details: { name: workflow.name, hash: workflow.hash },
+  });
   return { workflowId: workflow.id };
 }

@@ -8,7 +8,11 @@ import type { Principal } from './principal.js';
 import { ownWorkflow } from './read-workflows.js';
 
 /** What differs between two contents of a workflow, by their hashes. @throws AppError not_found */
-export async function diffWorkflow(deps: OperationDeps, principal: Principal, { id, from, to }: { readonly id: string; readonly from: string; readonly to: string }): Promise<DefinitionDiff> {
+export async function diffWorkflow(
+  deps: OperationDeps,
+  principal: Principal,
+  { id, from, to }: { readonly id: string; readonly from: string; readonly to: string },
+): Promise<DefinitionDiff> {
   authorize(principal, 'read');
   const workflow = await ownWorkflow(deps, principal, id);
   const content = async (hash: string): Promise<JsonObject> => {

@@ -22,13 +22,21 @@ export interface CreateKeyParams {
 }
 
 export type WireKey = Omit<KeyRecord, 'role' | 'scopes'> & { readonly role: Role; readonly scopes: Action[] | null };
-export const toWireKey = (key: KeyRecord): WireKey => ({ ...key, role: key.role as Role, scopes: key.scopes === null ? null : ([...key.scopes] as Action[]) });
+export const toWireKey = (key: KeyRecord): WireKey => ({
+  ...key,
+  role: key.role as Role,
+  scopes: key.scopes === null ? null : ([...key.scopes] as Action[]),
+});
 
 /**
  * Makes a key and tells its secret, this once. Its role is within its user's, and within the caller's; an agent's key, and a narrowed
  * one, make none that is wider. @throws AppError forbidden, not_found (the user)
  */
-export async function createKey(deps: OperationDeps, principal: Principal, params: CreateKeyParams): Promise<{ readonly key: WireKey; readonly secret: string }> {
+export async function createKey(
+  deps: OperationDeps,
+  principal: Principal,
+  params: CreateKeyParams,
+): Promise<{ readonly key: WireKey; readonly secret: string }> {
   authorize(principal, 'read');
   const userId = params.userId ?? principal.userId;
   if (userId !== principal.userId) authorize(principal, 'admin');
@@ -37,7 +45,13 @@ export async function createKey(deps: OperationDeps, principal: Principal, param
   refuseWider(principal, user.role as Role, params);
   const { name, role, kind, scopes, expiresAt } = params;
   const made = await insertKey(deps.db, { userId, name, role, kind, scopes: scopes ?? principal.scopes, expiresAt: expiresAt ?? null });
-  await audit(deps, principal, { ownerId: userId, action: 'key.created', targetType: 'key', targetId: made.key.id, details: { name, role, kind } });
+  await audit(deps, principal, {
+    ownerId: userId,
+    action: 'key.created',
+    targetType: 'key',
+    targetId: made.key.id,
+    details: { name, role, kind },
+  });
   return { key: toWireKey(made.key), secret: made.secret };
 }
 

@@ -14,12 +14,19 @@ interface Params {
 }
 
 /** Asks an execution to stop at its next step boundary. @throws AppError forbidden, not_found */
-export const pauseExecution = (deps: OperationDeps, principal: Principal, params: Params): Promise<Commanded> => command(deps, principal, params, 'pause');
+export const pauseExecution = (deps: OperationDeps, principal: Principal, params: Params): Promise<Commanded> =>
+  command(deps, principal, params, 'pause');
 
 /** Asks a paused execution to go on. @throws AppError forbidden, not_found */
-export const resumeExecution = (deps: OperationDeps, principal: Principal, params: Params): Promise<Commanded> => command(deps, principal, params, 'resume');
+export const resumeExecution = (deps: OperationDeps, principal: Principal, params: Params): Promise<Commanded> =>
+  command(deps, principal, params, 'resume');
 
-async function command(deps: OperationDeps, principal: Principal, { id: executionId }: Params, kind: 'pause' | 'resume'): Promise<Commanded> {
+async function command(
+  deps: OperationDeps,
+  principal: Principal,
+  { id: executionId }: Params,
+  kind: 'pause' | 'resume',
+): Promise<Commanded> {
   authorize(principal, 'run');
   const by = actorOf(principal);
   const result = await addCommand(deps.db, { ownerId: principal.userId, executionId, kind, by });

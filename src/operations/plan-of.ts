@@ -13,7 +13,8 @@ export interface Content {
 }
 
 /** Keeps the plan of what is about to be saved, so that no start has to compile. */
-export const keepPlan = (db: Database, { plan, data, hash }: Compiled): Promise<void> => putPlan(db, { hash, planFormat: plan.planFormat, data, plan });
+export const keepPlan = (db: Database, { plan, data, hash }: Compiled): Promise<void> =>
+  putPlan(db, { hash, planFormat: plan.planFormat, data, plan });
 
 /**
  * The plan of a saved content. It was checked when it was saved: tools and subworkflows that have gone since are the steps' to miss.

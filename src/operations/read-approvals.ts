@@ -29,7 +29,11 @@ export async function listApprovals(deps: OperationDeps, principal: Principal, p
 }
 
 /** @throws AppError not_found */
-export async function getApproval(deps: OperationDeps, principal: Principal, { id }: { readonly id: string }): Promise<{ readonly approval: WireApproval }> {
+export async function getApproval(
+  deps: OperationDeps,
+  principal: Principal,
+  { id }: { readonly id: string },
+): Promise<{ readonly approval: WireApproval }> {
   authorize(principal, 'read');
   const gate = await getGate(deps.db, id);
   const owner = gate === undefined ? undefined : await getUser(deps.db, gate.ownerId);

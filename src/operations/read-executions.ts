@@ -5,7 +5,13 @@ import type { ExecutionStatus } from '../engine/types.js';
 import { notFound } from '../errors.js';
 import { readEvents, streamState } from '../store/event-log.js';
 import { isEnded, type ExecutionRecord, type TriggerType } from '../store/execution-record.js';
-import { currentUsage, getExecution as getRow, listChildren as listChildRows, listExecutions as listRows, listReruns } from '../store/executions.js';
+import {
+  currentUsage,
+  getExecution as getRow,
+  listChildren as listChildRows,
+  listExecutions as listRows,
+  listReruns,
+} from '../store/executions.js';
 import type { Page, PageRequest } from '../store/page.js';
 import { getDefinition, getPlan } from '../store/plans.js';
 import { listSteps as listStepRows } from '../store/step-list.js';
@@ -38,7 +44,11 @@ export async function ownExecution(deps: OperationDeps, principal: Principal, id
 }
 
 /** @throws AppError not_found */
-export async function getExecution(deps: OperationDeps, principal: Principal, { id }: ById): Promise<{ readonly execution: WireExecution & { readonly reruns: readonly string[] } }> {
+export async function getExecution(
+  deps: OperationDeps,
+  principal: Principal,
+  { id }: ById,
+): Promise<{ readonly execution: WireExecution & { readonly reruns: readonly string[] } }> {
   authorize(principal, 'read');
   const row = await ownExecution(deps, principal, id);
   const usage = isEnded(row.status) ? row.usage : await currentUsage(deps.db, id);
@@ -47,7 +57,11 @@ export async function getExecution(deps: OperationDeps, principal: Principal, { 
 }
 
 /** Newest first; live tests only where asked for. A workflow may be named by its slug. */
-export async function listExecutions(deps: OperationDeps, principal: Principal, params: ListExecutionsParams): Promise<Page<WireExecution>> {
+export async function listExecutions(
+  deps: OperationDeps,
+  principal: Principal,
+  params: ListExecutionsParams,
+): Promise<Page<WireExecution>> {
   authorize(principal, 'read');
   const { workflowId, ...rest } = params;
   const workflow = workflowId === undefined ? undefined : await getWorkflow(deps.db, principal.userId, workflowId);
@@ -57,7 +71,11 @@ export async function listExecutions(deps: OperationDeps, principal: Principal, 
 }
 
 /** @throws AppError not_found */
-export async function listWorkflowExecutions(deps: OperationDeps, principal: Principal, { id, ...page }: ById & PageRequest): Promise<Page<WireExecution>> {
+export async function listWorkflowExecutions(
+  deps: OperationDeps,
+  principal: Principal,
+  { id, ...page }: ById & PageRequest,
+): Promise<Page<WireExecution>> {
   authorize(principal, 'read');
   const workflow = await getWorkflow(deps.db, principal.userId, id);
   if (workflow === undefined) throw notFound('workflow', id);
@@ -65,7 +83,11 @@ export async function listWorkflowExecutions(deps: OperationDeps, principal: Pri
 }
 
 /** The snapshot, whatever has become of the workflow. @throws AppError not_found */
-export async function getExecutionDefinition(deps: OperationDeps, principal: Principal, { id }: ById): Promise<{ readonly data: Json; readonly hash: string; readonly version: string }> {
+export async function getExecutionDefinition(
+  deps: OperationDeps,
+  principal: Principal,
+  { id }: ById,
+): Promise<{ readonly data: Json; readonly hash: string; readonly version: string }> {
   authorize(principal, 'read');
   const { hash, version } = await ownExecution(deps, principal, id);
   const data = await getDefinition(deps.db, hash);
@@ -84,7 +106,11 @@ export async function listSteps(deps: OperationDeps, principal: Principal, { id 
 }
 
 /** Oldest first, behind `after`. The cursor is the last seq. @throws AppError not_found */
-export async function listEvents(deps: OperationDeps, principal: Principal, { id, after = 0, limit }: ById & { readonly after?: number; readonly limit: number }): Promise<Page<WireEvent>> {
+export async function listEvents(
+  deps: OperationDeps,
+  principal: Principal,
+  { id, after = 0, limit }: ById & { readonly after?: number; readonly limit: number },
+): Promise<Page<WireEvent>> {
   authorize(principal, 'read');
   await ownExecution(deps, principal, id);
   const events = await readEvents(deps.db, id, after, limit);
@@ -94,7 +120,11 @@ export async function listEvents(deps: OperationDeps, principal: Principal, { id
 }
 
 /** Subworkflows that it started, newest first. @throws AppError not_found */
-export async function listChildren(deps: OperationDeps, principal: Principal, { id, ...page }: ById & PageRequest): Promise<Page<WireExecution>> {
+export async function listChildren(
+  deps: OperationDeps,
+  principal: Principal,
+  { id, ...page }: ById & PageRequest,
+): Promise<Page<WireExecution>> {
   authorize(principal, 'read');
   await ownExecution(deps, principal, id);
   return wirePage(await listChildRows(deps.db, principal.userId, id, page));

@@ -1,21 +1,28 @@
-import type { ApproveSignal } from '../activities/contract.js';
 import type { GateOutcome } from '../engine/types.js';
 import { toGateOutcome } from '../store/gate-record.js';
 import { getGate, markGatesDelivered } from '../store/gates.js';
 import { decideBySignal } from './decide-approval.js';
 import type { OperationDeps } from './deps.js';
+import type { SignalledDecision } from './signalled-decision.js';
 
 /**
  * The row of a gate after an `approve` signal: what the workflow is fed, whatever the signal said. A pending row first tries the
  * signal's own decision, where raw signals may decide. A settled row is marked as known to its workflow. May repeat.
  * @returns null when this execution has no such gate
  */
-export async function readSignalledGate(deps: OperationDeps & { readonly signalDecisions: boolean }, executionId: string, signal: ApproveSignal): Promise<GateOutcome | null> {
+export async function readSignalledGate(
+  deps: OperationDeps & { readonly signalDecisions: boolean },
+  executionId: string,
+  signal: SignalledDecision,
+): Promise<GateOutcome | null> {
   const known = await getGate(deps.db, signal.approvalId);
   if (known === undefined || known.executionId !== executionId) return null;
   if (known.status === 'pending' && checked(signal).decision !== undefined) {
     const refusal = deps.signalDecisions ? await decideBySignal(deps, executionId, checked(signal)) : undefined;
-    deps.log.info({ executionId, approvalId: known.id, refused: deps.signalDecisions ? (refusal?.code ?? null) : 'signal_decisions_off' }, 'A raw signal asked for a decision');
+    deps.log.info(
+      { executionId, approvalId: known.id, refused: deps.signalDecisions ? (refusal?.code ?? null) : 'signal_decisions_off' },
+      'A raw signal asked for a decision',
+    );
   }
   const gate = (await getGate(deps.db, signal.approvalId)) ?? known;
   if (gate.status !== 'pending') await markGatesDelivered(deps.db, [gate.id]);
@@ -23,7 +30,7 @@ export async function readSignalledGate(deps: OperationDeps & { readonly signalD
 }
 
 /** Anyone may send a signal: what is not of its type counts as left out. Pure. */
-function checked({ approvalId, decision, by, reason, answer }: ApproveSignal): ApproveSignal {
+function checked({ approvalId, decision, by, reason, answer }: SignalledDecision): SignalledDecision {
   return {
     approvalId,
     ...(decision === 'approve' || decision === 'deny' ? { decision } : {}),

@@ -26,14 +26,22 @@ export async function getWorkflow(deps: OperationDeps, principal: Principal, { i
 }
 
 /** Newest first. */
-export async function listWorkflows(deps: OperationDeps, principal: Principal, params: PageRequest & { readonly q?: string; readonly tag?: string; readonly enabled?: boolean }): Promise<Page<WireWorkflow>> {
+export async function listWorkflows(
+  deps: OperationDeps,
+  principal: Principal,
+  params: PageRequest & { readonly q?: string; readonly tag?: string; readonly enabled?: boolean },
+): Promise<Page<WireWorkflow>> {
   authorize(principal, 'read');
   const page = await listRows(deps.db, { ...params, ownerId: principal.userId });
   return { ...page, items: page.items.map(toWireWorkflow) };
 }
 
 /** Every content that it had, newest first. @throws AppError not_found */
-export async function workflowHistory(deps: OperationDeps, principal: Principal, { id, ...request }: ById & PageRequest): Promise<Page<ReturnType<typeof toWireVersion>> & { readonly currentHash: string }> {
+export async function workflowHistory(
+  deps: OperationDeps,
+  principal: Principal,
+  { id, ...request }: ById & PageRequest,
+): Promise<Page<ReturnType<typeof toWireVersion>> & { readonly currentHash: string }> {
   authorize(principal, 'read');
   const workflow = await ownWorkflow(deps, principal, id);
   const page = await listVersions(deps.db, principal.userId, workflow.id, request);

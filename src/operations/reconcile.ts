@@ -45,7 +45,10 @@ export async function repeatCommands(deps: OperationDeps, memory: RepeatMemory):
   });
   const gates = await undeliveredGates(deps.db, GRACE_MS, BATCH);
   const dueGates = new Set(memory.due(gates.map(({ id }) => id)));
-  await inParallel(gates.filter(({ id }) => dueGates.has(id)), (gate) => deliverGate(deps, gate));
+  await inParallel(
+    gates.filter(({ id }) => dueGates.has(id)),
+    (gate) => deliverGate(deps, gate),
+  );
 }
 
 function byTarget(commands: readonly CommandRecord[]): CommandRecord[][] {

@@ -33,12 +33,18 @@ class PeriodicReconciler implements Reconciler {
   private nextLookMs = 0;
   private hasStopped = false;
 
-  constructor(private readonly deps: OperationDeps, private readonly intervalMs: number, private readonly livenessEveryMs: number) {
+  constructor(
+    private readonly deps: OperationDeps,
+    private readonly intervalMs: number,
+    private readonly livenessEveryMs: number,
+  ) {
     this.schedule();
   }
 
   pass(): Promise<void> {
-    this.running ??= this.run().finally(() => { this.running = undefined; });
+    this.running ??= this.run().finally(() => {
+      this.running = undefined;
+    });
     return this.running;
   }
 
@@ -78,7 +84,10 @@ class PeriodicReconciler implements Reconciler {
     try {
       await work();
     } catch (error) {
-      this.deps.log.warn({ error: error instanceof Error ? error.message : String(error) }, `The reconciler could not ${what}; it tries again`);
+      this.deps.log.warn(
+        { error: error instanceof Error ? error.message : String(error) },
+        `The reconciler could not ${what}; it tries again`,
+      );
     }
   }
 }

@@ -5,7 +5,11 @@
 export class RepeatMemory {
   private readonly tried = new Map<string, { readonly nextMs: number; readonly waitMs: number }>();
 
-  constructor(private readonly now: () => number = Date.now, private readonly firstWaitMs = 10_000, private readonly longestWaitMs = 600_000) {}
+  constructor(
+    private readonly now: () => number = Date.now,
+    private readonly firstWaitMs = 10_000,
+    private readonly longestWaitMs = 600_000,
+  ) {}
 
   /** Those whose turn it is, in order; they count as tried from here on. */
   due(ids: readonly string[]): string[] {

@@ -16,7 +16,13 @@ export function afterSettled(deps: OperationDeps, settled: Pick<Settled, 'childR
 }
 
 const toDeliverable = (report: ChildReport) =>
-  ({ id: report.commandId, targetId: report.parentId, kind: 'child', payload: { executionId: report.executionId, outcome: report.outcome } as never, by: null }) as const;
+  ({
+    id: report.commandId,
+    targetId: report.parentId,
+    kind: 'child',
+    payload: { executionId: report.executionId, outcome: report.outcome } as never,
+    by: null,
+  }) as const;
 
 /** Cancels awaited children whose parent has ended without waiting for them: its workflow was terminated. May repeat. */
 export async function cancelOrphans(deps: OperationDeps): Promise<number> {

@@ -22,7 +22,11 @@ export interface RollbackParams {
  * Makes an earlier content the current one, under a new version (the current one's patch raised unless told).
  * @throws AppError forbidden, not_found (workflow or version), definition_invalid (it must pass today's validator)
  */
-export async function rollbackWorkflow(deps: OperationDeps, principal: Principal, params: RollbackParams): Promise<{ readonly workflow: WireWorkflow; readonly unchanged?: true }> {
+export async function rollbackWorkflow(
+  deps: OperationDeps,
+  principal: Principal,
+  params: RollbackParams,
+): Promise<{ readonly workflow: WireWorkflow; readonly unchanged?: true }> {
   authorize(principal, 'write');
   const ownerId = principal.userId;
   const current = await getWorkflow(deps.db, ownerId, params.id);
@@ -35,11 +39,21 @@ export async function rollbackWorkflow(deps: OperationDeps, principal: Principal
   const compiled = await compile(deps, ownerId, withHead(target.data, { version }), current);
   await keepPlan(deps.db, compiled);
   const notes = [`Rollback to ${hash}`, ...(params.notes === undefined ? [] : [params.notes])].join('. ');
-  const { workflow } = await saveWorkflow(deps.db, { id: current.id, name: current.name }, { ownerId, source: 'rollback', notes, createdBy: actorOf(principal) }, (now) => {
-    if (now === undefined) throw notFound('workflow', params.id);
-    return { ...contentOf(compiled), slug: now.slug, enabled: now.enabled, tags: now.tags };
+  const { workflow } = await saveWorkflow(
+    deps.db,
+    { id: current.id, name: current.name },
+    { ownerId, source: 'rollback', notes, createdBy: actorOf(principal) },
+    (now) => {
+      if (now === undefined) throw notFound('workflow', params.id);
+      return { ...contentOf(compiled), slug: now.slug, enabled: now.enabled, tags: now.tags };
+    },
+  );
+  await audit(deps, principal, {
+    action: 'workflow.rolled_back',
+    targetType: 'workflow',
+    targetId: workflow.id,
+    details: { from: current.hash, to: hash },
   });
-  await audit(deps, principal, { action: 'workflow.rolled_back', targetType: 'workflow', targetId: workflow.id, details: { from: current.hash, to: hash } });
   return { workflow: toWireWorkflow(workflow) };
 }
 

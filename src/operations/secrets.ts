@@ -13,7 +13,11 @@ export async function listSecrets(deps: OperationDeps, principal: Principal): Pr
 }
 
 /** @throws AppError forbidden */
-export async function putSecret(deps: OperationDeps, principal: Principal, { name, value }: { readonly name: string; readonly value: string }): Promise<void> {
+export async function putSecret(
+  deps: OperationDeps,
+  principal: Principal,
+  { name, value }: { readonly name: string; readonly value: string },
+): Promise<void> {
   authorize(principal, 'write');
   await putRow(deps.db, deps.encryptionKey, principal.userId, name, value);
   await audit(deps, principal, { action: 'secret.written', targetType: 'secret', targetId: name });

@@ -22,7 +22,11 @@ export interface SendEventParams {
  * Gives an execution an event; one that comes early is kept. A payload over 32 KB travels by reference.
  * @throws AppError forbidden, not_found, execution_ended, event_backlog_full, idempotency_key_reused
  */
-export async function sendEvent(deps: OperationDeps, principal: Principal, params: SendEventParams): Promise<{ readonly accepted: true; readonly duplicate: boolean }> {
+export async function sendEvent(
+  deps: OperationDeps,
+  principal: Principal,
+  params: SendEventParams,
+): Promise<{ readonly accepted: true; readonly duplicate: boolean }> {
   authorize(principal, 'run');
   const { id: executionId, event } = params;
   const ownerId = principal.userId;
@@ -31,11 +35,25 @@ export async function sendEvent(deps: OperationDeps, principal: Principal, param
   const payload = params.payload === undefined ? NULL_VALUE : await storeIfLarge(deps.db, ownerId, params.payload);
   const by = actorOf(principal);
   const result = await addEvent(deps.db, {
-    ownerId, executionId, event, payload, bytes: Buffer.byteLength(JSON.stringify(payload)), by,
-    ...(params.idempotencyKey === undefined ? {} : { idempotency: { door: `execution:${executionId}`, key: params.idempotencyKey, bodyHash: bodyHashOf({ event, payload: params.payload }) } }),
+    ownerId,
+    executionId,
+    event,
+    payload,
+    bytes: Buffer.byteLength(JSON.stringify(payload)),
+    by,
+    ...(params.idempotencyKey === undefined
+      ? {}
+      : {
+          idempotency: {
+            door: `execution:${executionId}`,
+            key: params.idempotencyKey,
+            bodyHash: bodyHashOf({ event, payload: params.payload }),
+          },
+        }),
   });
   if (result.kind !== 'accepted') throw refusal(params, result);
-  if (!result.duplicate) deliverSoon(deps, { id: result.commandId, targetId: executionId, kind: 'event', payload: { event, payload } as never, by });
+  if (!result.duplicate)
+    deliverSoon(deps, { id: result.commandId, targetId: executionId, kind: 'event', payload: { event, payload } as never, by });
   return { accepted: true, duplicate: result.duplicate };
 }
 
@@ -46,7 +64,10 @@ function refusal({ id: executionId, idempotencyKey }: SendEventParams, result: R
     case 'not_found':
       return notFound('execution', executionId);
     case 'ended':
-      return new AppError('execution_ended', `Execution ${executionId} has ended as ${result.execution.status}`, { executionId, executionStatus: result.execution.status });
+      return new AppError('execution_ended', `Execution ${executionId} has ended as ${result.execution.status}`, {
+        executionId,
+        executionStatus: result.execution.status,
+      });
     case 'key_reused':
       return new AppError('idempotency_key_reused', `The key was used here for another event`, { key: idempotencyKey ?? '' });
     case 'backlog_full': {

@@ -42,16 +42,33 @@ export async function startChild(deps: OperationDeps, params: StartChildParams):
   const plan = await planOf(deps.db, { hash, data });
   const trigger = { type: 'subworkflow' as const };
   const variables = checkedVariables(plan, await inputOf(deps, ownerId, params.input), triggerVariables(trigger, new Date()));
-  const { execution } = await admitExecution(deps, { ownerId, workflowId, plan, data, trigger, variables, startedBy: above.startedBy ?? SYSTEM, parent, depth });
+  const { execution } = await admitExecution(deps, {
+    ownerId,
+    workflowId,
+    plan,
+    data,
+    trigger,
+    variables,
+    startedBy: above.startedBy ?? SYSTEM,
+    parent,
+    depth,
+  });
   return { executionId: execution.id, workflowName: execution.workflowName };
 }
 
-async function pinned(deps: OperationDeps, ownerId: string, { workflow: idOrSlug, version }: StartChildParams): Promise<{ workflowId: string; hash: string; data: Json }> {
+async function pinned(
+  deps: OperationDeps,
+  ownerId: string,
+  { workflow: idOrSlug, version }: StartChildParams,
+): Promise<{ workflowId: string; hash: string; data: Json }> {
   const workflow = await getWorkflow(deps.db, ownerId, idOrSlug);
   const content = workflow === undefined || version === undefined ? workflow : await getVersion(deps.db, ownerId, workflow.id, version);
   if (workflow !== undefined && content !== undefined) return { workflowId: workflow.id, hash: content.hash, data: content.data };
   const wanted = version === undefined ? idOrSlug : `${idOrSlug} of version ${version}`;
-  throw new AppError('subworkflow_not_found', `There is no workflow ${wanted}`, { workflow: idOrSlug, ...(version === undefined ? {} : { version }) });
+  throw new AppError('subworkflow_not_found', `There is no workflow ${wanted}`, {
+    workflow: idOrSlug,
+    ...(version === undefined ? {} : { version }),
+  });
 }
 
 /** Types and enums are checked on the whole input, so what stands for a stored value is read. */

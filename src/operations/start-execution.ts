@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../definition/value.js';
+import type { JsonObject } from '../definition/value.js';
 import { AppError, notFound } from '../errors.js';
 import type { TriggerInfo } from '../store/execution-record.js';
 import { getExecution } from '../store/executions.js';
@@ -49,7 +49,13 @@ export async function runWorkflow(deps: OperationDeps, principal: Principal, par
   const trigger = triggerOf(principal, params);
   const variables = checkedVariables(plan, params.variables ?? {}, triggerVariables(trigger, new Date()));
   const { execution, duplicate } = await admitExecution(deps, {
-    ownerId, workflowId: workflow.id, plan, data: content.data, trigger, variables, startedBy: actorOf(principal),
+    ownerId,
+    workflowId: workflow.id,
+    plan,
+    data: content.data,
+    trigger,
+    variables,
+    startedBy: actorOf(principal),
     ...(params.sessionId === undefined ? {} : { sessionId: params.sessionId }),
     ...(params.repo === undefined ? {} : { repo: params.repo }),
     ...(idempotency === undefined ? {} : { idempotency }),
@@ -59,13 +65,18 @@ export async function runWorkflow(deps: OperationDeps, principal: Principal, par
 
 function keyOf(workflowId: string, { idempotencyKey, variables, version, repo, sessionId }: RunParams): IdempotencyKey | undefined {
   if (idempotencyKey === undefined) return undefined;
-  return { door: `workflow:${workflowId}`, key: idempotencyKey, bodyHash: bodyHashOf({ variables: variables ?? {}, version, repo: repo as Json | undefined, sessionId }) };
+  return {
+    door: `workflow:${workflowId}`,
+    key: idempotencyKey,
+    bodyHash: bodyHashOf({ variables: variables ?? {}, version, repo, sessionId }),
+  };
 }
 
 /** Looked at before the checks: a repeat is answered even where the workflow would no longer start. */
 async function earlierStart(deps: OperationDeps, ownerId: string, key: IdempotencyKey): Promise<Started | undefined> {
   const claim = await findKey(deps.db, ownerId, key);
-  if (claim?.kind === 'reused') throw new AppError('idempotency_key_reused', 'The idempotency key was used here with another body', { key: key.key });
+  if (claim?.kind === 'reused')
+    throw new AppError('idempotency_key_reused', 'The idempotency key was used here with another body', { key: key.key });
   if (claim?.kind !== 'repeat') return undefined;
   const execution = await getExecution(deps.db, ownerId, claim.resultId);
   if (execution === undefined) throw notFound('execution', claim.resultId);

@@ -17,8 +17,12 @@ export interface FromTrigger {
 /** What the definition reads as `trigger`. Pure. */
 export const triggerVariables = ({ type, id, name, deliveryId, scheduledAt }: TriggerInfo, at: Date, payload: Json = {}): FromTrigger => ({
   _trigger: {
-    type, triggerId: id ?? null, name: name ?? null, timestamp: at.toISOString(),
-    ...(deliveryId === undefined ? {} : { deliveryId }), ...(scheduledAt === undefined ? {} : { scheduledAt }),
+    type,
+    triggerId: id ?? null,
+    name: name ?? null,
+    timestamp: at.toISOString(),
+    ...(deliveryId === undefined ? {} : { deliveryId }),
+    ...(scheduledAt === undefined ? {} : { scheduledAt }),
   },
   _payload: payload,
 });
@@ -29,13 +33,26 @@ export const triggerVariables = ({ type, id, name, deliveryId, scheduledAt }: Tr
  */
 export function checkedVariables(plan: Plan, input: JsonObject, trigger: FromTrigger): JsonObject {
   const { values, problems } = checkInputs(plan.variables, input);
-  if (problems.length > 0) throw new AppError('validation_failed', problems.map(({ message }) => message).join('; ').slice(0, 1_000), { problems });
+  if (problems.length > 0)
+    throw new AppError(
+      'validation_failed',
+      problems
+        .map(({ message }) => message)
+        .join('; ')
+        .slice(0, 1_000),
+      { problems },
+    );
   return { ...values, ...trigger };
 }
 
 /** The same as values: what is larger than 32 KB is stored first, and goes by reference. */
-export async function storedVariables(deps: OperationDeps, ownerId: string, variables: JsonObject): Promise<{ readonly [name: string]: Value }> {
+export async function storedVariables(
+  deps: OperationDeps,
+  ownerId: string,
+  variables: JsonObject,
+): Promise<{ readonly [name: string]: Value }> {
   const stored: { [name: string]: Json } = {};
-  for (const [name, json] of Object.entries(variables)) setOwn(stored, name, (await storeIfLarge(deps.db, ownerId, json)) as unknown as Json);
+  for (const [name, json] of Object.entries(variables))
+    setOwn(stored, name, (await storeIfLarge(deps.db, ownerId, json)) as unknown as Json);
   return stored as unknown as { readonly [name: string]: Value };
 }

@@ -45,8 +45,17 @@ export async function syncWorkflow(deps: OperationDeps, principal: Principal, pa
       throw error;
     });
     if (saved === undefined) continue;
-    await audit(deps, principal, { action: saved.created ? 'workflow.created' : 'workflow.updated', targetType: 'workflow', targetId: saved.workflow.id, details: { hash: saved.workflow.hash } });
-    return { workflow: toWireWorkflow(saved.workflow), created: saved.created, warnings: [...compiled.warnings, ...(await versionWarnings(deps, saved.before, compiled))] };
+    await audit(deps, principal, {
+      action: saved.created ? 'workflow.created' : 'workflow.updated',
+      targetType: 'workflow',
+      targetId: saved.workflow.id,
+      details: { hash: saved.workflow.hash },
+    });
+    return {
+      workflow: toWireWorkflow(saved.workflow),
+      created: saved.created,
+      warnings: [...compiled.warnings, ...(await versionWarnings(deps, saved.before, compiled))],
+    };
   }
   throw new Error(`No slug was free for ${params.name}`);
 }
@@ -65,10 +74,23 @@ async function save(deps: OperationDeps, principal: Principal, params: SyncParam
 }
 
 /** The columns that are written in the definition itself. Pure. */
-export const contentOf = ({ plan, data, hash }: Compiled) => ({ name: plan.name, description: plan.description ?? null, version: plan.version, hash, data });
+export const contentOf = ({ plan, data, hash }: Compiled) => ({
+  name: plan.name,
+  description: plan.description ?? null,
+  version: plan.version,
+  hash,
+  data,
+});
 
 /** The document with what the call says of it; null takes a field away. What is no object stays what it is, for the validator to say. Pure. */
-export function withHead(data: unknown, head: { readonly name?: string | undefined; readonly description?: string | null | undefined; readonly version?: string | null | undefined }): unknown {
+export function withHead(
+  data: unknown,
+  head: {
+    readonly name?: string | undefined;
+    readonly description?: string | null | undefined;
+    readonly version?: string | null | undefined;
+  },
+): unknown {
   if (!isRecord(data)) return data;
   const document: { [field: string]: unknown } = { ...data };
   for (const field of ['name', 'description', 'version'] as const) {
@@ -80,9 +102,21 @@ export function withHead(data: unknown, head: { readonly name?: string | undefin
 }
 
 /** Says so where a version had been used for another content. */
-export async function versionWarnings(deps: OperationDeps, before: WorkflowRecord | undefined, { plan, hash }: Compiled): Promise<Problem[]> {
+export async function versionWarnings(
+  deps: OperationDeps,
+  before: WorkflowRecord | undefined,
+  { plan, hash }: Compiled,
+): Promise<Problem[]> {
   if (before === undefined || before.hash === hash) return [];
   const { items } = await listVersions(deps.db, before.ownerId, before.id, { limit: LOOKED_BACK });
   if (!items.some((item) => item.version === plan.version && item.hash !== hash)) return [];
-  return [{ code: 'version_reused', severity: 'warning', path: '/version', message: `Version ${plan.version} was saved before with other content`, suggestion: 'Raise the version' }];
+  return [
+    {
+      code: 'version_reused',
+      severity: 'warning',
+      path: '/version',
+      message: `Version ${plan.version} was saved before with other content`,
+      suggestion: 'Raise the version',
+    },
+  ];
 }

@@ -4,10 +4,10 @@
  */
 import { Client, Connection, isGrpcServiceError, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import type { ApproveSignal } from '../activities/contract.js';
 import type { ExecutionInput } from '../engine/types.js';
 import type { ChildSignal, EventSignal, PauseSignal } from '../workflows/messages.js';
 import { EXECUTION_WORKFLOW, SEARCH_ATTRIBUTES, TASK_QUEUES } from '../workflows/messages.js';
+import type { SignalledDecision } from './signalled-decision.js';
 
 export interface StartRequest {
   /** The Temporal workflow id is the execution's id. */
@@ -19,7 +19,7 @@ export interface StartRequest {
 }
 export type SignalName = 'approve' | 'event' | 'pause' | 'resume' | 'child';
 /** The payload of that signal, as workflows/messages.ts types it; plain JSON. */
-export type SignalPayload = ApproveSignal | EventSignal | PauseSignal | ChildSignal;
+export type SignalPayload = SignalledDecision | EventSignal | PauseSignal | ChildSignal;
 
 /** `sent`: Temporal has it durably. `gone`: no open workflow of this id. `unavailable`: not known to have arrived; repeat it. */
 export type SendOutcome = { readonly kind: 'sent' } | { readonly kind: 'gone' } | { readonly kind: 'unavailable'; readonly error: Error };
@@ -54,8 +54,8 @@ const ATTRIBUTES = {
 };
 const DESCRIBE_AT_ONCE = 20;
 const LIST_AT_MOST = 5_000;
-/** Temporal's limit is 400 bytes as an encoded payload; a character has at most 4. */
-const SUMMARY_CHARACTERS = 90;
+/** Temporal's limit is 400 bytes as an encoded payload; a UTF-16 unit has at most 3. */
+const SUMMARY_UNITS = 120;
 
 /** A gateway over a lazy connection: the process starts also while Temporal is away. */
 export function createTemporalGateway(options: TemporalGatewayOptions): TemporalGateway {
@@ -66,28 +66,33 @@ class ClientGateway implements TemporalGateway {
   private readonly client: Client;
   private readonly inFlight = new Set<Promise<unknown>>();
 
-  constructor(private readonly connection: Connection, private readonly options: TemporalGatewayOptions) {
+  constructor(
+    private readonly connection: Connection,
+    private readonly options: TemporalGatewayOptions,
+  ) {
     this.client = new Client({ connection, namespace: options.namespace });
   }
 
   async startExecution(request: StartRequest): Promise<SendOutcome> {
     const { executionId, attributes } = request;
-    const outcome = await this.send(() => this.client.workflow.start(EXECUTION_WORKFLOW, {
-      workflowId: executionId,
-      taskQueue: this.options.taskQueue ?? TASK_QUEUES.core,
-      args: [request.input],
-      // Both are needed: the first refuses an id that has ended, the second joins one that is open (temporal-notes §21).
-      workflowIdReusePolicy: 'REJECT_DUPLICATE',
-      workflowIdConflictPolicy: 'USE_EXISTING',
-      workflowTaskTimeout: '5s',
-      staticSummary: [...request.summary].slice(0, SUMMARY_CHARACTERS).join(''),
-      typedSearchAttributes: [
-        { key: ATTRIBUTES.workflow, value: attributes.workflow },
-        { key: ATTRIBUTES.owner, value: attributes.owner },
-        { key: ATTRIBUTES.status, value: attributes.status },
-        { key: ATTRIBUTES.trigger, value: attributes.trigger },
-      ],
-    }));
+    const outcome = await this.send(() =>
+      this.client.workflow.start(EXECUTION_WORKFLOW, {
+        workflowId: executionId,
+        taskQueue: this.options.taskQueue ?? TASK_QUEUES.core,
+        args: [request.input],
+        // Both are needed: the first refuses an id that has ended, the second joins one that is open (temporal-notes §21).
+        workflowIdReusePolicy: 'REJECT_DUPLICATE',
+        workflowIdConflictPolicy: 'USE_EXISTING',
+        workflowTaskTimeout: '5s',
+        staticSummary: request.summary.slice(0, SUMMARY_UNITS).replace(/[\ud800-\udbff]$/, ''),
+        typedSearchAttributes: [
+          { key: ATTRIBUTES.workflow, value: attributes.workflow },
+          { key: ATTRIBUTES.owner, value: attributes.owner },
+          { key: ATTRIBUTES.status, value: attributes.status },
+          { key: ATTRIBUTES.trigger, value: attributes.trigger },
+        ],
+      }),
+    );
     return outcome;
   }
 

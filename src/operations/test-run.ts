@@ -27,19 +27,38 @@ export interface DryRunParams extends TestRunParams {
  * Runs a definition for real, as an execution of trigger type `test` of no workflow; lists leave it out.
  * @throws AppError forbidden, definition_invalid, validation_failed, concurrency_limit
  */
-export async function testRunLive(deps: OperationDeps, principal: Principal, params: TestRunParams): Promise<{ readonly execution: WireExecution }> {
+export async function testRunLive(
+  deps: OperationDeps,
+  principal: Principal,
+  params: TestRunParams,
+): Promise<{ readonly execution: WireExecution }> {
   authorize(principal, 'run');
   const ownerId = principal.userId;
   const { plan, data } = await compile(deps, ownerId, params.data);
   const trigger = { type: 'test' as const };
   const variables = checkedVariables(plan, params.variables ?? {}, triggerVariables(trigger, new Date()));
-  const { execution } = await admitExecution(deps, { ownerId, workflowId: null, plan, data, trigger, variables, startedBy: actorOf(principal) });
+  const { execution } = await admitExecution(deps, {
+    ownerId,
+    workflowId: null,
+    plan,
+    data,
+    trigger,
+    variables,
+    startedBy: actorOf(principal),
+  });
   return { execution: toWireExecution(execution) };
 }
 
 const MockSchema = z.union([
   z.strictObject({ output: z.json() }),
-  z.strictObject({ error: z.strictObject({ code: z.string().min(1), message: z.string().optional(), retryable: z.boolean().optional(), details: z.record(z.string(), z.json()).optional() }) }),
+  z.strictObject({
+    error: z.strictObject({
+      code: z.string().min(1),
+      message: z.string().optional(),
+      retryable: z.boolean().optional(),
+      details: z.record(z.string(), z.json()).optional(),
+    }),
+  }),
 ]);
 const MockEntrySchema = z.union([MockSchema, z.array(MockSchema).min(1)]);
 
@@ -51,15 +70,23 @@ export async function testRunDry(deps: OperationDeps, principal: Principal, para
   authorize(principal, 'run');
   const { plan } = await compile(deps, principal.userId, params.data);
   const now = new Date();
-  const variables = checkedVariables(plan, params.variables ?? {}, triggerVariables({ type: 'test' }, now)) as { readonly [name: string]: Json };
+  const variables = checkedVariables(plan, params.variables ?? {}, triggerVariables({ type: 'test' }, now));
   const problems = Object.entries(params.mocks ?? {}).flatMap(([stepId, mock]) => mockProblems(stepId, mock, stepsById(plan).has(stepId)));
   if (problems.length > 0) throw new AppError('validation_failed', 'The mocks do not fit', { problems });
-  return dryRun({ plan, variables, mocks: (params.mocks ?? {}) as unknown as Mocks, startMs: now.getTime(), execution: { ownerId: principal.userId, triggerType: 'test' } });
+  return dryRun({
+    plan,
+    variables,
+    mocks: (params.mocks ?? {}) as unknown as Mocks,
+    startMs: now.getTime(),
+    execution: { ownerId: principal.userId, triggerType: 'test' },
+  });
 }
 
 function mockProblems(stepId: string, mock: Json, isStep: boolean): ProblemData[] {
   const path = `/mocks/${stepId.replaceAll('~', '~0').replaceAll('/', '~1')}`;
   if (!isStep) return [{ code: 'unknown_step', severity: 'error', path, message: `The definition has no step ${stepId}` }];
   if (MockEntrySchema.safeParse(mock).success) return [];
-  return [{ code: 'invalid_field', severity: 'error', path, message: 'Expected { output }, { error: { code, message } }, or a list of them' }];
+  return [
+    { code: 'invalid_field', severity: 'error', path, message: 'Expected { output }, { error: { code, message } }, or a list of them' },
+  ];
 }

@@ -26,7 +26,11 @@ export interface UpdateParams {
 /**
  * Changes what is sent, and validates the whole. @throws AppError forbidden, not_found, definition_invalid, slug_taken
  */
-export async function updateWorkflow(deps: OperationDeps, principal: Principal, params: UpdateParams): Promise<{ readonly workflow: WireWorkflow; readonly warnings: readonly Problem[] }> {
+export async function updateWorkflow(
+  deps: OperationDeps,
+  principal: Principal,
+  params: UpdateParams,
+): Promise<{ readonly workflow: WireWorkflow; readonly warnings: readonly Problem[] }> {
   authorize(principal, 'write');
   const ownerId = principal.userId;
   const before = await getWorkflow(deps.db, ownerId, params.id);
@@ -34,16 +38,26 @@ export async function updateWorkflow(deps: OperationDeps, principal: Principal, 
   const slug = params.slug === undefined ? before.slug : params.slug;
   const compiled = await compile(deps, ownerId, documentOf(before, params), { id: before.id, slug });
   await keepPlan(deps.db, compiled);
-  const { workflow } = await saveWorkflow(deps.db, { id: before.id, name: before.name }, { ownerId, source: 'update', createdBy: actorOf(principal) }, (current) => {
-    if (current === undefined) throw notFound('workflow', params.id);
-    return {
-      ...contentOf(compiled),
-      slug: params.slug === undefined ? current.slug : params.slug,
-      enabled: params.enabled === undefined ? current.enabled : (params.enabled ?? true),
-      tags: params.tags === undefined ? current.tags : (params.tags ?? []),
-    };
+  const { workflow } = await saveWorkflow(
+    deps.db,
+    { id: before.id, name: before.name },
+    { ownerId, source: 'update', createdBy: actorOf(principal) },
+    (current) => {
+      if (current === undefined) throw notFound('workflow', params.id);
+      return {
+        ...contentOf(compiled),
+        slug: params.slug === undefined ? current.slug : params.slug,
+        enabled: params.enabled === undefined ? current.enabled : (params.enabled ?? true),
+        tags: params.tags === undefined ? current.tags : (params.tags ?? []),
+      };
+    },
+  );
+  await audit(deps, principal, {
+    action: 'workflow.updated',
+    targetType: 'workflow',
+    targetId: workflow.id,
+    details: { hash: workflow.hash },
   });
-  await audit(deps, principal, { action: 'workflow.updated', targetType: 'workflow', targetId: workflow.id, details: { hash: workflow.hash } });
   return { workflow: toWireWorkflow(workflow), warnings: [...compiled.warnings, ...(await versionWarnings(deps, before, compiled))] };
 }
 

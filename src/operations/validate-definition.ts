@@ -12,7 +12,11 @@ export interface Validation {
 }
 
 /** What is wrong, or suspicious, in a document; nothing is saved, no call leaves. @throws AppError forbidden */
-export async function validateWorkflow(deps: OperationDeps, principal: Principal, { data }: { readonly data?: unknown }): Promise<Validation> {
+export async function validateWorkflow(
+  deps: OperationDeps,
+  principal: Principal,
+  { data }: { readonly data?: unknown },
+): Promise<Validation> {
   authorize(principal, 'read');
   const { hash, problems } = await checkDefinition(deps, principal.userId, data);
   return { valid: hash !== null, problems, hash };

@@ -73,7 +73,16 @@ export type WireApproval = ReturnType<typeof toWireApproval>;
 export function toWireApproval(gate: GateRecord) {
   const { id, executionId, sessionId, toolCall, workflowName, stepId, iterationPath, attempt, prompt, status, quorum, form } = gate;
   return {
-    id, executionId, sessionId, toolCall, workflowName, stepId, iterationPath, attempt, prompt, status,
+    id,
+    executionId,
+    sessionId,
+    toolCall,
+    workflowName,
+    stepId,
+    iterationPath,
+    attempt,
+    prompt,
+    status,
     approvers: gate.approvers === null ? null : [...gate.approvers],
     quorum,
     form,

@@ -8,7 +8,10 @@ describe('answer of an approval (H12)', () => {
   });
   it('lists every fault with its place', () => {
     const problems = checkAnswer(form, { t: 5 });
-    expect(problems.map(({ code, path }) => [code, path])).toEqual([['answer_invalid', '/n'], ['answer_invalid', '/t']]);
+    expect(problems.map(({ code, path }) => [code, path])).toEqual([
+      ['answer_invalid', '/n'],
+      ['answer_invalid', '/t'],
+    ]);
   });
   it('refuses an answer that is missing where a form is asked', () => {
     expect(checkAnswer(form, null)).toHaveLength(1);

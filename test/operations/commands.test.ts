@@ -16,7 +16,9 @@ describe('commands to an execution', () => {
   let bench: TestBench;
   let ana: Principal;
   let id: string;
-  beforeAll(async () => { bench = await aBench({ limits: { activePerUser: 0, active: 0 } }); });
+  beforeAll(async () => {
+    bench = await aBench({ limits: { activePerUser: 0, active: 0 } });
+  });
   beforeEach(async () => {
     bench.temporal.isAway = false;
     ana = await aPerson(bench);
@@ -33,18 +35,27 @@ describe('commands to an execution', () => {
     expect((await getApproval(bench, ana, { id: gate.id })).approval.status).toBe('cancelled');
     expect(await kinds()).toEqual(expect.arrayContaining(['execution.cancelling', 'approval.cancelled']));
     expect(bench.temporal.cancels.filter((each) => each === id)).toEqual([id]);
-    expect(await cancelExecution(bench, ana, { id })).toMatchObject({ ignored: false, execution: { status: 'cancelling', reason: 'enough' } });
+    expect(await cancelExecution(bench, ana, { id })).toMatchObject({
+      ignored: false,
+      execution: { status: 'cancelling', reason: 'enough' },
+    });
     expect((await kinds()).filter((kind) => kind === 'execution.cancelling')).toHaveLength(1);
   });
 
   it('ends a pending one at once, which then has nothing to start (D24)', async () => {
     bench.temporal.isAway = true;
     const { execution } = await runWorkflow(bench, ana, { id: 'greet' });
-    expect(await cancelExecution(bench, ana, { id: execution.id })).toMatchObject({ ignored: false, execution: { status: 'cancelled', reason: 'cancel_requested' } });
+    expect(await cancelExecution(bench, ana, { id: execution.id })).toMatchObject({
+      ignored: false,
+      execution: { status: 'cancelled', reason: 'cancel_requested' },
+    });
     expect(await loadStartData(bench, execution.id)).toEqual({ start: null, outcome: { outcome: 'cancelled', executionId: execution.id } });
     expect(await cancelExecution(bench, ana, { id: execution.id })).toMatchObject({ ignored: true });
     expect(await pauseExecution(bench, ana, { id: execution.id })).toMatchObject({ ignored: true });
-    await expect(sendEvent(bench, ana, { id: execution.id, event: 'e' })).rejects.toMatchObject({ code: 'execution_ended', data: { executionStatus: 'cancelled' } });
+    await expect(sendEvent(bench, ana, { id: execution.id, event: 'e' })).rejects.toMatchObject({
+      code: 'execution_ended',
+      data: { executionStatus: 'cancelled' },
+    });
   });
 
   it('tells the parent when a pending child is cancelled', async () => {
@@ -53,7 +64,13 @@ describe('commands to an execution', () => {
     await cancelExecution(bench, ana, { id: child.executionId });
     await bench.background.drain();
     expect(bench.temporal.signalsTo(id, 'child')).toEqual([
-      expect.objectContaining({ payload: { id: expect.stringMatching(/^cmd_/), executionId: child.executionId, outcome: { status: 'cancelled', output: { v: null }, error: null } } }),
+      expect.objectContaining({
+        payload: {
+          id: expect.stringMatching(/^cmd_/),
+          executionId: child.executionId,
+          outcome: { status: 'cancelled', output: { v: null }, error: null },
+        },
+      }),
     ]);
   });
 
@@ -62,8 +79,12 @@ describe('commands to an execution', () => {
     await resumeExecution(bench, ana, { id });
     await bench.background.drain();
     const signals = bench.temporal.signalsTo(id);
-    expect(signals.map(({ name, payload }) => [name, (payload as { by: string }).by])).toEqual([['pause', ana.userId], ['resume', ana.userId]]);
-    const waiting = async () => (await undeliveredCommands(bench.db, 0, 1_000)).filter(({ targetId }) => targetId === id).map((command) => command.id);
+    expect(signals.map(({ name, payload }) => [name, (payload as { by: string }).by])).toEqual([
+      ['pause', ana.userId],
+      ['resume', ana.userId],
+    ]);
+    const waiting = async () =>
+      (await undeliveredCommands(bench.db, 0, 1_000)).filter(({ targetId }) => targetId === id).map((command) => command.id);
     const told = signals.map(({ payload }) => (payload as { id: string }).id);
     expect((await waiting()).toSorted()).toEqual(told.toSorted());
     await recordEvents(bench.db, id, { ...carryOf('running', 2), delivered: told });
@@ -77,7 +98,9 @@ describe('commands to an execution', () => {
     bench.temporal.isAway = false;
     await pauseExecution(bench, ana, { id: execution.id });
     await bench.background.drain();
-    expect(bench.temporal.starts.filter(({ executionId }) => executionId === execution.id).map(({ input }) => input.kind)).toEqual(['load']);
+    expect(bench.temporal.starts.filter(({ executionId }) => executionId === execution.id).map(({ input }) => input.kind)).toEqual([
+      'load',
+    ]);
     expect(bench.temporal.signalsTo(execution.id, 'pause')).toHaveLength(1);
   });
 
@@ -92,24 +115,32 @@ describe('commands to an execution', () => {
     });
 
     it('takes one of twenty with the same key, and refuses it with another payload', async () => {
-      const sent = await Promise.all(Array.from({ length: 20 }, () => sendEvent(bench, ana, { id, event: 'e', payload: 1, idempotencyKey: 'k' })));
+      const sent = await Promise.all(
+        Array.from({ length: 20 }, () => sendEvent(bench, ana, { id, event: 'e', payload: 1, idempotencyKey: 'k' })),
+      );
       await bench.background.drain();
       expect(sent.filter(({ duplicate }) => !duplicate)).toHaveLength(1);
       expect(bench.temporal.signalsTo(id, 'event')).toHaveLength(1);
-      await expect(sendEvent(bench, ana, { id, event: 'e', payload: 2, idempotencyKey: 'k' })).rejects.toMatchObject({ code: 'idempotency_key_reused' });
+      await expect(sendEvent(bench, ana, { id, event: 'e', payload: 2, idempotencyKey: 'k' })).rejects.toMatchObject({
+        code: 'idempotency_key_reused',
+      });
     });
 
     it('refuses more than 256 KB that wait, counting what is inline', async () => {
       for (let n = 0; n < 8; n += 1) await sendEvent(bench, ana, { id, event: 'e', payload: 'x'.repeat(32_000) });
-      await expect(sendEvent(bench, ana, { id, event: 'e', payload: 'x'.repeat(32_000) })).rejects.toMatchObject({ code: 'event_backlog_full' });
+      await expect(sendEvent(bench, ana, { id, event: 'e', payload: 'x'.repeat(32_000) })).rejects.toMatchObject({
+        code: 'event_backlog_full',
+      });
       await expect(sendEvent(bench, ana, { id, event: 'e', payload: 'x'.repeat(900_000) })).resolves.toMatchObject({ accepted: true });
     });
   });
 
   it('hides an execution from everybody else, and from who may only read', async () => {
     const bo = await aPerson(bench, { role: 'admin' });
-    for (const call of [cancelExecution, pauseExecution, resumeExecution, getExecution]) await expect(call(bench, bo, { id })).rejects.toMatchObject({ code: 'not_found' });
+    for (const call of [cancelExecution, pauseExecution, resumeExecution, getExecution])
+      await expect(call(bench, bo, { id })).rejects.toMatchObject({ code: 'not_found' });
     await expect(sendEvent(bench, bo, { id, event: 'e' })).rejects.toMatchObject({ code: 'not_found' });
-    for (const call of [cancelExecution, pauseExecution, resumeExecution]) await expect(call(bench, { ...ana, role: 'viewer' }, { id })).rejects.toMatchObject({ code: 'forbidden' });
+    for (const call of [cancelExecution, pauseExecution, resumeExecution])
+      await expect(call(bench, { ...ana, role: 'viewer' }, { id })).rejects.toMatchObject({ code: 'forbidden' });
   });
 });

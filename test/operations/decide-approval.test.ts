@@ -13,7 +13,9 @@ describe('decisions', () => {
   let bo: Principal;
   let stranger: Principal;
   let id: string;
-  beforeAll(async () => { bench = await aBench({ limits: { activePerUser: 0, active: 0 } }); });
+  beforeAll(async () => {
+    bench = await aBench({ limits: { activePerUser: 0, active: 0 } });
+  });
   beforeEach(async () => {
     const group = `team-${Math.random()}`;
     ana = await aPerson(bench, { groups: [group] });
@@ -22,54 +24,81 @@ describe('decisions', () => {
     id = await aRunning(bench, ana, 'waiting_approval');
   });
   afterAll(() => bench.close());
-  const audited = async (approvalId: string) => (await listAudit(bench.db, { limit: 200 })).items.filter(({ targetId }) => targetId === approvalId);
+  const audited = async (approvalId: string) =>
+    (await listAudit(bench.db, { limit: 200 })).items.filter(({ targetId }) => targetId === approvalId);
 
   it('settles the row at once, tells who, and wakes the workflow (H1)', async () => {
     const gate = await anOpenGate(bench, ana, id);
     const { approval } = await decideApproval(bench, bo, { id: gate.id, decision: 'approve', reason: 'fine' });
     await bench.background.drain();
-    expect(approval).toMatchObject({ status: 'approved', decidedBy: [{ id: bo.userId, name: 'Bo' }], reason: 'fine', answer: null, votes: [{ via: 'http', decision: 'approve' }] });
+    expect(approval).toMatchObject({
+      status: 'approved',
+      decidedBy: [{ id: bo.userId, name: 'Bo' }],
+      reason: 'fine',
+      answer: null,
+      votes: [{ via: 'http', decision: 'approve' }],
+    });
     expect(bench.temporal.signalsTo(id, 'approve').map(({ payload }) => payload)).toEqual([{ approvalId: gate.id }]);
-    expect((await listEvents(bench, ana, { id, limit: 100 })).items.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['approval.required', 'approval.voted', 'approval.approved']));
+    expect((await listEvents(bench, ana, { id, limit: 100 })).items.map(({ kind }) => kind)).toEqual(
+      expect.arrayContaining(['approval.required', 'approval.voted', 'approval.approved']),
+    );
     expect(await audited(gate.id)).toEqual([expect.objectContaining({ action: 'approval.approve' })]);
   });
 
   it('has one outcome of three approvals and a denial at once; the rest learn who decided (H4)', async () => {
     const gate = await anOpenGate(bench, ana, id);
     const people = [ana, bo, await aPerson(bench, { groups: ana.groups }), await aPerson(bench, { groups: ana.groups })];
-    const results = await Promise.allSettled(people.map((person, n) => decideApproval(bench, person, { id: gate.id, decision: n === 3 ? 'deny' : 'approve' })));
+    const results = await Promise.allSettled(
+      people.map((person, n) => decideApproval(bench, person, { id: gate.id, decision: n === 3 ? 'deny' : 'approve' })),
+    );
     const won = results.filter(({ status }) => status === 'fulfilled');
     expect(won).toHaveLength(1);
     const { approval } = await getApproval(bench, ana, { id: gate.id });
     for (const result of results) {
-      if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'approval_settled', data: { approvalStatus: approval.status, decidedBy: approval.decidedBy, decidedAt: approval.decidedAt } });
+      if (result.status === 'rejected')
+        expect(result.reason).toMatchObject({
+          code: 'approval_settled',
+          data: { approvalStatus: approval.status, decidedBy: approval.decidedBy, decidedAt: approval.decidedAt },
+        });
     }
   });
 
   it('refuses the owner where a list does not name them, and writes it down (H5)', async () => {
     const gate = await anOpenGate(bench, ana, id, { approvers: [bo.email.toUpperCase()] });
     await expect(decideApproval(bench, ana, { id: gate.id, decision: 'approve' })).rejects.toMatchObject({ code: 'approver_not_allowed' });
-    expect(await audited(gate.id)).toEqual([expect.objectContaining({ action: 'approval.refused', details: { code: 'approver_not_allowed', decision: 'approve' } })]);
+    expect(await audited(gate.id)).toEqual([
+      expect.objectContaining({ action: 'approval.refused', details: { code: 'approver_not_allowed', decision: 'approve' } }),
+    ]);
     expect((await getApproval(bench, ana, { id: gate.id })).approval).toMatchObject({ status: 'pending', votes: [] });
-    await expect(decideApproval(bench, bo, { id: gate.id, decision: 'approve' })).resolves.toMatchObject({ approval: { status: 'approved' } });
+    await expect(decideApproval(bench, bo, { id: gate.id, decision: 'approve' })).resolves.toMatchObject({
+      approval: { status: 'approved' },
+    });
   });
 
   it('counts distinct people; one denial settles (H6)', async () => {
     const gate = await anOpenGate(bench, ana, id, { quorum: 2 });
     expect((await decideApproval(bench, ana, { id: gate.id, decision: 'approve' })).approval.status).toBe('pending');
     await expect(decideApproval(bench, ana, { id: gate.id, decision: 'approve' })).rejects.toMatchObject({ code: 'already_voted' });
-    expect((await decideApproval(bench, bo, { id: gate.id, decision: 'approve' })).approval).toMatchObject({ status: 'approved', decidedBy: [{ id: ana.userId }, { id: bo.userId }] });
+    expect((await decideApproval(bench, bo, { id: gate.id, decision: 'approve' })).approval).toMatchObject({
+      status: 'approved',
+      decidedBy: [{ id: ana.userId }, { id: bo.userId }],
+    });
     await expect(decideApproval(bench, ana, { id: gate.id, decision: 'deny' })).rejects.toMatchObject({ code: 'approval_settled' });
     const other = await anOpenGate(bench, ana, id, { quorum: 2, instance: { stepId: 'g', iterationPath: '', attempt: 2 } });
     await decideApproval(bench, ana, { id: other.id, decision: 'approve' });
-    expect((await decideApproval(bench, bo, { id: other.id, decision: 'deny' })).approval).toMatchObject({ status: 'denied', decidedBy: [{ id: bo.userId }] });
+    expect((await decideApproval(bench, bo, { id: other.id, decision: 'deny' })).approval).toMatchObject({
+      status: 'denied',
+      decidedBy: [{ id: bo.userId }],
+    });
   });
 
   it('refuses every agent first, whatever the gate, and writes it down (H16)', async () => {
     const agent: Principal = { ...ana, kind: 'agent', role: 'admin' };
     const gate = await anOpenGate(bench, ana, id);
     await expect(decideApproval(bench, agent, { id: gate.id, decision: 'approve' })).rejects.toMatchObject({ code: 'agent_cannot_decide' });
-    await expect(decideApproval(bench, agent, { id: 'apr_nobody', decision: 'approve' })).rejects.toMatchObject({ code: 'agent_cannot_decide' });
+    await expect(decideApproval(bench, agent, { id: 'apr_nobody', decision: 'approve' })).rejects.toMatchObject({
+      code: 'agent_cannot_decide',
+    });
     expect(await audited(gate.id)).toEqual([expect.objectContaining({ details: { code: 'agent_cannot_decide', decision: 'approve' } })]);
   });
 
@@ -78,29 +107,55 @@ describe('decisions', () => {
     const admin = await aPerson(bench, { role: 'admin' });
     await expect(getApproval(bench, stranger, { id: gate.id })).rejects.toMatchObject({ code: 'not_found' });
     await expect(decideApproval(bench, stranger, { id: gate.id, decision: 'approve' })).rejects.toMatchObject({ code: 'not_found' });
-    await expect(decideApproval(bench, admin, { id: gate.id, decision: 'approve' })).rejects.toMatchObject({ code: 'approver_not_allowed' });
-    await expect(decideApproval(bench, { ...bo, role: 'viewer' }, { id: gate.id, decision: 'approve' })).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(decideApproval(bench, admin, { id: gate.id, decision: 'approve' })).rejects.toMatchObject({
+      code: 'approver_not_allowed',
+    });
+    await expect(decideApproval(bench, { ...bo, role: 'viewer' }, { id: gate.id, decision: 'approve' })).rejects.toMatchObject({
+      code: 'forbidden',
+    });
     expect((await listApprovals(bench, stranger, { limit: 10 })).items).toEqual([]);
     expect((await listApprovals(bench, bo, { limit: 10, mine: true })).items.map((each) => each.id)).toEqual([gate.id]);
   });
 
   it('checks the answer against the form, after everything else (H12)', async () => {
     const gate = await anOpenGate(bench, ana, id, { form: { type: 'object', required: ['n'] } });
-    await expect(decideApproval(bench, ana, { id: gate.id, decision: 'approve', answer: {} })).rejects.toMatchObject({ code: 'validation_failed', data: { problems: [expect.objectContaining({ path: '/n' })] } });
-    expect((await decideApproval(bench, ana, { id: gate.id, decision: 'approve', answer: { n: 1 } })).approval).toMatchObject({ status: 'approved', answer: { n: 1 } });
-    await expect(decideApproval(bench, bo, { id: gate.id, decision: 'approve', answer: {} })).rejects.toMatchObject({ code: 'approval_settled' });
+    await expect(decideApproval(bench, ana, { id: gate.id, decision: 'approve', answer: {} })).rejects.toMatchObject({
+      code: 'validation_failed',
+      data: { problems: [expect.objectContaining({ path: '/n' })] },
+    });
+    expect((await decideApproval(bench, ana, { id: gate.id, decision: 'approve', answer: { n: 1 } })).approval).toMatchObject({
+      status: 'approved',
+      answer: { n: 1 },
+    });
+    await expect(decideApproval(bench, bo, { id: gate.id, decision: 'approve', answer: {} })).rejects.toMatchObject({
+      code: 'approval_settled',
+    });
   });
 
   it('expires a gate by a click that came too late, and the workflow follows (H8, H19)', async () => {
     const gate = await anOpenGate(bench, ana, id, { deadlineAt: Date.now() - 1 });
-    await expect(decideApproval(bench, ana, { id: gate.id, decision: 'approve' })).rejects.toMatchObject({ code: 'approval_settled', data: { approvalStatus: 'expired', decidedBy: [] } });
+    await expect(decideApproval(bench, ana, { id: gate.id, decision: 'approve' })).rejects.toMatchObject({
+      code: 'approval_settled',
+      data: { approvalStatus: 'expired', decidedBy: [] },
+    });
     await bench.background.drain();
     expect(bench.temporal.signalsTo(id, 'approve')).toHaveLength(1);
   });
 
   it('has one outcome each for clicks around the deadline (H9)', async () => {
-    const gates = await Promise.all(Array.from({ length: 30 }, (_, n) => anOpenGate(bench, ana, id, { deadlineAt: Date.now() + 60, instance: { stepId: 'g', iterationPath: `l:i${n}`, attempt: 1 } })));
-    const clicks = await Promise.all(gates.map((gate) => decideApproval(bench, ana, { id: gate.id, decision: 'approve' }).then(({ approval }) => approval.status, (error: { code: string }) => error.code)));
+    const gates = await Promise.all(
+      Array.from({ length: 30 }, (_, n) =>
+        anOpenGate(bench, ana, id, { deadlineAt: Date.now() + 60, instance: { stepId: 'g', iterationPath: `l:i${n}`, attempt: 1 } }),
+      ),
+    );
+    const clicks = await Promise.all(
+      gates.map((gate) =>
+        decideApproval(bench, ana, { id: gate.id, decision: 'approve' }).then(
+          ({ approval }) => approval.status,
+          (error: { code: string }) => error.code,
+        ),
+      ),
+    );
     for (const [n, gate] of gates.entries()) {
       const { status } = (await getApproval(bench, ana, { id: gate.id })).approval;
       expect([status, clicks[n]]).toEqual(status === 'approved' ? ['approved', 'approved'] : ['expired', 'approval_settled']);
@@ -122,13 +177,16 @@ describe('decisions', () => {
     });
     it('needs a name that is allowed where a list stands', async () => {
       const gate = await anOpenGate(bench, ana, id, { approvers: [bo.userId] });
-      for (const by of [undefined, stranger.userId, 'nobody@example.test', ana.email]) expect(await signal(gate.id, by === undefined ? {} : { by })).toMatchObject({ status: 'pending' });
+      for (const by of [undefined, stranger.userId, 'nobody@example.test', ana.email])
+        expect(await signal(gate.id, by === undefined ? {} : { by })).toMatchObject({ status: 'pending' });
       expect(await signal(gate.id, { by: bo.email })).toMatchObject({ status: 'approved', decidedBy: [{ id: bo.userId }] });
     });
     it('is read, not believed: a decision of another kind, or with decisions off, only wakes', async () => {
       const gate = await anOpenGate(bench, ana, id);
       expect(await signal(gate.id, { decision: 'maybe' })).toMatchObject({ status: 'pending' });
-      expect(await readSignalledGate({ ...bench, signalDecisions: false as unknown as true }, id, { approvalId: gate.id, decision: 'approve' })).toMatchObject({ status: 'pending' });
+      expect(await readSignalledGate({ ...bench, signalDecisions: false }, id, { approvalId: gate.id, decision: 'approve' })).toMatchObject(
+        { status: 'pending' },
+      );
     });
     it('finds no gate of another execution', async () => {
       const other = await aRunning(bench, ana);

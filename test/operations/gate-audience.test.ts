@@ -2,7 +2,10 @@ import { mayDecide, maySee, type GateAudience, type Person } from '../../src/ope
 
 const aPerson = (overrides: Partial<Person> = {}): Person => ({ userId: 'usr_ana', email: 'ana@example.test', groups: [], ...overrides });
 const aGate = (overrides: Partial<GateAudience> = {}): GateAudience => ({
-  approvers: null, escalatedTo: [], owner: { userId: 'usr_owner', groups: ['ops'] }, ...overrides,
+  approvers: null,
+  escalatedTo: [],
+  owner: { userId: 'usr_owner', groups: ['ops'] },
+  ...overrides,
 });
 
 describe('who may decide', () => {
@@ -11,7 +14,12 @@ describe('who may decide', () => {
     ['an e-mail on the list, in any case', aGate({ approvers: ['ANA@example.test'] }), aPerson(), true],
     ['a member of a listed group', aGate({ approvers: ['group:sec'] }), aPerson({ groups: ['sec'] }), true],
     ['a group named without its prefix', aGate({ approvers: ['sec'] }), aPerson({ groups: ['sec'] }), false],
-    ['the owner, when a list does not name them (H5)', aGate({ approvers: ['usr_ana'] }), aPerson({ userId: 'usr_owner', groups: ['ops'], email: 'o@x' }), false],
+    [
+      'the owner, when a list does not name them (H5)',
+      aGate({ approvers: ['usr_ana'] }),
+      aPerson({ userId: 'usr_owner', groups: ['ops'], email: 'o@x' }),
+      false,
+    ],
     ['the owner, without a list', aGate(), aPerson({ userId: 'usr_owner' }), true],
     ['a person who shares a group with the owner, without a list', aGate(), aPerson({ groups: ['ops'] }), true],
     ['a stranger, without a list', aGate(), aPerson({ groups: ['dev'] }), false],

@@ -16,15 +16,22 @@ const anEmail = () => `${randomBytes(5).toString('hex')}@example.test`;
 describe('keys and people', () => {
   let bench: TestBench;
   let admin: Principal;
-  beforeAll(async () => { bench = await aBench(); });
-  beforeEach(async () => { admin = await aPerson(bench, { role: 'admin', name: 'Root' }); });
+  beforeAll(async () => {
+    bench = await aBench();
+  });
+  beforeEach(async () => {
+    admin = await aPerson(bench, { role: 'admin', name: 'Root' });
+  });
   afterAll(() => bench.close());
   const holderOf = async (secret: string) => findKey(bench.db, hashKeySecret(secret));
 
   it('makes a key that opens as its holder, until it is revoked', async () => {
     const { key, secret } = await createKey(bench, admin, { name: 'ci', role: 'runner', kind: 'agent', scopes: ['read', 'run'] });
     expect(secret).toMatch(/^sbx_[A-Za-z0-9]{20,}$/);
-    expect(await holderOf(secret)).toMatchObject({ expiresAtMs: null, principal: { userId: admin.userId, name: 'Root', role: 'runner', kind: 'agent', keyId: key.id, scopes: ['read', 'run'] } });
+    expect(await holderOf(secret)).toMatchObject({
+      expiresAtMs: null,
+      principal: { userId: admin.userId, name: 'Root', role: 'runner', kind: 'agent', keyId: key.id, scopes: ['read', 'run'] },
+    });
     expect((await listKeys(bench, admin, { limit: 200 })).items.map(({ id }) => id)).toContain(key.id);
     await revokeKey(bench, admin, { id: key.id });
     expect(await holderOf(secret)).toBeNull();
@@ -38,7 +45,9 @@ describe('keys and people', () => {
     await expect(make(editor, { userId: admin.userId })).rejects.toMatchObject({ code: 'forbidden' });
     await expect(make(admin, { userId: editor.userId, role: 'admin' })).rejects.toMatchObject({ code: 'forbidden' });
     await expect(make({ ...admin, kind: 'agent' }, {})).rejects.toMatchObject({ code: 'forbidden' });
-    await expect(make({ ...editor, scopes: ['read'] }, { role: 'editor', scopes: ['read', 'write'] })).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(make({ ...editor, scopes: ['read'] }, { role: 'editor', scopes: ['read', 'write'] })).rejects.toMatchObject({
+      code: 'forbidden',
+    });
     const { secret } = await make({ ...editor, scopes: ['read'] }, { role: 'editor' });
     expect((await holderOf(secret))?.principal.scopes).toEqual(['read']);
   });
@@ -70,7 +79,9 @@ describe('keys and people', () => {
     await expect(createUser(bench, editor, { name: 'x', email: anEmail(), role: 'viewer' })).rejects.toMatchObject({ code: 'forbidden' });
     await expect(listUsers(bench, editor, { limit: 1 })).rejects.toMatchObject({ code: 'forbidden' });
     await expect(async () => listAudit(bench, editor, { limit: 1 })).rejects.toMatchObject({ code: 'forbidden' });
-    await expect(createUser(bench, admin, { name: 'x', email: admin.email.toUpperCase(), role: 'viewer' })).rejects.toMatchObject({ code: 'email_taken' });
+    await expect(createUser(bench, admin, { name: 'x', email: admin.email.toUpperCase(), role: 'viewer' })).rejects.toMatchObject({
+      code: 'email_taken',
+    });
     expect(await getMe(bench, admin)).toMatchObject({ user: { id: admin.userId, role: 'admin' }, key: null });
   });
 
@@ -88,7 +99,9 @@ describe('keys and people', () => {
 
 describe('the first start', () => {
   let bench: TestBench;
-  beforeAll(async () => { bench = await aBench(); });
+  beforeAll(async () => {
+    bench = await aBench();
+  });
   afterAll(() => bench.close());
 
   it('makes one admin and one key, however many processes start at once', async () => {

@@ -17,7 +17,9 @@ import { age, anOpenGate, aRunning, carryOf } from './running.js';
 describe('the reconciler', () => {
   let bench: TestBench;
   let ana: Principal;
-  beforeAll(async () => { bench = await aBench({ limits: { activePerUser: 0, active: 0 } }); });
+  beforeAll(async () => {
+    bench = await aBench({ limits: { activePerUser: 0, active: 0 } });
+  });
   beforeEach(async () => {
     // Rows of the test before would be found again.
     await bench.db.pool.query('TRUNCATE executions, commands, approvals, votes, steps, events, streams, sessions, idempotency_keys');
@@ -36,7 +38,14 @@ describe('the reconciler', () => {
   }
   const statusOf = async (id: string) => (await getExecution(bench, ana, { id })).execution;
   const childOf = async (parentId: string, awaited = true) =>
-    (await startChild(bench, { parent: { executionId: parentId, stepId: 'sub', iterationPath: '', attempt: 1, awaited }, workflow: 'greet', input: { v: {} }, depth: 1 })).executionId;
+    (
+      await startChild(bench, {
+        parent: { executionId: parentId, stepId: 'sub', iterationPath: '', attempt: 1, awaited },
+        workflow: 'greet',
+        input: { v: {} },
+        depth: 1,
+      })
+    ).executionId;
   async function aStuckStart(): Promise<string> {
     await aRunning(bench, ana);
     bench.temporal.isAway = true;
@@ -86,7 +95,7 @@ describe('the reconciler', () => {
     await age(bench, 'commands', 'created_at');
     await passes();
     const [signal] = bench.temporal.signalsTo(id, 'pause');
-    const commandId = (signal?.payload as { id: string }).id;
+    const commandId = (signal as { payload: { id: string } } | undefined)?.payload.id ?? '';
     await recordEvents(bench.db, id, { ...carryOf('running', 2), delivered: [commandId] });
     await passes();
     expect(bench.temporal.signalsTo(id, 'pause')).toHaveLength(1);
@@ -138,7 +147,11 @@ describe('the reconciler', () => {
       await age(bench, 'executions', 'updated_at');
     }
     await passes(3);
-    expect(await statusOf(id)).toMatchObject({ status: 'failed', error: { code: 'execution_terminated' }, completedAt: expect.any(String) });
+    expect(await statusOf(id)).toMatchObject({
+      status: 'failed',
+      error: { code: 'execution_terminated' },
+      completedAt: expect.any(String),
+    });
     expect((await getApproval(bench, ana, { id: gate.id })).approval.status).toBe('cancelled');
     const kinds = (await listEvents(bench, ana, { id, limit: 100 })).items.map(({ kind }) => kind);
     expect(kinds.at(-1)).toBe('execution.failed');
@@ -175,7 +188,9 @@ describe('the reconciler', () => {
     bench.temporal.closed = [child];
     await passes();
     const report = { executionId: child, outcome: { status: 'failed', error: { code: 'execution_terminated' } } };
-    expect(bench.temporal.signalsTo(parent, 'child')).toEqual([expect.objectContaining({ payload: expect.objectContaining({ executionId: child }) })]);
+    expect(bench.temporal.signalsTo(parent, 'child')).toEqual([
+      expect.objectContaining({ payload: expect.objectContaining({ executionId: child }) }),
+    ]);
     expect(bench.temporal.signalsTo(parent, 'child')[0]?.payload).toMatchObject(report);
     await age(bench, 'commands', 'created_at');
     await passes();
@@ -186,7 +201,17 @@ describe('the reconciler', () => {
 
   it('cancels the awaited children of a terminated parent, also when whoever closed it died right after', async () => {
     const parent = await aRunning(bench, ana);
-    const [awaited, free] = [await childOf(parent), (await startChild(bench, { parent: { executionId: parent, stepId: 'free', iterationPath: '', attempt: 1, awaited: false }, workflow: 'greet', input: { v: {} }, depth: 1 })).executionId];
+    const [awaited, free] = [
+      await childOf(parent),
+      (
+        await startChild(bench, {
+          parent: { executionId: parent, stepId: 'free', iterationPath: '', attempt: 1, awaited: false },
+          workflow: 'greet',
+          input: { v: {} },
+          depth: 1,
+        })
+      ).executionId,
+    ];
     for (const child of [awaited, free]) {
       bench.temporal.lives.set(child, 'running');
       await recordEvents(bench.db, child, carryOf('running'));

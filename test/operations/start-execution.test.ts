@@ -12,31 +12,54 @@ import { beginCancel } from '../../src/store/end-execution.js';
 import { recordEvents } from '../../src/store/projection.js';
 import { aBench, aDefinition, aPerson, type TestBench } from './support.js';
 
-const carryOf = (status: 'running' | 'waiting_event', counter = 1) => ({ counter, status, progress: { done: 0, total: 1, current: [] }, events: [], delivered: [] });
+const carryOf = (status: 'running' | 'waiting_event', counter = 1) => ({
+  counter,
+  status,
+  progress: { done: 0, total: 1, current: [] },
+  events: [],
+  delivered: [],
+});
 
 describe('starting executions', () => {
   let bench: TestBench;
   let ana: Principal;
   let workflowId: string;
-  beforeAll(async () => { bench = await aBench({ limits: { activePerUser: 3, active: 100 } }); });
+  beforeAll(async () => {
+    bench = await aBench({ limits: { activePerUser: 3, active: 100 } });
+  });
   beforeEach(async () => {
     bench.temporal.isAway = false;
     ana = await aPerson(bench);
-    workflowId = (await syncWorkflow(bench, ana, { name: 'Greet', data: aDefinition({ variables: { a: { type: 'number' } } }) })).workflow.id;
+    workflowId = (await syncWorkflow(bench, ana, { name: 'Greet', data: aDefinition({ variables: { a: { type: 'number' } } }) })).workflow
+      .id;
   });
   afterAll(() => bench.close());
 
   it('commits a pending row with its first event, then has Temporal start it with everything inline', async () => {
     const { execution, duplicate } = await runWorkflow(bench, ana, { id: 'greet', variables: { a: 1 } });
     await bench.background.drain();
-    expect({ status: execution.status, duplicate, trigger: execution.trigger }).toEqual({ status: 'pending', duplicate: false, trigger: { type: 'manual' } });
+    expect({ status: execution.status, duplicate, trigger: execution.trigger }).toEqual({
+      status: 'pending',
+      duplicate: false,
+      trigger: { type: 'manual' },
+    });
     expect(execution.variables).toMatchObject({ a: 1, _payload: {}, _trigger: { type: 'manual', triggerId: null } });
     const [start] = bench.temporal.starts.filter(({ executionId }) => executionId === execution.id);
-    expect(start).toMatchObject({ summary: 'Greet', attributes: { workflow: 'Greet', owner: ana.userId, trigger: 'manual' }, input: { kind: 'start' } });
-    const { start: data } = start?.input as { start: StartData };
-    expect(data).toMatchObject({ engineVersion: 1, execution: { id: execution.id, ownerId: ana.userId, depth: 0, parent: null }, variables: { a: { v: 1 } } });
+    expect(start).toMatchObject({
+      summary: 'Greet',
+      attributes: { workflow: 'Greet', owner: ana.userId, trigger: 'manual' },
+      input: { kind: 'start' },
+    });
+    const data = (start?.input as { start: StartData } | undefined)?.start;
+    expect(data).toMatchObject({
+      engineVersion: 1,
+      execution: { id: execution.id, ownerId: ana.userId, depth: 0, parent: null },
+      variables: { a: { v: 1 } },
+    });
     expect((await loadStartData(bench, execution.id)).start).toEqual(data);
-    expect((await listEvents(bench, ana, { id: execution.id, limit: 10 })).items.map(({ seq, kind }) => [seq, kind])).toEqual([[1, 'execution.started']]);
+    expect((await listEvents(bench, ana, { id: execution.id, limit: 10 })).items.map(({ seq, kind }) => [seq, kind])).toEqual([
+      [1, 'execution.started'],
+    ]);
   });
 
   it('answers `pending` also while Temporal is away (D11)', async () => {
@@ -58,8 +81,13 @@ describe('starting executions', () => {
   it('answers a repeat even when the workflow is disabled by now, and refuses the key with another body', async () => {
     const first = await runWorkflow(bench, ana, { id: workflowId, idempotencyKey: 'k', variables: { a: 1 } });
     await updateWorkflow(bench, ana, { id: workflowId, enabled: false });
-    expect(await runWorkflow(bench, ana, { id: workflowId, idempotencyKey: 'k', variables: { a: 1 } })).toMatchObject({ duplicate: true, execution: { id: first.execution.id } });
-    await expect(runWorkflow(bench, ana, { id: workflowId, idempotencyKey: 'k', variables: { a: 2 } })).rejects.toMatchObject({ code: 'idempotency_key_reused' });
+    expect(await runWorkflow(bench, ana, { id: workflowId, idempotencyKey: 'k', variables: { a: 1 } })).toMatchObject({
+      duplicate: true,
+      execution: { id: first.execution.id },
+    });
+    await expect(runWorkflow(bench, ana, { id: workflowId, idempotencyKey: 'k', variables: { a: 2 } })).rejects.toMatchObject({
+      code: 'idempotency_key_reused',
+    });
     await expect(runWorkflow(bench, ana, { id: workflowId })).rejects.toMatchObject({ code: 'workflow_disabled', data: { workflowId } });
   });
 
@@ -77,10 +105,20 @@ describe('starting executions', () => {
     await syncWorkflow(bench, ana, { name: 'v8', data: aDefinition({ variables }) });
     await expect(runWorkflow(bench, ana, { id: 'v8', variables: { b: 'z', c: 'x', d: 1 } })).rejects.toMatchObject({
       code: 'validation_failed',
-      data: { problems: expect.arrayContaining(['input_required_missing', 'input_not_in_enum', 'input_type_mismatch', 'input_unknown'].map((code) => expect.objectContaining({ code }))) },
+      data: {
+        problems: expect.arrayContaining(
+          ['input_required_missing', 'input_not_in_enum', 'input_type_mismatch', 'input_unknown'].map((code) =>
+            expect.objectContaining({ code }),
+          ),
+        ),
+      },
     });
     expect((await listExecutions(bench, ana, { limit: 10 })).items).toEqual([]);
-    expect((await runWorkflow(bench, ana, { id: 'v8', variables: { a: 1, b: 'x' } })).execution.variables).toMatchObject({ a: 1, b: 'x', c: 7 });
+    expect((await runWorkflow(bench, ana, { id: 'v8', variables: { a: 1, b: 'x' } })).execution.variables).toMatchObject({
+      a: 1,
+      b: 'x',
+      c: 7,
+    });
   });
 
   it('never takes the trigger’s own variables from a caller', async () => {
@@ -93,7 +131,8 @@ describe('starting executions', () => {
     await recordEvents(bench.db, first.execution.id, carryOf('waiting_event'));
     for (let n = 0; n < 3; n += 1) await runWorkflow(bench, ana, { id: workflowId });
     await expect(runWorkflow(bench, ana, { id: workflowId })).rejects.toMatchObject({
-      code: 'concurrency_limit', data: { reason: 'per_user_limit_exceeded', activeUser: 3, activeGlobal: expect.any(Number), retryAfterSeconds: expect.any(Number) },
+      code: 'concurrency_limit',
+      data: { reason: 'per_user_limit_exceeded', activeUser: 3, activeGlobal: expect.any(Number), retryAfterSeconds: expect.any(Number) },
     });
   });
 
@@ -112,7 +151,9 @@ describe('starting executions', () => {
   });
 
   it('runs an earlier version by its hash or version', async () => {
-    const old = (await syncWorkflow(bench, ana, { id: workflowId, name: 'Greet', version: '1.0.0', data: aDefinition({ description: 'old' }) })).workflow;
+    const old = (
+      await syncWorkflow(bench, ana, { id: workflowId, name: 'Greet', version: '1.0.0', data: aDefinition({ description: 'old' }) })
+    ).workflow;
     await syncWorkflow(bench, ana, { id: workflowId, name: 'Greet', version: '2.0.0', data: aDefinition() });
     expect((await runWorkflow(bench, ana, { id: workflowId, version: old.hash })).execution.hash).toBe(old.hash);
     expect((await runWorkflow(bench, ana, { id: workflowId, version: '1.0.0' })).execution.hash).toBe(old.hash);
@@ -130,7 +171,10 @@ describe('starting executions', () => {
     await syncWorkflow(bench, ana, { name: 'wide', data: wide });
     const { execution: loaded } = await runWorkflow(bench, ana, { id: 'wide' });
     await bench.background.drain();
-    expect(bench.temporal.starts.find(({ executionId }) => executionId === loaded.id)?.input).toEqual({ kind: 'load', executionId: loaded.id });
+    expect(bench.temporal.starts.find(({ executionId }) => executionId === loaded.id)?.input).toEqual({
+      kind: 'load',
+      executionId: loaded.id,
+    });
   });
 
   it('mirrors a run into the caller’s session, never into another’s', async () => {
@@ -139,7 +183,9 @@ describe('starting executions', () => {
     expect(execution).toMatchObject({ sessionId: first.execution.sessionId, trigger: { type: 'chat' } });
     const bo = await aPerson(bench);
     await syncWorkflow(bench, bo, { name: 'Greet', data: aDefinition() });
-    await expect(runWorkflow(bench, bo, { id: 'greet', sessionId: first.execution.sessionId })).rejects.toMatchObject({ code: 'not_found' });
+    await expect(runWorkflow(bench, bo, { id: 'greet', sessionId: first.execution.sessionId })).rejects.toMatchObject({
+      code: 'not_found',
+    });
   });
 
   it('runs an unsaved definition as a test, which lists leave out', async () => {
@@ -151,7 +197,12 @@ describe('starting executions', () => {
 
   describe('children', () => {
     const startAs = (parentId: string, attempt = 1) =>
-      startChild(bench, { parent: { executionId: parentId, stepId: 'sub', iterationPath: '', attempt, awaited: true }, workflow: 'greet', input: { v: { a: 2 } }, depth: 1 });
+      startChild(bench, {
+        parent: { executionId: parentId, stepId: 'sub', iterationPath: '', attempt, awaited: true },
+        workflow: 'greet',
+        input: { v: { a: 2 } },
+        depth: 1,
+      });
 
     it('starts one child for a step instance, however often it is asked, and leaves its start to the parent', async () => {
       const { execution: parent } = await runWorkflow(bench, ana, { id: workflowId });
@@ -162,7 +213,10 @@ describe('starting executions', () => {
       expect((await startAs(parent.id, 2)).executionId).not.toBe(one?.executionId);
       expect(bench.temporal.starts.some(({ executionId }) => executionId === one?.executionId)).toBe(false);
       const { start } = await loadStartData(bench, one?.executionId ?? '');
-      expect(start).toMatchObject({ execution: { depth: 1, parent: { executionId: parent.id, stepId: 'sub', awaited: true } }, variables: { a: { v: 2 } } });
+      expect(start).toMatchObject({
+        execution: { depth: 1, parent: { executionId: parent.id, stepId: 'sub', awaited: true } },
+        variables: { a: { v: 2 } },
+      });
     });
 
     it('is not counted and not limited', async () => {
@@ -187,7 +241,13 @@ describe('starting executions', () => {
       ['an input that is no object', { input: { v: [1] } }, 'validation_failed'],
     ])('refuses %s', async (_what, change, code) => {
       const { execution: parent } = await runWorkflow(bench, ana, { id: workflowId });
-      const params = { parent: { executionId: parent.id, stepId: 'sub', iterationPath: '', attempt: 1, awaited: true }, workflow: 'greet', input: { v: {} }, depth: 1, ...change };
+      const params = {
+        parent: { executionId: parent.id, stepId: 'sub', iterationPath: '', attempt: 1, awaited: true },
+        workflow: 'greet',
+        input: { v: {} },
+        depth: 1,
+        ...change,
+      };
       await expect(startChild(bench, params)).rejects.toMatchObject({ code });
     });
   });

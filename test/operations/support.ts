@@ -3,7 +3,14 @@ import { createBackground, type Background } from '../../src/operations/backgrou
 import type { OperationDeps } from '../../src/operations/deps.js';
 import type { Principal } from '../../src/operations/principal.js';
 import type { Role } from '../../src/operations/role-matrix.js';
-import type { Liveness, SendOutcome, SignalName, SignalPayload, StartRequest, TemporalGateway } from '../../src/operations/temporal-gateway.js';
+import type {
+  Liveness,
+  SendOutcome,
+  SignalName,
+  SignalPayload,
+  StartRequest,
+  TemporalGateway,
+} from '../../src/operations/temporal-gateway.js';
 import { openDatabase, type Database } from '../../src/store/database.js';
 import { createUser } from '../../src/store/users.js';
 import { createTestDatabase } from '../support/postgres.js';
@@ -65,8 +72,15 @@ export async function aBench(overrides: Partial<Pick<OperationDeps, 'limits' | '
   const faults: unknown[] = [];
   const background = createBackground((_what, error) => faults.push(error));
   return {
-    db, faults, background, temporal: new RecordingGateway(), log: { info: () => {}, warn: () => {}, error: () => {} }, signalDecisions: true,
-    limits: { activePerUser: 10, active: 100 }, toolIds: () => ['http:request'], encryptionKey: new Uint8Array(32).fill(7),
+    db,
+    faults,
+    background,
+    temporal: new RecordingGateway(),
+    log: { info: () => {}, warn: () => {}, error: () => {} },
+    signalDecisions: true,
+    limits: { activePerUser: 10, active: 100 },
+    toolIds: () => ['http:request'],
+    encryptionKey: new Uint8Array(32).fill(7),
     ...overrides,
     async close() {
       await background.drain();
@@ -77,11 +91,18 @@ export async function aBench(overrides: Partial<Pick<OperationDeps, 'limits' | '
 }
 
 /** A person with a row. */
-export async function aPerson(bench: OperationDeps, overrides: { readonly role?: Role; readonly groups?: readonly string[]; readonly kind?: 'person' | 'agent'; readonly name?: string } = {}): Promise<Principal> {
+export async function aPerson(
+  bench: OperationDeps,
+  overrides: { readonly role?: Role; readonly groups?: readonly string[]; readonly kind?: 'person' | 'agent'; readonly name?: string } = {},
+): Promise<Principal> {
   const { role = 'editor', groups = [], kind = 'person', name = 'Ana' } = overrides;
   const user = await createUser(bench.db, { name, email: `${randomBytes(5).toString('hex')}@example.test`, role, groups });
   return { userId: user.id, name, email: user.email, groups, role, kind, keyId: null, scopes: null };
 }
 
 /** A definition of one step that needs nothing. */
-export const aDefinition = (overrides: object = {}): object => ({ name: 'Greet', steps: [{ id: 'hello', type: 'set', values: { greeting: 'hi' } }], ...overrides });
+export const aDefinition = (overrides: object = {}): object => ({
+  name: 'Greet',
+  steps: [{ id: 'hello', type: 'set', values: { greeting: 'hi' } }],
+  ...overrides,
+});

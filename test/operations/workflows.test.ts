@@ -12,16 +12,31 @@ import { aBench, aDefinition, aPerson, type TestBench } from './support.js';
 describe('workflows', () => {
   let bench: TestBench;
   let ana: Principal;
-  beforeAll(async () => { bench = await aBench(); });
-  beforeEach(async () => { ana = await aPerson(bench); });
+  beforeAll(async () => {
+    bench = await aBench();
+  });
+  beforeEach(async () => {
+    ana = await aPerson(bench);
+  });
   afterAll(() => bench.close());
 
   it('makes a workflow, then updates the one of that name in place', async () => {
     const first = await syncWorkflow(bench, ana, { name: 'CI digest', data: aDefinition({ name: 'other' }) });
     const second = await syncWorkflow(bench, ana, { name: 'CI digest', version: '1.1.0', data: aDefinition() });
-    expect(first).toMatchObject({ created: true, workflow: { name: 'CI digest', slug: 'ci-digest', version: '1.0.0', enabled: true, tags: [] } });
-    expect(second).toMatchObject({ created: false, workflow: { id: first.workflow.id, slug: 'ci-digest', version: '1.1.0', data: { name: 'CI digest', version: '1.1.0' } } });
-    expect((await workflowHistory(bench, ana, { id: 'ci-digest', limit: 10 })).items.map(({ version, source }) => [version, source])).toEqual([['1.1.0', 'sync'], ['1.0.0', 'sync']]);
+    expect(first).toMatchObject({
+      created: true,
+      workflow: { name: 'CI digest', slug: 'ci-digest', version: '1.0.0', enabled: true, tags: [] },
+    });
+    expect(second).toMatchObject({
+      created: false,
+      workflow: { id: first.workflow.id, slug: 'ci-digest', version: '1.1.0', data: { name: 'CI digest', version: '1.1.0' } },
+    });
+    expect(
+      (await workflowHistory(bench, ana, { id: 'ci-digest', limit: 10 })).items.map(({ version, source }) => [version, source]),
+    ).toEqual([
+      ['1.1.0', 'sync'],
+      ['1.0.0', 'sync'],
+    ]);
   });
 
   it('gives two names that read alike different slugs', async () => {
@@ -37,15 +52,28 @@ describe('workflows', () => {
   });
 
   it('saves nothing of a definition with faults, and lists them all', async () => {
-    const fault = syncWorkflow(bench, ana, { name: 'bad', data: { steps: [{ type: 'banana' }, { id: 's', type: 'tool', tool: 'foo:bar' }] } });
-    await expect(fault).rejects.toMatchObject({ code: 'definition_invalid', data: { problems: expect.arrayContaining([expect.objectContaining({ code: 'unknown_step_type' }), expect.objectContaining({ code: 'tool_unknown' })]) } });
+    const fault = syncWorkflow(bench, ana, {
+      name: 'bad',
+      data: { steps: [{ type: 'banana' }, { id: 's', type: 'tool', tool: 'foo:bar' }] },
+    });
+    await expect(fault).rejects.toMatchObject({
+      code: 'definition_invalid',
+      data: {
+        problems: expect.arrayContaining([
+          expect.objectContaining({ code: 'unknown_step_type' }),
+          expect.objectContaining({ code: 'tool_unknown' }),
+        ]),
+      },
+    });
     expect((await listWorkflows(bench, ana, { limit: 10 })).items).toEqual([]);
   });
 
   it('knows a workflow that calls itself by its slug, and not one that is nobody', async () => {
     const calling = (workflow: string) => ({ name: 'x', steps: [{ id: 'again', type: 'subworkflow', workflow }] });
     await expect(syncWorkflow(bench, ana, { name: 'self', slug: 'self', data: calling('self') })).resolves.toMatchObject({ created: true });
-    await expect(syncWorkflow(bench, ana, { name: 'lost', data: calling('nobody') })).rejects.toMatchObject({ data: { problems: [expect.objectContaining({ code: 'subworkflow_not_found' })] } });
+    await expect(syncWorkflow(bench, ana, { name: 'lost', data: calling('nobody') })).rejects.toMatchObject({
+      data: { problems: [expect.objectContaining({ code: 'subworkflow_not_found' })] },
+    });
   });
 
   it('warns when a version comes back with other content', async () => {
@@ -56,21 +84,40 @@ describe('workflows', () => {
   });
 
   it('changes only what an update sends; null clears', async () => {
-    const { workflow } = await syncWorkflow(bench, ana, { name: 'u', description: 'text', tags: ['a'], version: '1.2.0', data: aDefinition() });
+    const { workflow } = await syncWorkflow(bench, ana, {
+      name: 'u',
+      description: 'text',
+      tags: ['a'],
+      version: '1.2.0',
+      data: aDefinition(),
+    });
     const updated = await updateWorkflow(bench, ana, { id: workflow.id, description: null, enabled: false });
     expect(updated.workflow).toMatchObject({ name: 'u', description: null, tags: ['a'], version: '1.2.0', enabled: false });
     expect(updated.workflow.data).not.toHaveProperty('description');
-    expect((await updateWorkflow(bench, ana, { id: workflow.id, tags: null, enabled: null })).workflow).toMatchObject({ tags: [], enabled: true });
+    expect((await updateWorkflow(bench, ana, { id: workflow.id, tags: null, enabled: null })).workflow).toMatchObject({
+      tags: [],
+      enabled: true,
+    });
   });
 
   it('rolls back to an earlier content under a raised patch, which is all that differs', async () => {
     const first = await syncWorkflow(bench, ana, { name: 'r', version: '1.0.0', data: aDefinition() });
-    await syncWorkflow(bench, ana, { name: 'r', version: '1.2.3', data: aDefinition({ steps: [{ id: 'other', type: 'set', values: { a: 1 } }] }) });
+    await syncWorkflow(bench, ana, {
+      name: 'r',
+      version: '1.2.3',
+      data: aDefinition({ steps: [{ id: 'other', type: 'set', values: { a: 1 } }] }),
+    });
     const { workflow } = await rollbackWorkflow(bench, ana, { id: 'r', targetHash: first.workflow.hash.replace('sha256:', '') });
     expect(workflow.version).toBe('1.2.4');
     const diff = await diffWorkflow(bench, ana, { id: 'r', from: first.workflow.hash, to: workflow.hash });
-    expect(diff).toMatchObject({ steps: { added: [], removed: [], moved: [], changed: [] }, root: [{ path: '/version', from: '1.0.0', to: '1.2.4' }] });
-    expect((await workflowHistory(bench, ana, { id: 'r', limit: 1 })).items[0]).toMatchObject({ source: 'rollback', notes: expect.stringContaining(first.workflow.hash) });
+    expect(diff).toMatchObject({
+      steps: { added: [], removed: [], moved: [], changed: [] },
+      root: [{ path: '/version', from: '1.0.0', to: '1.2.4' }],
+    });
+    expect((await workflowHistory(bench, ana, { id: 'r', limit: 1 })).items[0]).toMatchObject({
+      source: 'rollback',
+      notes: expect.stringContaining(first.workflow.hash),
+    });
     expect(await rollbackWorkflow(bench, ana, { id: 'r', targetHash: workflow.hash })).toMatchObject({ unchanged: true });
   });
 
@@ -93,18 +140,34 @@ describe('workflows', () => {
 
   it('refuses to write for who may only read or run', async () => {
     for (const role of ['viewer', 'approver', 'runner'] as const) {
-      await expect(syncWorkflow(bench, await aPerson(bench, { role }), { name: 'x', data: aDefinition() })).rejects.toMatchObject({ code: 'forbidden' });
+      await expect(syncWorkflow(bench, await aPerson(bench, { role }), { name: 'x', data: aDefinition() })).rejects.toMatchObject({
+        code: 'forbidden',
+      });
     }
   });
 
   it('validates without saving (V10)', async () => {
-    expect(await validateWorkflow(bench, ana, { data: aDefinition() })).toMatchObject({ valid: true, problems: [], hash: expect.stringMatching(/^sha256:/) });
-    for (const data of [undefined, null, 'text', [], { steps: [] }]) expect(await validateWorkflow(bench, ana, { data })).toMatchObject({ valid: false, hash: null });
+    expect(await validateWorkflow(bench, ana, { data: aDefinition() })).toMatchObject({
+      valid: true,
+      problems: [],
+      hash: expect.stringMatching(/^sha256:/),
+    });
+    for (const data of [undefined, null, 'text', [], { steps: [] }])
+      expect(await validateWorkflow(bench, ana, { data })).toMatchObject({ valid: false, hash: null });
     expect((await listWorkflows(bench, ana, { limit: 10 })).items).toEqual([]);
   });
 });
 
 describe('versions and slugs', () => {
-  it.each([['1.2.3', '1.2.4'], ['1.2.3-beta.1', '1.2.3'], ['0.0.9+build', '0.0.10']])('raises %s to %s', (from, to) => expect(raisedPatch(from)).toBe(to));
-  it.each([['CI digest', 'ci-digest'], ['Überprüfung!', 'uberprufung'], ['日本', undefined], ['--a--', 'a']])('makes of the name %s the slug %s', (name, slug) => expect(slugOf(name)).toBe(slug));
+  it.each([
+    ['1.2.3', '1.2.4'],
+    ['1.2.3-beta.1', '1.2.3'],
+    ['0.0.9+build', '0.0.10'],
+  ])('raises %s to %s', (from, to) => expect(raisedPatch(from)).toBe(to));
+  it.each([
+    ['CI digest', 'ci-digest'],
+    ['Überprüfung!', 'uberprufung'],
+    ['日本', undefined],
+    ['--a--', 'a'],
+  ])('makes of the name %s the slug %s', (name, slug) => expect(slugOf(name)).toBe(slug));
 });
