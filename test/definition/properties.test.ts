@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { compileDefinition } from '../../src/definition/compile/compile.js';
 import { evaluate } from '../../src/definition/expression/evaluate.js';
 import { ExpressionError, NeedsActivity } from '../../src/definition/expression/faults.js';

@@ -106,8 +106,8 @@ function reportIds(steps: readonly unknown[], root: Place, compilation: Compilat
   }
   for (const { step, path } of all) {
     const { id, outputVariable } = step;
-    if (typeof outputVariable !== 'string' || outputVariable === id || !first.has(outputVariable)) continue;
-    compilation.warn('id_shadowed', { ...inside(root, ...path, 'outputVariable'), stepId: String(id) }, `outputs.${outputVariable} is also what the step ${outputVariable} publishes`);
+    if (typeof outputVariable !== 'string' || typeof id !== 'string' || outputVariable === id || !first.has(outputVariable)) continue;
+    compilation.warn('id_shadowed', { ...inside(root, ...path, 'outputVariable'), stepId: id }, `outputs.${outputVariable} is also what the step ${outputVariable} publishes`);
   }
 }
 

@@ -142,7 +142,7 @@ function stepBranches(container: Container): Branches {
   const steps = container.stepsAt(['steps']) ?? [];
   return steps.map((step, index) => {
     const place = container.place(['steps'], { published: new Published(container.published) });
-    return { id: isRecord(step) ? String(step['id']) : '', steps: container.compileBlock([step], { ...place, from: index }) };
+    return { id: isRecord(step) && typeof step['id'] === 'string' ? step['id'] : '', steps: container.compileBlock([step], { ...place, from: index }) };
   });
 }
 

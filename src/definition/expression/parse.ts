@@ -38,6 +38,7 @@ const ROOTS: ReadonlySet<string> = new Set<Root>(['variables', 'outputs', 'loop'
 function toExpr(node: Expression | SpreadElement, outer: Place): Expr {
   if (outer.depth > MAX_NESTING) throw tooDeep(node.start);
   const place = { ...outer, depth: outer.depth + 1 };
+  // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- the list is closed: every other kind is refused by its name
   switch (node.type) {
     case 'Literal': return literal(node.value, node.start, 'regex' in node);
     case 'Identifier': return path(node.name, [], node.start, place);
