@@ -65,8 +65,11 @@ export interface LimitReached {
   readonly activeGlobal: number;
 }
 
-const LOCK_OWNER = statement('lock_owner', 'SELECT pg_advisory_xact_lock(7270, hashtext($1))::text');
-const LOCK_DEPLOYMENT = statement('lock_deployment', 'SELECT pg_advisory_xact_lock(7271, 0)::text');
+/** Owner first, then the deployment. */
+const LOCK_LIMITS = statement(
+  'lock_limits',
+  `SELECT pg_advisory_xact_lock(7270, hashtext($1))::text, CASE WHEN $2::boolean THEN pg_advisory_xact_lock(7271, 0)::text END`,
+);
 const COUNT_ACTIVE = statement(
   'count_active',
   `SELECT count(*) FILTER (WHERE owner_id = $1)::int AS "activeUser", count(*)::int AS "activeGlobal" FROM executions
@@ -76,20 +79,20 @@ const LOCK_PARENT = statement('lock_parent', 'SELECT status FROM executions WHER
 const BY_ID = statement('execution_by_id', 'SELECT * FROM executions WHERE id = $1');
 const BY_PARENT = statement('execution_by_parent', 'SELECT * FROM executions WHERE parent_key = $1');
 const OWN_SESSION = statement('own_session', 'SELECT id FROM sessions WHERE id = $1 AND owner_id = $2');
-const INSERT_SESSION = statement(
-  'insert_execution_session',
-  `WITH stream AS (INSERT INTO streams (id, owner_id, kind) VALUES ($1, $2, 'session'))
-   INSERT INTO sessions (id, owner_id, kind, title, execution_id) VALUES ($1, $2, 'execution', $3, $4)`,
-);
 const INSERT = statement(
   'insert_execution',
-  `WITH stream AS (INSERT INTO streams (id, owner_id, kind, session_id) VALUES ($1, $2, 'execution', $13))
+  `WITH stream AS (INSERT INTO streams (id, owner_id, kind, session_id) VALUES ($1, $2, 'execution', $13)),
+     session_stream AS (INSERT INTO streams (id, owner_id, kind) SELECT $13, $2, 'session' WHERE $28::boolean),
+     session AS (INSERT INTO sessions (id, owner_id, kind, title, execution_id) SELECT $13, $2, 'execution', $4, $1 WHERE $28::boolean)
    INSERT INTO executions (id, owner_id, workflow_id, workflow_name, version, hash, plan_format, engine_version, status, trigger_type, trigger, variables,
      session_id, progress, usage, parent_execution_id, parent_step_id, parent_iteration_path, parent_attempt, parent_awaited, parent_key,
      rerun_of, rerun_step_id, rerun_iteration_path, depth, seeds, repo, started_by)
    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'pending', $9, $10, $11, $13, $12, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)
    RETURNING *`,
 );
+
+/** Whichever of the two rows of an execution's id was met first. */
+const TAKEN_IDS = new Set(['executions_pkey', 'streams_pkey']);
 
 class Refusal extends Error {
   constructor(readonly result: StartResult) {
@@ -107,7 +110,7 @@ export async function startExecution(db: Database, start: NewExecution): Promise
   } catch (error) {
     if (error instanceof Refusal) return error.result;
     // Another start of the same scheduled run has just inserted it.
-    if (start.id !== undefined && violatedIndex(error) === 'executions_pkey') return startExecution(db, start);
+    if (start.id !== undefined && TAKEN_IDS.has(violatedIndex(error) ?? '')) return startExecution(db, start);
     throw error;
   }
 }
@@ -149,8 +152,8 @@ async function findById(tx: Tx, { id }: NewExecution): Promise<ExecutionRecord |
 /** Throws a refusal when the owner or the deployment has as many active ones as it may. Locks in this order: owner, deployment. */
 async function checkLimits(tx: Tx, ownerId: string, limits: { readonly perUser: number; readonly global: number }): Promise<void> {
   if (limits.perUser === 0 && limits.global === 0) return;
-  await tx.rows(LOCK_OWNER, [ownerId]);
-  if (limits.global > 0) await tx.rows(LOCK_DEPLOYMENT, []);
+  await tx.rows(LOCK_LIMITS, [ownerId, limits.global > 0]);
+  // A statement of its own, which sees what was committed while this one waited.
   const [active] = await tx.rows<{ activeUser: number; activeGlobal: number }>(COUNT_ACTIVE, [ownerId]);
   const { activeUser, activeGlobal } = active ?? { activeUser: 0, activeGlobal: 0 };
   if (limits.perUser > 0 && activeUser >= limits.perUser)
@@ -160,7 +163,7 @@ async function checkLimits(tx: Tx, ownerId: string, limits: { readonly perUser: 
 }
 
 async function insert(tx: Tx, start: NewExecution, id: string): Promise<ExecutionRecord> {
-  const sessionId = await sessionFor(tx, start, id);
+  const sessionId = start.sessionId === undefined ? newId('ses') : await ownSession(tx, start.sessionId, start.ownerId);
   const { parent, rerunOf } = start;
   const [row] = await tx.rows(INSERT, [
     id,
@@ -190,6 +193,7 @@ async function insert(tx: Tx, start: NewExecution, id: string): Promise<Executio
     toNullableJsonText(start.seeds),
     toNullableJsonText(start.repo),
     toNullableJsonText(start.startedBy),
+    start.sessionId === undefined,
   ]);
   if (row === undefined) throw new Error(`Execution ${id} was not inserted`);
   const execution = executionFromRow(row);
@@ -198,14 +202,9 @@ async function insert(tx: Tx, start: NewExecution, id: string): Promise<Executio
   return execution;
 }
 
-async function sessionFor(tx: Tx, start: NewExecution, executionId: string): Promise<string> {
-  if (start.sessionId !== undefined) {
-    const found = await tx.rows(OWN_SESSION, [start.sessionId, start.ownerId]);
-    if (found.length === 0) throw new Refusal({ kind: 'session_unknown' });
-    return start.sessionId;
-  }
-  const sessionId = newId('ses');
-  await tx.rows(INSERT_SESSION, [sessionId, start.ownerId, start.workflowName, executionId]);
+async function ownSession(tx: Tx, sessionId: string, ownerId: string): Promise<string> {
+  const found = await tx.rows(OWN_SESSION, [sessionId, ownerId]);
+  if (found.length === 0) throw new Refusal({ kind: 'session_unknown' });
   return sessionId;
 }
 
