@@ -29,11 +29,6 @@ const STALE = statement(
      AND updated_at < now() - $1 * interval '1 millisecond' AND id > $2 ORDER BY id LIMIT $3`,
 );
 
-const FORGET_KEYS = statement(
-  'forget_keys',
-  `DELETE FROM idempotency_keys WHERE (owner_id, door, key) IN (SELECT owner_id, door, key FROM idempotency_keys WHERE expires_at < now() LIMIT $1)`,
-);
-
 /** Rows whose workflow may never have been started. */
 export const pendingExecutions = (db: Database, olderThanMs: number, limit: number): Promise<string[]> =>
   ids(db.rows<{ id: string }>(PENDING, [olderThanMs, limit]));
@@ -54,10 +49,5 @@ export const overdueGates = (db: Database, limit: number): Promise<string[]> => 
 /** Open executions untouched for so long, by id; go on `after` the last one. */
 export const staleExecutions = (db: Database, untouchedMs: number, after: string, limit: number): Promise<string[]> =>
   ids(db.rows<{ id: string }>(STALE, [untouchedMs, after, limit]));
-
-/** Removes idempotency keys past their time, at most so many. */
-export async function forgetExpiredKeys(db: Database, limit: number): Promise<void> {
-  await db.rows(FORGET_KEYS, [limit]);
-}
 
 const ids = async (rows: Promise<{ id: string }[]>): Promise<string[]> => (await rows).map((row) => row.id);
