@@ -56,7 +56,7 @@ function bind(server: Server, { host, port }: ListenOptions): Promise<void> {
 }
 
 function explained(cause: NodeJS.ErrnoException, host: string, port: number): Error {
-  switch (cause.code) {
+  switch (cause.code ?? '') {
     case 'EADDRINUSE':
       return new ListenError(`port ${port} on ${host} is taken: stop what listens there, or set PORT to another (0: any free one)`, { cause });
     case 'EACCES':

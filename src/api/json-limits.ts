@@ -17,11 +17,11 @@ interface Frame {
 }
 
 /** Every fault of a parsed JSON value, at most 50, each with its pointer below `base`. */
-export function jsonFaults(value: unknown, base: string): Problem[] {
+export function jsonFaults(value: unknown, base: string, maxDepth = MAX_JSON_DEPTH): Problem[] {
   const faults: Problem[] = [];
   const stack: Frame[] = [];
   const look = (found: unknown, key: string | number): void => {
-    const message = faultOf(found, key, stack.length);
+    const message = stack.length > maxDepth ? `Nested deeper than ${maxDepth} levels` : faultOf(found, key);
     if (message !== undefined) faults.push({ code: 'invalid_field', severity: 'error', path: base + pointerOf(stack), message });
     else if (typeof found === 'object' && found !== null) stack.push(frameOf(found));
   };
@@ -43,8 +43,7 @@ function nextKey(frame: Frame): string | number | undefined {
   return frame.at < (frame.container as readonly unknown[]).length ? frame.at : undefined;
 }
 
-function faultOf(value: unknown, key: string | number, depth: number): string | undefined {
-  if (depth > MAX_JSON_DEPTH) return `Nested deeper than ${MAX_JSON_DEPTH} levels`;
+function faultOf(value: unknown, key: string | number): string | undefined {
   if (typeof key === 'string' && !isStorable(key)) return 'The key holds a NUL character or half of a surrogate pair';
   if (typeof value === 'string' && !isStorable(value)) return 'The text holds a NUL character or half of a surrogate pair';
   return undefined;

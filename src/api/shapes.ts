@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Json, JsonObject } from '../definition/value.js';
 import { isStorable, jsonFaults } from './json-limits.js';
-import { ProblemDocumentSchema, ProblemSchema } from './problem.js';
+import { ProblemDocumentSchema, ProblemSchema, type Problem } from './problem.js';
 
 /** Schemas that the OpenAPI document names; not zod's global registry, which belongs to whoever else uses zod. */
 export const components = z.registry<{ id: string }>();
@@ -29,12 +29,20 @@ export const text = (min: number, max: number) =>
   z.string().min(min).max(max).refine(isStorable, 'The text holds a NUL character or half of a surrogate pair');
 
 /** Any JSON that can be stored: faults are told with their pointers, all of them. */
-export const AnyJson: z.ZodType<Json, unknown> = z
+export const AnyJson: z.ZodType<Json> = z
   .unknown()
-  .superRefine((value, context) => {
-    for (const fault of jsonFaults(value, '')) context.addIssue({ code: 'custom', path: segmentsOf(fault.path), message: fault.message });
-  })
+  .superRefine((value, context) => addFaults(jsonFaults(value, ''), context))
   .transform((value) => value as Json);
+
+/** A definition to be kept. What is wrong with it as a definition, its depth included, the one validator says with all the rest. */
+export const StorableDefinition = z
+  .unknown()
+  .superRefine((value, context) => addFaults(jsonFaults(value, '', Number.POSITIVE_INFINITY), context))
+  .describe('A definition; /api/schema/definition is its schema');
+
+function addFaults(faults: readonly Problem[], context: z.core.$RefinementCtx): void {
+  for (const fault of faults) context.addIssue({ code: 'custom', path: segmentsOf(fault.path), message: fault.message });
+}
 
 const segmentsOf = (pointer: string): string[] =>
   pointer.split('/').slice(1).map((segment) => segment.replaceAll('~1', '/').replaceAll('~0', '~'));
@@ -45,7 +53,7 @@ export const JsonOut = z.unknown();
 const isObject = (value: Json): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** A JSON object with any content. Kept as it came, also with keys such as `__proto__` that a record would drop. */
-export const JsonObjectInput: z.ZodType<JsonObject, unknown> = AnyJson
+export const JsonObjectInput: z.ZodType<JsonObject> = AnyJson
   .refine(isObject, 'Expected an object')
   .transform((value) => value as JsonObject)
   .meta({ type: 'object' });

@@ -34,7 +34,7 @@ describe('the OpenAPI document', () => {
 
   it('resolves every reference and uses every component', () => {
     const references = new Set([...JSON.stringify(document).matchAll(/"#\/components\/schemas\/([^"]+)"/g)].map((match) => match[1]));
-    expect([...references].toSorted()).toEqual(Object.keys(document.components.schemas).toSorted());
+    expect(references).toEqual(new Set(Object.keys(document.components.schemas)));
   });
 
   it('holds what api.md names', () => {

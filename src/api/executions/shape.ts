@@ -46,19 +46,26 @@ export const ExecutionShape = component('Execution', z.object({
   sessionId: z.string(),
   parent: z.object({ executionId: z.string(), stepId: z.string(), iterationPath: z.string() }).nullable(),
   rerunOf: z.object({ executionId: z.string(), stepId: z.string().nullish(), iterationPath: z.string().nullish() }).nullable(),
+  reruns: z.array(z.string()).optional().describe('Executions that rerun this one; where one execution is asked for'),
   createdAt: Instant,
   startedAt: NullableInstant,
   completedAt: NullableInstant,
   durationMs: DurationMs.nullable(),
 }));
 
-const StepFields = {
+/** Rows and dry runs tell it as text. */
+const StepStatus = z
+  .string()
+  .refine((status) => (STEP_STATUSES as readonly string[]).includes(status), 'Expected a status of a step')
+  .meta({ enum: [...STEP_STATUSES] });
+
+export const StepShape = component('Step', z.object({
   stepId: z.string(),
   name: z.string().nullish(),
   type: z.string(),
   iterationPath: z.string(),
   attempt: z.number().int(),
-  status: z.enum(STEP_STATUSES),
+  status: StepStatus,
   input: JsonOut,
   output: JsonOut,
   error: ErrorShape.nullable(),
@@ -70,8 +77,7 @@ const StepFields = {
   usage: UsageShape.nullish(),
   turnIds: z.array(z.string()).optional(),
   seeded: z.boolean().optional().describe('Taken from the execution that this one reruns'),
-};
-export const StepShape = component('Step', z.object(StepFields));
+}));
 
 export const EventShape = component('Event', z.object({
   seq: z.number().int(),

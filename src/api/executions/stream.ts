@@ -1,5 +1,6 @@
 /** `GET /api/executions/:id/stream`: the log as server-sent events, from any point on. */
 import { z } from 'zod';
+import { getExecution } from '../../operations/read-executions.js';
 import { EVENT_STREAM_TYPE, writeEventStream } from '../../realtime/server-sent-events.js';
 import { bearerOf } from '../authenticate.js';
 import { streamRoute } from '../route.js';

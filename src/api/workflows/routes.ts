@@ -1,5 +1,9 @@
 /** `/api/workflows`: saving, reading, starting, trying out, versions. */
 import { z } from 'zod';
+import { diffWorkflow } from '../../operations/diff-workflow.js';
+import { listWorkflowExecutions } from '../../operations/read-executions.js';
+import { getWorkflow, listWorkflows, workflowHistory } from '../../operations/read-workflows.js';
+import { testRunDry, testRunLive } from '../../operations/test-run.js';
 import { deleteWorkflow } from '../../operations/delete-workflow.js';
 import { rollbackWorkflow } from '../../operations/rollback-workflow.js';
 import { runWorkflow } from '../../operations/start-execution.js';
@@ -10,7 +14,7 @@ import { ErrorShape, EventShape, ExecutionShape, StepShape } from '../executions
 import { ProblemSchema } from '../problem.js';
 import { idempotencyOf, IdempotencyKeySchema } from '../idempotency-key.js';
 import { noContent, reply, route, type Route } from '../route.js';
-import { BooleanQuery, JsonObjectInput, JsonOut, listOf, pageQuery, text } from '../shapes.js';
+import { BooleanQuery, JsonObjectInput, JsonOut, listOf, pageQuery, StorableDefinition, text } from '../shapes.js';
 import { DiffShape, HistoryItemShape, WarningsShape, WorkflowShape } from './shape.js';
 
 const tag = 'Workflows';
@@ -23,8 +27,6 @@ const Hash = z.string().regex(/^(?:sha256:)?[0-9a-f]{64}$/, 'Expected sha256: an
   .transform((hash) => (hash.startsWith('sha256:') ? hash : `sha256:${hash}`));
 const Tags = z.array(text(1, 50)).max(50);
 const Slug = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,98}$/, 'Expected lower-case letters, digits, hyphens');
-/** Checked as a definition, with all its problems, by the one validator. */
-const Definition = z.unknown().describe('A definition; /api/schema/definition is its schema');
 
 /** What is said of name, description and version here is checked as part of the definition that it is written into. */
 const SyncBody = z.strictObject({
@@ -33,7 +35,7 @@ const SyncBody = z.strictObject({
   name: text(0, 10_000).exactOptional().describe('Default: the definition’s'),
   description: text(0, 10_000).nullable().exactOptional(),
   version: Version.exactOptional(),
-  data: Definition,
+  data: StorableDefinition,
   enabled: z.boolean().exactOptional(),
   tags: Tags.exactOptional(),
 });
@@ -43,7 +45,7 @@ const UpdateBody = z.strictObject({
   name: text(0, 10_000).exactOptional(),
   description: text(0, 10_000).nullable().exactOptional(),
   version: Version.nullable().exactOptional(),
-  data: Definition.exactOptional(),
+  data: StorableDefinition.exactOptional(),
   enabled: z.boolean().nullable().exactOptional(),
   tags: Tags.nullable().exactOptional(),
 });
@@ -57,7 +59,7 @@ const RunBody = z.strictObject({
 }).default({});
 
 const TestRunBody = z.strictObject({
-  data: Definition,
+  data: StorableDefinition,
   variables: JsonObjectInput.exactOptional(),
   mode: z.enum(['dry', 'live']),
   mocks: JsonObjectInput.describe('Step id → { output } | { error: { code, message } } | a list, one a visit').exactOptional(),
@@ -85,7 +87,7 @@ export const workflowRoutes: readonly Route[] = [
   }),
   route({
     method: 'post', path: '/api/workflows/validate', tag, summary: 'Check a definition without saving it', auth: 'read',
-    body: z.strictObject({ data: Definition }),
+    body: z.strictObject({ data: z.unknown().describe('Anything: it is told what is wrong with it as a definition') }),
     responses: { 200: z.object({ valid: z.boolean(), problems: z.array(ProblemSchema), hash: z.string().nullable() }) },
     handle: async ({ deps, principal, body }) => reply(200, await validateWorkflow(deps.operations, principal, body)),
   }),
