@@ -5,6 +5,7 @@ export type { DryEvent, DryStep } from './dry-run/dry-log.js';
 export type { Mock, MockError, Mocks } from './dry-run/mocks.js';
 export { chunkOf } from './list-chunk.js';
 export { blockOf, stepsById } from './plan-index.js';
+export { buildSeeds, type RecordedStep, type RerunRefusal, type RerunTarget } from './seeds.js';
 export { type SiteSource, sourceAt } from './sites.js';
 export { type EngineState, initialState } from './state.js';
 export { projectionOf, statusOf } from './status.js';

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { Driver, type Options, planOf } from './support/driver.js';
+import { buildSeeds } from '../../src/engine/index.js';
+import { Driver, type Options, planOf, type Reply } from './support/driver.js';
 import { hash, randomReply, randomSteps } from './support/random-runs.js';
 
 jest.setTimeout(600_000);
@@ -58,6 +59,29 @@ describe('any definition in any world', () => {
       // A run that was ending already is not paused.
       if (run.state.paused) expect(run.calls.length).toBe(calls);
       expect(run.later(afterMs + 1_500, { kind: 'resume', by: null }).run(5_000).outcome).toBeDefined();
+    }), runs);
+  });
+});
+
+describe('a rerun from any recorded instance', () => {
+  const instant = (number: number) => (call: { readonly stepId: string; readonly iterationPath: string }) => ({ ...randomReply(number)({ ...call, attempt: 1 }), afterMs: 0, lost: undefined }) as Reply;
+  // Races and limits in time may come out otherwise when what came before takes no time.
+  const isTimeless = (steps: readonly unknown[]) => !/"wait":("any"|2)|"timeout"|"retry"|"type":"(stop|wait|wait_for_event|approval|subworkflow)"|"until":"loop|"concurrency":[25]|"onBranchError":"fail"/.test(JSON.stringify(steps));
+
+  it('ends, calls nothing that it was seeded with, and comes out the same where time plays no part', () => {
+    fc.assert(fc.property(randomSteps, world, fc.nat(), (steps, number, chosen) => {
+      const before = aRun(steps, number, { world: instant(number) }).run();
+      const rows = [...before.rows.values()];
+      const target = rows[chosen % Math.max(rows.length, 1)];
+      if (target === undefined) return;
+      const built = buildSeeds(before.plan, rows, { stepId: target.stepId, iterationPath: target.iterationPath, isChanged: false });
+      if ('refused' in built) return;
+      const after = aRun(steps, number, { world: instant(number), seeds: built.seeds, roundTrip: true }).run();
+      expect(after.outcome).toBeDefined();
+      const seeded = new Map(built.seeds.filter(({ how }) => how === 'done').map(({ stepId, iterationPath, attempt }) => [`${iterationPath}|${stepId}`, attempt]));
+      // A container around the target may be retried anew: its children then are other attempts.
+      expect(after.calls.filter(({ stepId, iterationPath, attempt }) => attempt <= (seeded.get(`${iterationPath}|${stepId}`) ?? 0))).toEqual([]);
+      if (isTimeless(steps)) expect([after.outcome?.status, after.output]).toEqual([before.outcome?.status, before.output]);
     }), runs);
   });
 });
