@@ -1,6 +1,6 @@
 import type { Json, Value } from '../definition/value.js';
 import type { Database, Tx } from './database.js';
-import { executionFromRow, isEnded, type ExecutionRecord } from './execution-record.js';
+import { EXECUTION_COLUMNS, executionFromRow, isEnded, type ExecutionRecord } from './execution-record.js';
 import { newId } from './ids.js';
 import { takeKey, type IdempotencyKey } from './idempotency.js';
 import { toJsonText } from './json-text.js';
@@ -47,7 +47,10 @@ export interface NewEvent {
   readonly idempotency?: IdempotencyKey;
 }
 
-const LOCK = statement('lock_command_target', 'SELECT * FROM executions WHERE id = $1 AND owner_id = $2 FOR NO KEY UPDATE');
+const LOCK = statement(
+  'lock_command_target',
+  `SELECT ${EXECUTION_COLUMNS} FROM executions WHERE id = $1 AND owner_id = $2 FOR NO KEY UPDATE`,
+);
 const INSERT = statement(
   'insert_command',
   'INSERT INTO commands (id, owner_id, target_id, kind, payload, bytes, by) VALUES ($1, $2, $3, $4, $5, $6, $7)',

@@ -4,7 +4,7 @@ import type { Carry, ExecutionOutcome, StepError } from '../engine/types.js';
 import type { Step } from '../generated/prisma/client.js';
 import type { Database, Tx } from './database.js';
 import { appendIn } from './event-log.js';
-import { isEnded, executionFromRow, toOutcome, type ExecutionRecord } from './execution-record.js';
+import { EXECUTION_COLUMNS, isEnded, executionFromRow, toOutcome, type ExecutionRecord } from './execution-record.js';
 import type { GateRecord } from './gate-record.js';
 import { closeGates, lockStream } from './gate-writes.js';
 import { newId } from './ids.js';
@@ -53,11 +53,11 @@ export interface CancelRequest {
 
 export const CANCEL_REQUESTED = 'cancel_requested';
 
-const LOCK = statement('lock_execution', 'SELECT * FROM executions WHERE id = $1 FOR NO KEY UPDATE');
+const LOCK = statement('lock_execution', `SELECT ${EXECUTION_COLUMNS} FROM executions WHERE id = $1 FOR NO KEY UPDATE`);
 const TO_CANCELLING = statement(
   'to_cancelling',
   `UPDATE executions SET status = 'cancelling', reason = $2, cancel_requested_at = coalesce(cancel_requested_at, now()), updated_at = now()
-   WHERE id = $1 RETURNING *`,
+   WHERE id = $1 RETURNING ${EXECUTION_COLUMNS}`,
 );
 const OPEN_CANCEL = statement(
   'open_cancel_command',
@@ -69,7 +69,7 @@ const END = statement(
   'end_execution',
   `UPDATE executions SET status = $2, output = $3, error = $4, reason = $5, usage = $6, completed_at = clock_timestamp(), updated_at = now(),
      cancel_requested_at = CASE WHEN $7::boolean THEN coalesce(cancel_requested_at, now()) ELSE cancel_requested_at END
-   WHERE id = $1 RETURNING *`,
+   WHERE id = $1 RETURNING ${EXECUTION_COLUMNS}`,
 );
 const CLOSE_STEPS = statement(
   'close_steps',

@@ -62,6 +62,13 @@ export interface ExecutionRecord {
   readonly updatedAt: string;
 }
 
+/** Columns of the record; seeds, which may be large, are read by themselves. */
+export const EXECUTION_COLUMNS = `
+  id, owner_id, workflow_id, workflow_name, version, hash, plan_format, engine_version, status, counter, trigger_type, trigger,
+  variables, output, error, reason, progress, usage, session_id, parent_execution_id, parent_step_id, parent_iteration_path,
+  parent_attempt, parent_awaited, parent_key, rerun_of, rerun_step_id, rerun_iteration_path, depth, repo, started_by,
+  first_execution_run_id, halt, cancel_requested_at, created_at, started_at, completed_at, updated_at`;
+
 export const ENDED_STATUSES = ['completed', 'failed', 'cancelled'] as const;
 const ENDED: ReadonlySet<string> = new Set(ENDED_STATUSES);
 

@@ -1,12 +1,12 @@
 import type { ExecutionStatus, Seed, StartData } from '../engine/types.js';
 import type { Database } from './database.js';
-import { executionFromRow, toExecutionRecord, type ExecutionRecord, type TriggerType } from './execution-record.js';
+import { EXECUTION_COLUMNS, executionFromRow, toExecutionRecord, type ExecutionRecord, type TriggerType } from './execution-record.js';
 import { behind, NEWEST_FIRST, toPage, type Page, type PageRequest } from './page.js';
 import { getPlan } from './plans.js';
 import { statement } from './statement.js';
 import { addUsage } from './token-usage.js';
 
-const GET = statement('get_execution', 'SELECT * FROM executions WHERE id = $1');
+const GET = statement('get_execution', `SELECT ${EXECUTION_COLUMNS} FROM executions WHERE id = $1`);
 const SEEDS = statement('execution_seeds', 'SELECT seeds FROM executions WHERE id = $1');
 const CLAIM_RUN = statement(
   'claim_run',

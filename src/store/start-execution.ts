@@ -5,6 +5,7 @@ import { violatedIndex } from './database-error.js';
 import type { Database, Tx } from './database.js';
 import { appendIn } from './event-log.js';
 import {
+  EXECUTION_COLUMNS,
   isEnded,
   NO_USAGE,
   executionFromRow,
@@ -76,8 +77,8 @@ const COUNT_ACTIVE = statement(
    WHERE status IN ('pending', 'running') AND trigger_type <> 'subworkflow'`,
 );
 const LOCK_PARENT = statement('lock_parent', 'SELECT status FROM executions WHERE id = $1 FOR NO KEY UPDATE');
-const BY_ID = statement('execution_by_id', 'SELECT * FROM executions WHERE id = $1');
-const BY_PARENT = statement('execution_by_parent', 'SELECT * FROM executions WHERE parent_key = $1');
+const BY_ID = statement('execution_by_id', `SELECT ${EXECUTION_COLUMNS} FROM executions WHERE id = $1`);
+const BY_PARENT = statement('execution_by_parent', `SELECT ${EXECUTION_COLUMNS} FROM executions WHERE parent_key = $1`);
 const OWN_SESSION = statement('own_session', 'SELECT id FROM sessions WHERE id = $1 AND owner_id = $2');
 const INSERT = statement(
   'insert_execution',
@@ -88,7 +89,7 @@ const INSERT = statement(
      session_id, progress, usage, parent_execution_id, parent_step_id, parent_iteration_path, parent_attempt, parent_awaited, parent_key,
      rerun_of, rerun_step_id, rerun_iteration_path, depth, seeds, repo, started_by)
    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'pending', $9, $10, $11, $13, $12, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)
-   RETURNING *`,
+   RETURNING ${EXECUTION_COLUMNS}`,
 );
 
 /** Whichever of the two rows of an execution's id was met first. */
