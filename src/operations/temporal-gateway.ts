@@ -30,6 +30,7 @@ export interface TemporalGateway {
   /** Starts once: an id that is or was in use is `sent`. Never `gone`. */
   startExecution(request: StartRequest): Promise<SendOutcome>;
   signal(executionId: string, name: SignalName, payload: SignalPayload): Promise<SendOutcome>;
+  /** The server may take it also for what has ended. */
   cancel(executionId: string): Promise<SendOutcome>;
   /** Ids that could not be asked are absent from the answer. */
   describe(executionIds: readonly string[]): Promise<ReadonlyMap<string, Liveness>>;
