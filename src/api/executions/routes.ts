@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import { cancelExecution } from '../../operations/cancel-execution.js';
 import { pauseExecution, resumeExecution } from '../../operations/pause-execution.js';
+import { getExecution, getExecutionDefinition, listChildren, listEvents, listExecutions, listSteps } from '../../operations/read-executions.js';
+import { rerunExecution } from '../../operations/rerun-execution.js';
 import { sendEvent } from '../../operations/send-event.js';
 import { idempotencyOf, IdempotencyKeySchema } from '../idempotency-key.js';
 import { reply, route, type Route } from '../route.js';
