@@ -15,26 +15,34 @@ import { startInTemporal } from './temporal-start.js';
 
 export type Deliverable = Pick<CommandRecord, 'id' | 'targetId' | 'kind' | 'payload' | 'by'>;
 
+/** `nobody`: there is no workflow to tell, though its row is open; who reconciles closes it. `away`: Temporal cannot be asked now. */
+export type Delivery = 'sent' | 'ended' | 'nobody' | 'away';
+
 /** Tells the workflow of a command. Sending it is not its delivery: the workflow marks it once it has applied it. */
-export async function deliverCommand(deps: OperationDeps, command: Deliverable): Promise<void> {
-  const outcome = await reach(deps, command.targetId, () => send(deps, command));
-  if (outcome === 'ended') await markDelivered(deps.db, [command.id]);
+export async function deliverCommand(deps: OperationDeps, command: Deliverable): Promise<Delivery> {
+  const delivery = await reach(deps, command.targetId, () => send(deps, command));
+  if (delivery === 'ended') await markDelivered(deps.db, [command.id]);
+  return delivery;
 }
 
 /** The same behind the caller's answer. */
 export function deliverSoon(deps: OperationDeps, command: Deliverable): void {
-  deps.background.run(`deliver ${command.kind}`, () => deliverCommand(deps, command));
+  deps.background.run(`deliver ${command.kind}`, async () => {
+    await deliverCommand(deps, command);
+  });
 }
 
 /** Wakes the workflow of a settled gate, which then reads the row. A gate of a conversation has no execution to wake. */
-export async function deliverGate(deps: OperationDeps, gate: GateRecord): Promise<void> {
+export async function deliverGate(deps: OperationDeps, gate: GateRecord): Promise<Delivery> {
   const { executionId, id } = gate;
-  if (executionId === null) return;
-  await reach(deps, executionId, () => deps.temporal.signal(executionId, 'approve', { approvalId: id }));
+  if (executionId === null) return 'ended';
+  return await reach(deps, executionId, () => deps.temporal.signal(executionId, 'approve', { approvalId: id }));
 }
 
 export function deliverGateSoon(deps: OperationDeps, gate: GateRecord): void {
-  deps.background.run('deliver approval', () => deliverGate(deps, gate));
+  deps.background.run('deliver approval', async () => {
+    await deliverGate(deps, gate);
+  });
 }
 
 function send(deps: OperationDeps, command: Deliverable): Promise<SendOutcome> {
@@ -57,23 +65,20 @@ function send(deps: OperationDeps, command: Deliverable): Promise<SendOutcome> {
   }
 }
 
-/**
- * Sends to a workflow, starting it first where its row still waits for that: a command may overtake the start of its execution.
- * @returns whether it was sent, could not be, or has nobody to go to any more
- */
-async function reach(deps: OperationDeps, executionId: string, attempt: () => Promise<SendOutcome>): Promise<'sent' | 'ended' | 'failed'> {
+/** Sends to a workflow, starting it first where its row still waits for that: a command may overtake the start of its execution. */
+async function reach(deps: OperationDeps, executionId: string, attempt: () => Promise<SendOutcome>): Promise<Delivery> {
   const first = await attempt();
-  if (first.kind === 'sent') return 'sent';
-  if (first.kind === 'unavailable') return failed(deps, executionId, first.error);
+  if (first.kind !== 'gone') return told(deps, executionId, first);
   const execution = await getExecution(deps.db, null, executionId);
   if (execution === undefined || isEnded(execution.status)) return 'ended';
-  if (execution.status !== 'pending') return 'failed';
-  await startInTemporal(deps, execution, { kind: 'load', executionId });
-  const second = await attempt();
-  return second.kind === 'sent' ? 'sent' : 'failed';
+  if (execution.status !== 'pending') return 'nobody';
+  const started = await startInTemporal(deps, execution, { kind: 'load', executionId });
+  return started.kind === 'unavailable' ? 'away' : told(deps, executionId, await attempt());
 }
 
-function failed(deps: OperationDeps, executionId: string, error: Error): 'failed' {
-  deps.log.warn({ executionId, error: error.message }, 'Temporal did not take a command; it will be repeated');
-  return 'failed';
+function told(deps: OperationDeps, executionId: string, outcome: SendOutcome): Delivery {
+  if (outcome.kind === 'sent') return 'sent';
+  if (outcome.kind === 'gone') return 'nobody';
+  deps.log.warn({ executionId, error: outcome.error.message }, 'Temporal did not take a command; it will be repeated');
+  return 'away';
 }

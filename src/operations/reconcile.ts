@@ -3,14 +3,15 @@
  * number of times, at once: the rows arbitrate, and Temporal takes a start or a command twice without harm.
  */
 import type { CommandRecord } from '../store/commands.js';
+import { isEnded } from '../store/execution-record.js';
 import { getExecution } from '../store/executions.js';
 import { closeAsTerminated, type Settled } from '../store/end-execution.js';
 import { closeGate } from '../store/gates.js';
 import { overdueGates, pendingExecutions, staleExecutions, undeliveredCommands, undeliveredGates } from '../store/reconcile-queries.js';
 import type { StepError } from '../engine/types.js';
-import { deliverCommand, deliverGate } from './deliver.js';
+import { deliverCommand, deliverGate, type Delivery } from './deliver.js';
 import type { OperationDeps } from './deps.js';
-import { afterSettled, cancelOrphans } from './report-child.js';
+import { afterSettled } from './report-child.js';
 import type { RepeatMemory } from './repeat-memory.js';
 import { startInTemporal } from './temporal-start.js';
 
@@ -24,29 +25,31 @@ const VISIBILITY_LAG_MS = 5 * 60_000;
 
 /** `pending` without a workflow → started. One whose workflow has come and gone without a word is closed. */
 export async function startPending(deps: OperationDeps, memory: RepeatMemory): Promise<void> {
-  const ids = memory.due(await pendingExecutions(deps.db, GRACE_MS, BATCH));
-  await inParallel(ids, async (executionId) => {
-    const execution = await getExecution(deps.db, null, executionId);
-    if (execution?.status !== 'pending') return;
-    const outcome = await startInTemporal(deps, execution, { kind: 'load', executionId });
-    deps.log.info({ executionId, outcome: outcome.kind }, 'Started a pending execution again');
-    if (outcome.kind === 'sent' && Date.parse(execution.createdAt) < Date.now() - UNTOUCHED_MS) await closeIfClosed(deps, [executionId]);
-  });
+  const ids = await pendingExecutions(deps.db, GRACE_MS, BATCH);
+  await repeatDue(
+    memory,
+    ids.map((id) => [{ id }]),
+    async ({ id }) => {
+      const execution = await getExecution(deps.db, null, id);
+      if (execution?.status !== 'pending') return 'sent';
+      const { kind } = await startInTemporal(deps, execution, { kind: 'load', executionId: id });
+      deps.log.info({ executionId: id, outcome: kind }, 'Started a pending execution again');
+      if (kind === 'unavailable') return 'away';
+      if (Date.parse(execution.createdAt) < Date.now() - UNTOUCHED_MS) await closeIfClosed(deps, [id]);
+      return 'sent';
+    },
+  );
 }
 
 /** Commands and settled gates that their workflow has not confirmed → told again. */
 export async function repeatCommands(deps: OperationDeps, memory: RepeatMemory): Promise<void> {
-  const commands = await undeliveredCommands(deps.db, GRACE_MS, BATCH);
-  const known = commands.filter(({ kind }) => kind !== 'message' && kind !== 'stop');
-  const due = new Set(memory.due(known.map(({ id }) => id)));
+  const commands = (await undeliveredCommands(deps.db, GRACE_MS, BATCH)).filter(({ kind }) => kind !== 'message' && kind !== 'stop');
   // One target's commands in their order: pause and resume do not commute.
-  await inParallel(byTarget(known.filter(({ id }) => due.has(id))), async (ofOne) => {
-    for (const command of ofOne) await deliverCommand(deps, command);
-  });
+  await repeatDue(memory, byTarget(commands), (command) => deliverCommand(deps, command));
   const gates = await undeliveredGates(deps.db, GRACE_MS, BATCH);
-  const dueGates = new Set(memory.due(gates.map(({ id }) => id)));
-  await inParallel(
-    gates.filter(({ id }) => dueGates.has(id)),
+  await repeatDue(
+    memory,
+    gates.map((gate) => [gate]),
     (gate) => deliverGate(deps, gate),
   );
 }
@@ -97,15 +100,14 @@ async function closeIfClosed(deps: OperationDeps, ids: readonly string[], orUnkn
   }
 }
 
-/** Its row, gates and log are closed, its parent is told, its awaited children are cancelled. */
+/** Its row, gates and log are closed, and its parent is told; its awaited children are orphans then. */
 async function closeLost(deps: OperationDeps, executionId: string): Promise<void> {
   const execution = await getExecution(deps.db, null, executionId);
-  if (execution === undefined) return;
+  if (execution === undefined || isEnded(execution.status)) return;
   const settled: Settled | undefined = await closeAsTerminated(deps.db, executionId, TERMINATED);
   if (settled?.won !== true) return;
   deps.log.warn({ executionId }, 'Closed an execution whose workflow is gone');
   afterSettled(deps, settled);
-  await cancelOrphans(deps);
 }
 
 const TERMINATED: StepError = {
@@ -113,6 +115,26 @@ const TERMINATED: StepError = {
   message: 'The workflow of this execution was terminated, timed out, or is not known to Temporal any more',
   retryable: false,
 };
+
+/**
+ * Repeats what is due, a group's in its order, until Temporal turns out to be away: each further call would only wait for its own
+ * deadline. What did not get through is due again with the next pass, so that it goes on as soon as Temporal is back.
+ */
+async function repeatDue<T extends { readonly id: string }>(
+  memory: RepeatMemory,
+  groups: readonly (readonly T[])[],
+  work: (item: T) => Promise<Delivery>,
+): Promise<void> {
+  let isAway = false;
+  await inParallel(groups, async (group) => {
+    for (const item of group) {
+      if (isAway || !memory.isDue(item.id)) continue;
+      if ((await work(item)) !== 'away') continue;
+      isAway = true;
+      memory.forget(item.id);
+    }
+  });
+}
 
 async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
   const queue = [...items];

@@ -21,7 +21,7 @@ export interface ReconcilerOptions {
  * Repairs again and again until stopped; a part that fails (PostgreSQL or Temporal away) is logged and comes again with the next pass.
  * Run it in every gateway.
  */
-export function startReconciler(deps: OperationDeps, intervalMs = 5_000, options: ReconcilerOptions = {}): Reconciler {
+export function startReconciler(deps: OperationDeps, intervalMs = 3_000, options: ReconcilerOptions = {}): Reconciler {
   return new PeriodicReconciler(deps, intervalMs, options.livenessEveryMs ?? LIVENESS_EVERY_MS);
 }
 
@@ -38,7 +38,8 @@ class PeriodicReconciler implements Reconciler {
     private readonly intervalMs: number,
     private readonly livenessEveryMs: number,
   ) {
-    this.schedule();
+    // The first one at once: this process may be what everything has waited for.
+    this.schedule(0);
   }
 
   pass(): Promise<void> {
@@ -54,11 +55,11 @@ class PeriodicReconciler implements Reconciler {
     await this.running;
   }
 
-  private schedule(): void {
+  private schedule(delayMs = this.intervalMs): void {
     if (this.hasStopped) return;
     this.timer = setTimeout(() => {
       void this.pass().finally(() => this.schedule());
-    }, this.intervalMs);
+    }, delayMs);
     this.timer.unref();
   }
 
@@ -66,7 +67,12 @@ class PeriodicReconciler implements Reconciler {
     await this.attempt('start pending executions', () => startPending(this.deps, this.memory));
     await this.attempt('repeat commands', () => repeatCommands(this.deps, this.memory));
     await this.attempt('expire gates', () => expireGates(this.deps));
+    await this.lookAtTemporal();
     await this.attempt('cancel orphans', () => cancelOrphans(this.deps));
+    this.memory.forgetOld();
+  }
+
+  private async lookAtTemporal(): Promise<void> {
     if (Date.now() < this.nextLookMs) return;
     this.nextLookMs = Date.now() + this.livenessEveryMs;
     await this.attempt('close what was terminated', () => this.closeReported());

@@ -11,23 +11,22 @@ export class RepeatMemory {
     private readonly longestWaitMs = 600_000,
   ) {}
 
-  /** Those whose turn it is, in order; they count as tried from here on. */
-  due(ids: readonly string[]): string[] {
-    this.forgetOld();
-    return ids.filter((id) => this.take(id));
-  }
-
-  private take(id: string): boolean {
+  /** Whether it is its turn; if so, it counts as tried from here on. */
+  isDue(id: string): boolean {
     const before = this.tried.get(id);
     if (before !== undefined && before.nextMs > this.now()) return false;
     const waitMs = before === undefined ? this.firstWaitMs : Math.min(before.waitMs * 2, this.longestWaitMs);
-    this.tried.delete(id);
     this.tried.set(id, { nextMs: this.now() + waitMs, waitMs });
     return true;
   }
 
-  /** What has not come again long after its turn is done with. */
-  private forgetOld(): void {
+  /** It reached nobody: it is due again at once. */
+  forget(id: string): void {
+    this.tried.delete(id);
+  }
+
+  /** Drops what has not come again long after its turn: it is done with. */
+  forgetOld(): void {
     for (const [id, { nextMs }] of this.tried) if (nextMs + this.longestWaitMs < this.now()) this.tried.delete(id);
   }
 }

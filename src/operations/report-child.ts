@@ -6,8 +6,8 @@ import { deliverCommand, deliverSoon } from './deliver.js';
 import type { OperationDeps } from './deps.js';
 
 /** Signals a child's end to its parent's workflow. Repeated by the reconciler until the parent has taken it (durability §11). */
-export function reportChild(deps: OperationDeps, report: ChildReport): Promise<void> {
-  return deliverCommand(deps, toDeliverable(report));
+export async function reportChild(deps: OperationDeps, report: ChildReport): Promise<void> {
+  await deliverCommand(deps, toDeliverable(report));
 }
 
 /** To be called by whoever settles an execution: the workflow's last activity, a cancel, the reconciler. */

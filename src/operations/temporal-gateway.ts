@@ -53,6 +53,8 @@ const ATTRIBUTES = {
   status: defineSearchAttributeKey(SEARCH_ATTRIBUTES.status, 'KEYWORD'),
   trigger: defineSearchAttributeKey(SEARCH_ATTRIBUTES.trigger, 'KEYWORD'),
 };
+/** gRPC would wait up to two minutes between attempts to reach a server that was away. */
+const RECONNECT = { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 1_000 };
 const DESCRIBE_AT_ONCE = 20;
 const LIST_AT_MOST = 5_000;
 /** Temporal's limit is 400 bytes as an encoded payload; a UTF-16 unit has at most 3. */
@@ -60,7 +62,7 @@ const SUMMARY_UNITS = 120;
 
 /** A gateway over a lazy connection: the process starts also while Temporal is away. */
 export function createTemporalGateway(options: TemporalGatewayOptions): TemporalGateway {
-  return new ClientGateway(Connection.lazy({ address: options.address }), options);
+  return new ClientGateway(Connection.lazy({ address: options.address, channelArgs: RECONNECT }), options);
 }
 
 class ClientGateway implements TemporalGateway {

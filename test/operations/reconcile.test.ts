@@ -101,6 +101,20 @@ describe('the reconciler', () => {
     expect(bench.temporal.signalsTo(id, 'pause')).toHaveLength(1);
   });
 
+  it('asks an absent Temporal once a pass, and tells everything as soon as it is back', async () => {
+    const ids = [await aRunning(bench, ana), await aRunning(bench, ana)];
+    bench.temporal.isAway = true;
+    for (const id of ids) await pauseExecution(bench, ana, { id });
+    await bench.background.drain();
+    await age(bench, 'commands', 'created_at');
+    const reconciler = startReconciler(bench, 3_600_000);
+    await reconciler.pass();
+    bench.temporal.isAway = false;
+    await reconciler.pass();
+    await reconciler.stop();
+    for (const id of ids) expect(bench.temporal.signalsTo(id, 'pause')).toHaveLength(1);
+  });
+
   it('repeats a cancel until the row has ended', async () => {
     const id = await aRunning(bench, ana);
     bench.temporal.isAway = true;
@@ -240,12 +254,13 @@ describe('the memory of repeats', () => {
     let nowMs = 0;
     const memory = new RepeatMemory(() => nowMs, 10, 40);
     const tries: number[] = [];
-    for (; nowMs <= 200; nowMs += 5) if (memory.due(['a']).length > 0) tries.push(nowMs);
+    for (; nowMs <= 200; nowMs += 5) if (memory.isDue('a')) tries.push(nowMs);
     expect(tries).toEqual([0, 10, 30, 70, 110, 150, 190]);
   });
-  it('tells ids apart and keeps their order', () => {
+  it('tells ids apart, and is at once ready for what reached nobody', () => {
     const memory = new RepeatMemory(() => 0, 10, 40);
-    expect(memory.due(['b', 'a'])).toEqual(['b', 'a']);
-    expect(memory.due(['a', 'c', 'b'])).toEqual(['c']);
+    expect([memory.isDue('a'), memory.isDue('b'), memory.isDue('a')]).toEqual([true, true, false]);
+    memory.forget('a');
+    expect([memory.isDue('a'), memory.isDue('b')]).toEqual([true, false]);
   });
 });

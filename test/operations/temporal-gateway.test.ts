@@ -31,7 +31,9 @@ describe('the gateway to a real Temporal, without a worker', () => {
 
   it('starts an id once, whether it is open or has ended (D13)', async () => {
     const start = aStart();
-    expect(await Promise.all(Array.from({ length: 5 }, () => gateway.startExecution(start)))).toEqual(Array.from({ length: 5 }, () => ({ kind: 'sent' })));
+    expect(await Promise.all(Array.from({ length: 5 }, () => gateway.startExecution(start)))).toEqual(
+      Array.from({ length: 5 }, () => ({ kind: 'sent' })),
+    );
     const { runId } = await client.workflow.getHandle(start.executionId).describe();
     await client.workflow.getHandle(start.executionId).terminate();
     expect(await gateway.startExecution(start)).toEqual({ kind: 'sent' });
@@ -43,7 +45,12 @@ describe('the gateway to a real Temporal, without a worker', () => {
     expect(await gateway.startExecution(start)).toEqual({ kind: 'sent' });
     const run = await client.workflow.getHandle(start.executionId).describe();
     expect(await run.staticSummary()).toMatch(/^(😀)+$/u);
-    expect(run.searchAttributes).toMatchObject({ SignalboxOwner: ['usr_1'], SignalboxTrigger: ['manual'], SignalboxStatus: ['running'], SignalboxWorkflow: ['Nightly report'] });
+    expect(run.searchAttributes).toMatchObject({
+      SignalboxOwner: ['usr_1'],
+      SignalboxTrigger: ['manual'],
+      SignalboxStatus: ['running'],
+      SignalboxWorkflow: ['Nightly report'],
+    });
     expect(run.type).toBe('execution');
   });
 
