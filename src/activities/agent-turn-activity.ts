@@ -5,6 +5,7 @@ import { StepFault } from '../tools/step-fault.js';
 import type { ModelClient, TurnReply } from './model/model-client.js';
 import { readStructuredReply, schemaInstructions } from './model/structured-output.js';
 import { UsageMeter } from './model/usage-meter.js';
+import { persist } from './persist.js';
 import { recordStep, type RecordingParts, type StepWork, type Work, type WorkNotes } from './record-step.js';
 import type { StepCallInput } from './step-call.js';
 
@@ -19,11 +20,23 @@ export interface ThreadMessage {
   /** Makes a repeat the same message. */
   readonly dedupKey: string;
   readonly origin: { readonly executionId: string } & StepInstance;
-  readonly turn?: { readonly id: string; readonly status: 'end_turn' | 'canceled' | 'error'; readonly attempt: number; readonly model: string | null; readonly usage: Json };
+  readonly turn?: {
+    readonly id: string;
+    readonly status: 'end_turn' | 'canceled' | 'error';
+    readonly attempt: number;
+    readonly model: string | null;
+    readonly usage: Json;
+  };
 }
 export interface Transcript {
   /** What was said in a thread of this execution, oldest first: finished exchanges alone, and none of the step instance `but` itself. */
-  read(ownerId: string, sessionId: string, executionId: string, thread: string, but: Pick<StepInstance, 'stepId' | 'iterationPath'>): Promise<readonly { readonly role: 'user' | 'assistant'; readonly content: string }[]>;
+  read(
+    ownerId: string,
+    sessionId: string,
+    executionId: string,
+    thread: string,
+    but: Pick<StepInstance, 'stepId' | 'iterationPath'>,
+  ): Promise<readonly { readonly role: 'user' | 'assistant'; readonly content: string }[]>;
   add(message: ThreadMessage): Promise<{ readonly id: string }>;
   newTurnId(): string;
 }
@@ -41,7 +54,10 @@ const SYSTEM_PROMPT = [
 ].join(' ');
 
 /** One model turn of an agent step, with its text or checked object as output. A crash repeats the turn. */
-export function createAgentTurnActivity(parts: RecordingParts, agent: AgentParts): (input: StepCallInput & { readonly turn: number }) => Promise<StepAnswer> {
+export function createAgentTurnActivity(
+  parts: RecordingParts,
+  agent: AgentParts,
+): (input: StepCallInput & { readonly turn: number }) => Promise<StepAnswer> {
   return (input) => recordStep(parts, input, agentWork(agent, input));
 }
 
@@ -49,7 +65,11 @@ function agentWork(agent: AgentParts, call: StepCallInput & { readonly turn: num
   return {
     type: 'agent_prompt',
     mayRepeat: () => true,
-    timeoutFault: (step, timeoutMs) => new StepFault('agent_prompt_timeout', `Step ${step.id} had no reply within ${timeoutMs} ms`, { retryable: true, details: { timeoutMs } }),
+    timeoutFault: (step, timeoutMs) =>
+      new StepFault('agent_prompt_timeout', `Step ${step.id} had no reply within ${timeoutMs} ms`, {
+        retryable: true,
+        details: { timeoutMs },
+      }),
     run: (work, notes) => new AgentTurn(agent, call, work, notes).run(),
   };
 }
@@ -72,7 +92,10 @@ class AgentTurn {
 
   async run(): Promise<{ readonly output: Json }> {
     const prompt = toText(this.work.input['prompt'] ?? '');
-    if (this.work.step.persona !== undefined) throw new StepFault('agent_prompt_persona_not_found', `There is no persona ${this.work.step.persona}`, { details: { persona: this.work.step.persona } });
+    if (this.work.step.persona !== undefined)
+      throw new StepFault('agent_prompt_persona_not_found', `There is no persona ${this.work.step.persona}`, {
+        details: { persona: this.work.step.persona },
+      });
     const { ownerId, sessionId, executionId } = this.call;
     const earlier = await this.agent.transcript.read(ownerId, sessionId, executionId, this.thread, this.call.instance);
     await this.say('user', prompt);
@@ -81,7 +104,8 @@ class AgentTurn {
     this.notes.model = this.model;
     try {
       const reply = await this.ask([...earlier, { role: 'user', content: prompt + this.instructions() }]);
-      await this.say('assistant', reply.text, { id: turnId, status: 'end_turn' });
+      // The turn is done and paid for: it is not repeated because the database is away.
+      await persist(() => this.say('assistant', reply.text, { id: turnId, status: 'end_turn' }));
       return { output: this.checked(reply.text) };
     } finally {
       const usage = this.meter.total;
@@ -90,9 +114,15 @@ class AgentTurn {
   }
 
   private async ask(messages: readonly { readonly role: 'user' | 'assistant'; readonly content: string }[]): Promise<TurnReply> {
-    if (this.model === '') throw new StepFault('agent_prompt_model_error', 'No model is configured: set SIGNALBOX_MODELS, or `model` on the step', { details: { status: null, type: 'not_configured', model: null } });
+    if (this.model === '')
+      throw new StepFault('agent_prompt_model_error', 'No model is configured: set SIGNALBOX_MODELS, or `model` on the step', {
+        details: { status: null, type: 'not_configured', model: null },
+      });
     const maxTokens = Math.min(this.work.step.maxTokens ?? MAX_REPLY_TOKENS, MAX_REPLY_TOKENS);
-    return await this.agent.model.turn({ model: this.model, system: SYSTEM_PROMPT, messages, maxTokens }, { signal: this.work.signal, meter: this.meter });
+    return await this.agent.model.turn(
+      { model: this.model, system: SYSTEM_PROMPT, messages, maxTokens },
+      { signal: this.work.signal, meter: this.meter },
+    );
   }
 
   private instructions(): string {
@@ -105,16 +135,30 @@ class AgentTurn {
     if (outputSchema === undefined) return text;
     const reply = readStructuredReply(text, outputSchema);
     if (reply.ok) return reply.value;
-    throw new StepFault('agent_prompt_structured_output_invalid', reply.error, { details: { error: reply.error, reply: this.work.redact(text).slice(0, 800), attempts: 1 } });
+    throw new StepFault('agent_prompt_structured_output_invalid', reply.error, {
+      details: { error: reply.error, reply: this.work.redact(text).slice(0, 800), attempts: 1 },
+    });
   }
 
   /** The prompt as its author wrote it, without the schema; a repeat under the same key adds nothing. */
-  private async say(role: 'user' | 'assistant', content: string, turn?: { readonly id: string; readonly status: 'end_turn' }): Promise<void> {
+  private async say(
+    role: 'user' | 'assistant',
+    content: string,
+    turn?: { readonly id: string; readonly status: 'end_turn' },
+  ): Promise<void> {
     const { ownerId, sessionId, executionId, instance, workflowName } = this.call;
     await this.agent.transcript.add({
-      ownerId, sessionId, thread: this.thread, role, author: role === 'user' ? workflowName : (this.work.step.name ?? this.work.step.id), content: this.work.redact(content),
-      dedupKey: `${role}:${instance.stepId}:${instance.iterationPath}:${instance.attempt}:${this.call.turn}:${executionId}`, origin: { executionId, ...instance },
-      ...(turn === undefined ? {} : { turn: { ...turn, attempt: this.call.turn, model: this.model, usage: (this.meter.total ?? null) as unknown as Json } }),
+      ownerId,
+      sessionId,
+      thread: this.thread,
+      role,
+      author: role === 'user' ? workflowName : (this.work.step.name ?? this.work.step.id),
+      content: this.work.redact(content),
+      dedupKey: `${role}:${instance.stepId}:${instance.iterationPath}:${instance.attempt}:${this.call.turn}:${executionId}`,
+      origin: { executionId, ...instance },
+      ...(turn === undefined
+        ? {}
+        : { turn: { ...turn, attempt: this.call.turn, model: this.model, usage: (this.meter.total ?? null) as unknown as Json } }),
     });
   }
 }

@@ -44,12 +44,19 @@ async function runInWorkspace(shell: ShellParts, executionId: string, work: Work
   const { cwd } = work.input;
   try {
     return await runShell({
-      mode, workspace, cwd: await insideWorkspace(workspace, cwd === undefined || cwd === null ? null : toText(cwd)), command: toText(work.input['command'] ?? ''),
-      env: environment(shell, work, mode === 'plain' ? workspace : SANDBOX_HOME), timeoutMs: work.step.timeoutLimitMs, limits: shell.limits ?? DEFAULT_SHELL_LIMITS,
-      signal: work.signal, redact: work.redact,
+      mode,
+      workspace,
+      cwd: await insideWorkspace(workspace, cwd === undefined || cwd === null ? null : toText(cwd)),
+      command: toText(work.input['command'] ?? ''),
+      env: environment(shell, work, mode === 'plain' ? workspace : SANDBOX_HOME),
+      timeoutMs: work.step.timeoutLimitMs,
+      limits: shell.limits ?? DEFAULT_SHELL_LIMITS,
+      signal: work.signal,
+      redact: work.redact,
     });
   } catch (error) {
-    if (error instanceof StepFault && error.code === 'bash_timeout') throw new StepFault(error.code, error.message, { retryable: true, details: inDetails(error.details ?? {}) });
+    if (error instanceof StepFault && error.code === 'bash_timeout')
+      throw new StepFault(error.code, error.message, { retryable: true, details: inDetails(error.details ?? {}) });
     throw error;
   }
 }
@@ -57,17 +64,25 @@ async function runInWorkspace(shell: ShellParts, executionId: string, work: Work
 /** The author's names first, so that none of ours can be replaced. */
 function environment(shell: ShellParts, { input, idempotencyKey }: Work<BashPlan>, home: string): { readonly [name: string]: string } {
   return {
-    PATH: shell.path ?? DEFAULT_PATH, HOME: home, LANG: 'C.UTF-8', ...texts(input['env'] ?? {}, true), ...texts(input['variables'] ?? {}, false), SIGNALBOX_IDEMPOTENCY_KEY: idempotencyKey,
+    PATH: shell.path ?? DEFAULT_PATH,
+    HOME: home,
+    LANG: 'C.UTF-8',
+    ...texts(input['env'] ?? {}, true),
+    ...texts(input['variables'] ?? {}, false),
+    SIGNALBOX_IDEMPOTENCY_KEY: idempotencyKey,
   };
 }
 
 function texts(json: Json, areNamed: boolean): { readonly [name: string]: string } {
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new StepFault('tool_failed', 'env is no object of names and values');
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw new StepFault('tool_failed', 'env is no object of names and values');
   return Object.fromEntries(
     Object.entries(json as { readonly [name: string]: Json }).map(([name, value]) => {
-      if (areNamed && !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) throw new StepFault('tool_failed', `"${name}" is not the name of an environment variable`);
+      if (areNamed && !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+        throw new StepFault('tool_failed', `"${name}" is not the name of an environment variable`);
       const text = value === null ? '' : toText(value);
-      if (text.includes('\0')) throw new StepFault('tool_failed', `The value of ${name} holds a NUL character, which no environment can carry`);
+      if (text.includes('\0'))
+        throw new StepFault('tool_failed', `The value of ${name} holds a NUL character, which no environment can carry`);
       return [name, text];
     }),
   );
@@ -75,7 +90,11 @@ function texts(json: Json, areNamed: boolean): { readonly [name: string]: string
 
 const toText = (json: Json): string => (typeof json === 'string' ? json : JSON.stringify(json));
 
-const inDetails = (details: { readonly [key: string]: Json }): { readonly [key: string]: Json } => ({ ...details, ...endOf(details, 'stdout'), ...endOf(details, 'stderr') });
+const inDetails = (details: { readonly [key: string]: Json }): { readonly [key: string]: Json } => ({
+  ...details,
+  ...endOf(details, 'stdout'),
+  ...endOf(details, 'stderr'),
+});
 
 function endOf(details: { readonly [key: string]: Json }, stream: 'stdout' | 'stderr'): { readonly [key: string]: Json } {
   const text = details[stream];

@@ -8,7 +8,10 @@ const PART_BYTES = 10_240;
 /** Details within 16 KB: parts above 10 KB become the beginning of their text, then the largest go until it fits. */
 export function capDetails(details: { readonly [key: string]: Json }): { readonly [key: string]: Json } {
   if (jsonBytes(details) <= LIMIT_BYTES) return details;
-  const entries = Object.entries(details).map(([name, part]): [string, Json] => [name, jsonBytes(part) > PART_BYTES ? beginningOf(part) : part]);
+  const entries = Object.entries(details).map(([name, part]): [string, Json] => [
+    name,
+    jsonBytes(part) > PART_BYTES ? beginningOf(part) : part,
+  ]);
   const order = entries.toSorted(([, a], [, b]) => jsonBytes(b) - jsonBytes(a)).map(([name]) => name);
   const kept = new Map(entries);
   for (const name of order) {

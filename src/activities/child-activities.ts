@@ -16,7 +16,12 @@ export interface ChildOperations {
    * @throws AppError subworkflow_not_found, definition_invalid, validation_failed; execution_ended when the parent is being cancelled
    */
   startChild(child: NewChild): Promise<{ readonly executionId: string; readonly workflowName: string }>;
-  cancelChild(request: { readonly childId: string; readonly ownerId: string; readonly parentId: string; readonly reason: string }): Promise<void>;
+  cancelChild(request: {
+    readonly childId: string;
+    readonly ownerId: string;
+    readonly parentId: string;
+    readonly reason: string;
+  }): Promise<void>;
 }
 export interface NewChild {
   readonly ownerId: string;
@@ -30,8 +35,14 @@ export interface NewChild {
 }
 
 /** Prepares a child for its start. Its faults are told by the engine, so nothing of the step is recorded here. May repeat. */
-export function createPrepareChildActivity(parts: { readonly facts: RunFactsSource; readonly carry: CarryWriter; readonly children: ChildOperations }) {
-  return async (input: StepCallInput & { readonly depth: number }): Promise<{ readonly executionId: string; readonly at: number; readonly workflowName: string }> => {
+export function createPrepareChildActivity(parts: {
+  readonly facts: RunFactsSource;
+  readonly carry: CarryWriter;
+  readonly children: ChildOperations;
+}) {
+  return async (
+    input: StepCallInput & { readonly depth: number },
+  ): Promise<{ readonly executionId: string; readonly at: number; readonly workflowName: string }> => {
     try {
       await parts.carry.write(input);
       const child = await toChild(parts.facts, input);
@@ -51,7 +62,14 @@ async function toChild(source: RunFactsSource, input: StepCallInput & { readonly
   const rendered = (await full.plain(await full.run((reader) => renderStepInput(facts.plan, step, reader)))) as { readonly input?: Json };
   // A child's variables are in its row and history: no secret may travel in them.
   const childInput = facts.redactor.json(rendered.input ?? {});
-  return { ownerId, parent: { executionId, ...instance, awaited: step.await }, workflow: step.workflow, version: step.version ?? null, input: childInput, depth };
+  return {
+    ownerId,
+    parent: { executionId, ...instance, awaited: step.await },
+    workflow: step.workflow,
+    version: step.version ?? null,
+    input: childInput,
+    depth,
+  };
 }
 
 /** Passes a cancel down to a child, by its row. */

@@ -2,9 +2,7 @@
  * The activities as the workflow sees them. Types only: imported by `src/workflows` as `import type`.
  * Answers to a step that failed are thrown as ApplicationFailure (type = the error's code, non-retryable, details [StepAnswer]).
  */
-import type {
-  ActivityCommand, Carry, ExecutionMeta, ExecutionOutcome, GateOutcome, Progress, StartData, StepAnswer, Warning,
-} from '../engine/types.js';
+import type { ActivityCommand, Carry, ExecutionOutcome, GateOutcome, StartData, StepAnswer, Warning } from '../engine/types.js';
 import type { Json, Value } from '../definition/value.js';
 
 export type { Carry };
@@ -20,7 +18,13 @@ export interface Common {
 }
 
 /** The command of that name. One variant may stand for several names, which `Extract` by a single name would not find. */
-type StepCommandOf<N extends ActivityCommand['name']> = ActivityCommand extends infer C ? (C extends { readonly name: infer M } ? (N extends M ? C : never) : never) : never;
+type StepCommandOf<N extends ActivityCommand['name']> = ActivityCommand extends infer C
+  ? C extends { readonly name: infer M }
+    ? N extends M
+      ? C
+      : never
+    : never
+  : never;
 type CommandOf<N extends ActivityCommand['name']> = Omit<StepCommandOf<N>, 'kind' | 'id' | 'name'>;
 
 /** Light activities, task queue `signalbox`. */
@@ -31,7 +35,9 @@ export interface CoreActivities {
   expireGate(input: Common & CommandOf<'expire_gate'>): Promise<GateOutcome>;
   /** Local. The row after an `approve` signal; a pending row tries the signal's own decision (via `signal`). Null: no such gate in this execution. */
   readGate(input: Common & { readonly approvalId: string; readonly signal: ApproveSignal }): Promise<GateOutcome | null>;
-  prepareChild(input: Common & CommandOf<'prepare_child'>): Promise<{ readonly executionId: string; readonly at: number; readonly workflowName: string }>;
+  prepareChild(
+    input: Common & CommandOf<'prepare_child'>,
+  ): Promise<{ readonly executionId: string; readonly at: number; readonly workflowName: string }>;
   cancelChild(input: Common & { readonly childId: string; readonly reason: string }): Promise<void>;
   evaluate(input: Common & CommandOf<'evaluate'>): Promise<{ readonly value: Value; readonly warnings?: readonly Warning[] }>;
   store(input: Common & CommandOf<'store'>): Promise<readonly Value[]>;
@@ -41,9 +47,15 @@ export interface CoreActivities {
   /** Local. Settles the execution with the last events; answers with the end that stands in the row (a cancel may have won). */
   settle(input: Common & { readonly outcome: ExecutionOutcome }): Promise<{ readonly outcome: ExecutionOutcome }>;
   /** A raw Temporal cancel: row to `cancelling`, gates closed. Answers with the row's own reason and who asked; `proceed` false: the row has ended already. */
-  beginCancel(input: Common & { readonly reason: string | null }): Promise<{ readonly proceed: boolean; readonly reason: string | null; readonly by: Json }>;
+  beginCancel(
+    input: Common & { readonly reason: string | null },
+  ): Promise<{ readonly proceed: boolean; readonly reason: string | null; readonly by: Json }>;
   /** First activity of a child, rerun or scheduled run. Null start: nothing to do, `outcome` says why. */
-  load(input: { readonly executionId: string | null; readonly triggerId?: string; readonly firstExecutionRunId: string }): Promise<{ readonly start: StartData | null; readonly outcome?: Json }>;
+  load(input: {
+    readonly executionId: string | null;
+    readonly triggerId?: string;
+    readonly firstExecutionRunId: string;
+  }): Promise<{ readonly start: StartData | null; readonly outcome?: Json }>;
 }
 /** Task queue `signalbox-agent`. */
 export interface AgentActivities {
@@ -62,4 +74,3 @@ export interface ApproveSignal {
   readonly reason?: string;
   readonly answer?: Json;
 }
-export type { ActivityCommand, ExecutionMeta, Progress, StepCommandOf };

@@ -13,7 +13,13 @@ import { createExpireGateActivity, createOpenGateActivity, createReadGateActivit
 import type { ModelClient } from './model/model-client.js';
 import { createNotifyActivity } from './notify-activity.js';
 import type { RecordingParts } from './record-step.js';
-import { createBeginCancelActivity, createFlushActivity, createLoadActivity, createRecoverActivity, createSettleActivity } from './run-activities.js';
+import {
+  createBeginCancelActivity,
+  createFlushActivity,
+  createLoadActivity,
+  createRecoverActivity,
+  createSettleActivity,
+} from './run-activities.js';
 import { createRunFacts } from './run-facts.js';
 import { createRunStore, createStepJournal } from './run-store.js';
 import { createMessagePoster, createTranscript } from './session-messages.js';
@@ -71,7 +77,13 @@ export function createActivities(dependencies: ActivityDependencies): Activities
       beginCancel: createBeginCancelActivity(run),
       load: createLoadActivity(db),
     },
-    agent: { agentTurn: createAgentTurnActivity(recording, { model: dependencies.model, models: dependencies.models, transcript: createTranscript(db) }) },
+    agent: {
+      agentTurn: createAgentTurnActivity(recording, {
+        model: dependencies.model,
+        models: dependencies.models,
+        transcript: createTranscript(db),
+      }),
+    },
     shell: { bash: createBashActivity(recording, dependencies.shell) },
   };
 }

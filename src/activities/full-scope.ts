@@ -16,7 +16,12 @@ export class FullScope {
   private readonly missing = new Set<string>();
   private readonly reader: ScopeReader;
 
-  constructor(slice: ScopeSlice, nowMs: number, private readonly getValue: GetValue, secrets: ReadonlyMap<string, string>) {
+  constructor(
+    slice: ScopeSlice,
+    nowMs: number,
+    private readonly getValue: GetValue,
+    secrets: ReadonlyMap<string, string>,
+  ) {
     this.reader = sliceReader(slice, nowMs, {
       onMissing: (path) => void this.missing.add(path),
       resolve: (ref) => this.loaded.get(ref.ref),
@@ -52,7 +57,8 @@ export class FullScope {
   private async load(ref: Ref): Promise<void> {
     if (this.loaded.has(ref.ref)) return;
     const json = await this.getValue(ref.ref);
-    if (json === undefined) throw new StepFault('internal_error', `Stored value ${ref.ref} of this owner is gone`, { details: { ref: ref.ref } });
+    if (json === undefined)
+      throw new StepFault('internal_error', `Stored value ${ref.ref} of this owner is gone`, { details: { ref: ref.ref } });
     this.loaded.set(ref.ref, json);
   }
 }

@@ -36,9 +36,19 @@ export function createOpenGateActivity(parts: GateParts): (input: StepCallInput 
       const facts = await parts.facts.of(input);
       const prepared = await prepare(parts, facts, input);
       const opened = await openGate(parts.db, {
-        ownerId: input.ownerId, executionId: input.executionId, sessionId: input.sessionId, workflowName: input.workflowName, instance: input.instance,
-        prompt: prepared.prompt, approvers: prepared.approvers, quorum: prepared.step.quorum, deadlineAt: input.deadlineAt, carry: input.carry,
-        at: Math.max(Date.now(), input.nowMs), step: { input: prepared.recorded }, ...(prepared.step.form === undefined ? {} : { form: prepared.step.form }),
+        ownerId: input.ownerId,
+        executionId: input.executionId,
+        sessionId: input.sessionId,
+        workflowName: input.workflowName,
+        instance: input.instance,
+        prompt: prepared.prompt,
+        approvers: prepared.approvers,
+        quorum: prepared.step.quorum,
+        deadlineAt: input.deadlineAt,
+        carry: input.carry,
+        at: Math.max(Date.now(), input.nowMs),
+        step: { input: prepared.recorded },
+        ...(prepared.step.form === undefined ? {} : { form: prepared.step.form }),
       });
       return opened.kind === 'closed' ? CLOSED : await told(parts.db, opened.gate);
     } catch (error) {
@@ -60,8 +70,16 @@ async function prepare(parts: GateParts, facts: RunFacts, input: StepCallInput):
   try {
     const rendered = await full.run((reader) => renderStepInput(facts.plan, step, reader));
     const plain = facts.redactor.json(await full.plain(rendered)) as { readonly [name: string]: Json };
-    const recorded = await toRecordedInput(facts.redactor.isIdle ? rendered : { ...rendered, v: facts.redactor.json(rendered.v) }, facts.putValue);
-    return { step, recorded, prompt: plain['prompt'] === undefined ? null : toText(plain['prompt']), approvers: toApprovers(plain['approvers']) };
+    const recorded = await toRecordedInput(
+      facts.redactor.isIdle ? rendered : { ...rendered, v: facts.redactor.json(rendered.v) },
+      facts.putValue,
+    );
+    return {
+      step,
+      recorded,
+      prompt: plain['prompt'] === undefined ? null : toText(plain['prompt']),
+      approvers: toApprovers(plain['approvers']),
+    };
   } catch (error) {
     if (isPlatformFault(error)) throw error;
     throw await recordFault(parts.journal, input, error, facts.redactor);
@@ -75,7 +93,9 @@ function toApprovers(json: Json | undefined): readonly string[] | null {
   if (json === undefined) return null;
   const list = typeof json === 'string' ? [json] : json;
   if (!Array.isArray(list) || list.length === 0 || !list.every((one) => typeof one === 'string' && one.trim() !== '')) {
-    throw new StepFault('expression_error', `approvers must be names, not ${JSON.stringify(json).slice(0, 200)}`, { details: { field: 'approvers' } });
+    throw new StepFault('expression_error', `approvers must be names, not ${JSON.stringify(json).slice(0, 200)}`, {
+      details: { field: 'approvers' },
+    });
   }
   return (list as readonly string[]).map((one) => one.trim());
 }
@@ -94,7 +114,9 @@ export function createExpireGateActivity(db: Database): (input: ExpireInput) => 
 }
 
 /** The row after a signal. A pending row tries the signal's own decision first. Null: no such gate in this execution. */
-export function createReadGateActivity(parts: GateParts): (input: Common & { readonly approvalId: string; readonly signal: ApproveSignal }) => Promise<GateOutcome | null> {
+export function createReadGateActivity(
+  parts: GateParts,
+): (input: Common & { readonly approvalId: string; readonly signal: ApproveSignal }) => Promise<GateOutcome | null> {
   return async (input) => {
     const { executionId, ownerId, approvalId, signal } = input;
     await parts.carry.write(input);
@@ -112,4 +134,3 @@ async function told(db: Database, gate: GateRecord): Promise<GateOutcome> {
   if (gate.status !== 'pending' && gate.deliveredAt === null) await markGatesDelivered(db, [gate.id]);
   return toGateOutcome(gate);
 }
-

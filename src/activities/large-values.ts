@@ -19,13 +19,19 @@ export async function toInlineOrRef(json: Json, put: PutValue): Promise<Value> {
 export async function toRecordedInput(input: Value, put: PutValue): Promise<Value> {
   if (jsonBytes(input.v) <= LARGE_VALUE_BYTES) return input;
   if (input.refs?.[''] !== undefined || !isObject(input.v)) return await withinLimit(input, put);
-  const entries = await Promise.all(Object.entries(input.v).map(async ([name, part]) => [name, await partOf(input, name, part, put)] as const));
+  const entries = await Promise.all(
+    Object.entries(input.v).map(async ([name, part]) => [name, await partOf(input, name, part, put)] as const),
+  );
   return await withinLimit(objectValue(entries), put);
 }
 
 async function partOf(input: Value, name: string, part: Json, put: PutValue): Promise<Value> {
   const prefix = `/${escapeToken(name)}`;
-  const refs = Object.fromEntries(Object.entries(input.refs ?? {}).filter(([at]) => at === prefix || at.startsWith(`${prefix}/`)).map(([at, ref]) => [at.slice(prefix.length), ref]));
+  const refs = Object.fromEntries(
+    Object.entries(input.refs ?? {})
+      .filter(([at]) => at === prefix || at.startsWith(`${prefix}/`))
+      .map(([at, ref]) => [at.slice(prefix.length), ref]),
+  );
   // What holds references of its own cannot be stored as plain JSON; it stays, and only its neighbours go.
   if (Object.keys(refs).length > 0) return { v: part, refs };
   return jsonBytes(part) > PART_LIMIT_BYTES ? { v: null, refs: { '': await put(part) } } : { v: part };

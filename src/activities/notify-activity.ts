@@ -56,22 +56,49 @@ async function deliver(parts: NotifyParts, call: StepCallInput, work: Work<Notif
   if (target.startsWith('webhook:')) return await postWebhook(parts.http, call, work, target.slice('webhook:'.length), content);
   if (target === 'chat') return await postMessage(parts.messages, call, work, { id: call.sessionId }, content);
   if (target === 'orchestrator') return await postMessage(parts.messages, call, work, 'orchestrator', content);
-  if (target.startsWith('slack:')) throw new StepFault('notify_failed', 'Slack is not connected in this deployment: the target slack:<channel> cannot be delivered');
+  if (target.startsWith('slack:'))
+    throw new StepFault('notify_failed', 'Slack is not connected in this deployment: the target slack:<channel> cannot be delivered');
   throw new StepFault('notify_failed', `"${target}" is no target: expected orchestrator, chat, slack:<channel> or webhook:<url>`);
 }
 
-async function postWebhook(http: HttpClient, call: StepCallInput, work: Work<NotifyPlan>, url: string, content: Json): Promise<string | null> {
+async function postWebhook(
+  http: HttpClient,
+  call: StepCallInput,
+  work: Work<NotifyPlan>,
+  url: string,
+  content: Json,
+): Promise<string | null> {
   const { executionId, ownerId, sessionId, workflowName, instance } = call;
   const body = { content, executionId, stepId: instance.stepId, workflowName, at: new Date(call.nowMs).toISOString() };
   const message = { url, method: 'POST', headers: {}, query: {}, body, timeoutMs: WEBHOOK_TIMEOUT_MS };
-  const answer = (await sendHttp(http, message, { idempotencyKey: work.idempotencyKey, signal: work.signal, redact: work.redact, ownerId, executionId, sessionId })) as { readonly body: Json };
-  const id = typeof answer.body === 'object' && answer.body !== null && !Array.isArray(answer.body) ? (answer.body as { readonly id?: Json }).id : null;
+  const answer = (await sendHttp(http, message, {
+    idempotencyKey: work.idempotencyKey,
+    signal: work.signal,
+    redact: work.redact,
+    ownerId,
+    executionId,
+    sessionId,
+  })) as { readonly body: Json };
+  const id =
+    typeof answer.body === 'object' && answer.body !== null && !Array.isArray(answer.body)
+      ? (answer.body as { readonly id?: Json }).id
+      : null;
   return typeof id === 'string' || typeof id === 'number' ? String(id).slice(0, 200) : null;
 }
 
-async function postMessage(messages: MessagePoster, call: StepCallInput, work: Work<NotifyPlan>, session: RunMessage['session'], content: Json): Promise<string> {
+async function postMessage(
+  messages: MessagePoster,
+  call: StepCallInput,
+  work: Work<NotifyPlan>,
+  session: RunMessage['session'],
+  content: Json,
+): Promise<string> {
   const { id } = await messages.post({
-    ownerId: call.ownerId, session, content: work.redact(toText(content)), author: call.workflowName, dedupKey: `notify:${work.idempotencyKey}`,
+    ownerId: call.ownerId,
+    session,
+    content: work.redact(toText(content)),
+    author: call.workflowName,
+    dedupKey: `notify:${work.idempotencyKey}`,
     origin: { executionId: call.executionId, ...call.instance },
   });
   return id;
@@ -90,11 +117,14 @@ function shownTarget(target: string): string {
 
 /** One code for all ways in which a delivery fails; the receiver's own answer is in the details. */
 function notifyFault(error: unknown, target: string): StepFault {
-  if (error instanceof StepFault && error.code === 'notify_failed') return new StepFault(error.code, error.message, { details: { target, delivered: false } });
+  if (error instanceof StepFault && error.code === 'notify_failed')
+    return new StepFault(error.code, error.message, { details: { target, delivered: false } });
   const cause = error instanceof StepFault ? error : undefined;
   const message = `Not delivered to ${target}: ${error instanceof Error ? error.message : String(error)}`;
   return new StepFault('notify_failed', message, {
-    retryable: cause?.retryable ?? false, details: { ...cause?.details, target, delivered: false, reason: cause?.code ?? 'internal_error' }, cause: error,
+    retryable: cause?.retryable ?? false,
+    details: { ...cause?.details, target, delivered: false, reason: cause?.code ?? 'internal_error' },
+    cause: error,
     ...(cause?.retryAfterMs === undefined ? {} : { retryAfterMs: cause.retryAfterMs }),
   });
 }

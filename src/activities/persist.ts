@@ -9,14 +9,19 @@ const MAX_WAIT_MS = 5_000;
  * Writes down what has happened already, however long the database is away: the work is done and must not be thrown away for
  * want of it (durability §3). The caller heartbeats meanwhile. @throws what is not a platform fault
  */
-export async function persist<T>(write: () => Promise<T>): Promise<T> {
+export const persist = <T>(write: () => Promise<T>): Promise<T> => insist(write, undefined);
+
+/** The same for what comes before the work: an abort ends the waiting, with the fault that was waited for. */
+export const persistUnlessAborted = <T>(write: () => Promise<T>, signal: AbortSignal): Promise<T> => insist(write, signal);
+
+async function insist<T>(write: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 2, MAX_WAIT_MS)) {
     try {
       return await write();
     } catch (error) {
-      if (!isPlatformFault(error)) throw error;
-      if (waitMs === MAX_WAIT_MS) log.warn('a result waits for the database', { error: (error as Error).message });
-      await sleep(waitMs);
+      if (!isPlatformFault(error) || signal?.aborted === true) throw error;
+      if (waitMs === MAX_WAIT_MS) log.warn('a record waits for the database', { error: (error as Error).message });
+      await sleep(waitMs, undefined, { signal }).catch(() => undefined);
     }
   }
 }

@@ -15,10 +15,28 @@ export async function recordFault(journal: StepJournal, input: StepCallInput, fa
   const { executionId, instance, stepType, carry, nowMs } = input;
   const at = Math.max(Date.now(), nowMs);
   const full = toStepError(fault, instance);
-  const error = { ...full, message: redactor.text(full.message), ...(full.details === undefined ? {} : { details: capDetails(redactor.json(full.details) as { readonly [key: string]: Json }) }) };
+  const error = {
+    ...full,
+    message: redactor.text(full.message),
+    ...(full.details === undefined ? {} : { details: capDetails(redactor.json(full.details) as { readonly [key: string]: Json }) }),
+  };
   const data = { input: null, error: error as unknown as Json };
-  const begun = await journal.begin({ executionId, instance, stepType, carry, at, input: { v: null }, startedData: { input: null }, holder: randomUUID(), mayRepeat: true, unknown: { error, data } });
-  const answer = begun.kind === 'run' ? await journal.end({ executionId, instance, stepType, fence: begun.fence, answer: { ended: 'failed', at, error }, data }) : begun;
+  const begun = await journal.begin({
+    executionId,
+    instance,
+    stepType,
+    carry,
+    at,
+    input: { v: null },
+    startedData: { input: null },
+    holder: randomUUID(),
+    mayRepeat: true,
+    unknown: { error, data },
+  });
+  const answer =
+    begun.kind === 'run'
+      ? await journal.end({ executionId, instance, stepType, fence: begun.fence, answer: { ended: 'failed', at, error }, data })
+      : begun;
   return failureOf(answer.kind === 'ended' ? answer.answer : { ended: 'failed', at, error });
 }
 

@@ -11,7 +11,7 @@ import { capDetails } from './cap-details.js';
 import type { StepCallInput } from './step-call.js';
 import { FullScope } from './full-scope.js';
 import { toInlineOrRef, toRecordedInput } from './large-values.js';
-import { persist } from './persist.js';
+import { persist, persistUnlessAborted } from './persist.js';
 import type { Redactor } from './redaction.js';
 import type { RunFacts, RunFactsSource } from './run-facts.js';
 import { answered, isPlatformFault, toStepError, tryAgain } from './step-error.js';
@@ -103,6 +103,7 @@ class StepRecording<S extends PlanStep> {
     if (this.call.isCancelRequested) return await this.settleUnstarted();
     const rendered = await this.render(facts);
     const begun = await this.begin(rendered);
+    if (begun === undefined) return await this.settleUnstarted();
     if (begun.kind === 'ended') return begun.answer;
     if (begun.kind === 'closed') return this.cancelled();
     const notes: WorkNotes = {};
@@ -126,16 +127,38 @@ class StepRecording<S extends PlanStep> {
     }
   }
 
-  private async begin({ step, recorded }: Rendered<S>): Promise<Begun> {
+  /** Under one holder however often it is tried: an answer that was lost on the way does not count as a crash. Undefined: cancelled meanwhile. */
+  private async begin(rendered: Rendered<S>): Promise<Begun | undefined> {
+    const step = this.beginning(rendered);
+    try {
+      return await persistUnlessAborted(() => this.parts.journal.begin(step), this.call.signal);
+    } catch (error) {
+      if (isPlatformFault(error) && this.call.isCancelRequested) return undefined;
+      throw error;
+    }
+  }
+
+  private beginning({ step, recorded }: Rendered<S>): BeginStep {
     const { executionId, carry, instance } = this.input;
     const data = { input: toDisplay(recorded) };
     const unknown: StepError = {
-      code: 'outcome_unknown', message: `Step ${step.id} was cut off after it had started; whether it took effect is not known`, ...instance, retryable: false,
+      code: 'outcome_unknown',
+      message: `Step ${step.id} was cut off after it had started; whether it took effect is not known`,
+      ...instance,
+      retryable: false,
     };
-    return await this.parts.journal.begin({
-      executionId, instance, stepType: step.type, carry, at: this.now(), input: recorded, startedData: data, holder: randomUUID(), mayRepeat: this.work.mayRepeat(step),
+    return {
+      executionId,
+      instance,
+      stepType: step.type,
+      carry,
+      at: this.now(),
+      input: recorded,
+      startedData: data,
+      holder: randomUUID(),
+      mayRepeat: this.work.mayRepeat(step),
       unknown: { error: unknown, data: { ...data, error: unknown as unknown as Json } },
-    });
+    };
   }
 
   /** The work's end as an answer. A cancel that comes while it works makes it cancelled; the row has the last word. */
@@ -147,7 +170,10 @@ class StepRecording<S extends PlanStep> {
       if (timeoutMs !== null) this.call.limitTo(timeoutMs, this.work.timeoutFault(step, timeoutMs));
       this.call.signal.throwIfAborted();
       const idempotencyKey = [executionId, instance.stepId, instance.iterationPath].filter((part) => part !== '').join('/');
-      const done = await this.work.run({ step, input: rendered.plain, signal: this.call.signal, redact: (text) => facts.redactor.text(text), idempotencyKey }, notes);
+      const done = await this.work.run(
+        { step, input: rendered.plain, signal: this.call.signal, redact: (text) => facts.redactor.text(text), idempotencyKey },
+        notes,
+      );
       return async ({ redactor, putValue }) => {
         const output = await toInlineOrRef(redactor.json(done.output), putValue);
         const warnings = [...rendered.warnings, ...(done.warnings ?? [])];
@@ -167,10 +193,20 @@ class StepRecording<S extends PlanStep> {
     if (isPlatformFault(thrown)) throw thrown;
     // Aborted by the time limit: whatever the work made of it, this is why.
     const reason: unknown = this.call.signal.aborted && this.call.signal.reason instanceof StepFault ? this.call.signal.reason : thrown;
-    return async ({ redactor }) => ({ ended: 'failed', at: this.now(), error: redactedError(toStepError(reason, this.input.instance), redactor), ...usageOf(notes) });
+    return async ({ redactor }) => ({
+      ended: 'failed',
+      at: this.now(),
+      error: redactedError(toStepError(reason, this.input.instance), redactor),
+      ...usageOf(notes),
+    });
   }
 
-  private async end(rendered: Rendered<S>, fence: number, outcome: (facts: RunFacts) => Promise<StepAnswer>, notes: WorkNotes): Promise<StepAnswer> {
+  private async end(
+    rendered: Rendered<S>,
+    fence: number,
+    outcome: (facts: RunFacts) => Promise<StepAnswer>,
+    notes: WorkNotes,
+  ): Promise<StepAnswer> {
     try {
       // Storing a large output is part of the recording: it waits for the database as well.
       const answer = await persist(() => outcome(rendered.facts));
@@ -178,7 +214,12 @@ class StepRecording<S extends PlanStep> {
     } catch (error) {
       if (error instanceof ApplicationFailure) throw error;
       // What cannot be recorded must not be done again for it: the step fails, and says why.
-      return await this.write(rendered, fence, { ended: 'failed', at: this.now(), error: toStepError(error, this.input.instance), ...usageOf(notes) }, notes);
+      return await this.write(
+        rendered,
+        fence,
+        { ended: 'failed', at: this.now(), error: toStepError(error, this.input.instance), ...usageOf(notes) },
+        notes,
+      );
     }
   }
 
@@ -187,8 +228,14 @@ class StepRecording<S extends PlanStep> {
     const { model, turnIds } = notes;
     const ended = await persist(() =>
       this.parts.journal.end({
-        executionId, instance, stepType: step.type, fence, answer, data: endData(recorded, answer),
-        ...(model === undefined ? {} : { model }), ...(turnIds === undefined ? {} : { turnIds }),
+        executionId,
+        instance,
+        stepType: step.type,
+        fence,
+        answer,
+        data: endData(recorded, answer),
+        ...(model === undefined ? {} : { model }),
+        ...(turnIds === undefined ? {} : { turnIds }),
       }),
     );
     if (ended.kind === 'ended') return ended.answer;
@@ -196,7 +243,7 @@ class StepRecording<S extends PlanStep> {
     throw tryAgain('superseded', `A later attempt has step ${step.id}`);
   }
 
-  /** Cancelled before it was taken up: nothing has run. */
+  /** Cancelled before it was taken up, or before that could be recorded: nothing has run. */
   private async settleUnstarted(): Promise<StepAnswer> {
     const { executionId, carry, instance, stepType } = this.input;
     return await persist(() => this.parts.journal.recover({ executionId, carry, instance, stepType, answer: this.cancelled(), data: {} }));
@@ -215,15 +262,14 @@ class StepRecording<S extends PlanStep> {
 const usageOf = ({ usage }: WorkNotes): { readonly usage?: TokenUsage } => (usage === undefined ? {} : { usage });
 
 function endData(recorded: Value, answer: StepAnswer): { readonly [key: string]: Json } {
+  if (answer.ended === 'cancelled') return {};
   const input = toDisplay(recorded);
-  switch (answer.ended) {
-    case 'completed':
-      return { input, output: toDisplay(answer.output), ...(answer.warnings === undefined ? {} : { warnings: answer.warnings as unknown as Json }) };
-    case 'failed':
-      return { input, error: answer.error as unknown as Json };
-    case 'cancelled':
-      return {};
-  }
+  if (answer.ended === 'failed') return { input, error: answer.error as unknown as Json };
+  return {
+    input,
+    output: toDisplay(answer.output),
+    ...(answer.warnings === undefined ? {} : { warnings: answer.warnings as unknown as Json }),
+  };
 }
 
 function redactedError(error: StepError, redactor: Redactor): StepError {

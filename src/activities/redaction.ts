@@ -36,7 +36,14 @@ function formsOf(value: string): readonly string[] {
   if (value.length < MIN_LENGTH) return [];
   const quoted = JSON.stringify(value).slice(1, -1);
   const url = safelyEncoded(value);
-  const plain = [value, quoted, url, url.replaceAll('%20', '+'), url.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()), new URLSearchParams([['', value]]).toString().slice(1)];
+  const plain = [
+    value,
+    quoted,
+    url,
+    url.replaceAll('%20', '+'),
+    url.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()),
+    new URLSearchParams([['', value]]).toString().slice(1),
+  ];
   return [...new Set([...plain, ...base64Forms(value)])];
 }
 

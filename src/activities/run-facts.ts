@@ -54,13 +54,18 @@ export function createRunFacts(store: RunStore): RunFactsSource {
 
   return {
     async of({ ownerId, planHash, engineVersion }) {
-      if (engineVersion > ENGINE_VERSION) throw tryAgain('engine_version_unknown', `This worker knows engine version ${ENGINE_VERSION}, not ${engineVersion}`);
+      if (engineVersion > ENGINE_VERSION)
+        throw tryAgain('engine_version_unknown', `This worker knows engine version ${ENGINE_VERSION}, not ${engineVersion}`);
       const plan = await planOf(planHash);
       const names = secretNames(plan);
       const secrets = names.length === 0 ? new Map<string, string>() : await store.getSecrets(ownerId, names);
       return {
-        plan, secrets, redactor: createRedactor(secrets), step: (id) => stepIn(plan, id),
-        getValue: (ref) => store.getValue(ownerId, ref), putValue: (json) => store.putValue(ownerId, json),
+        plan,
+        secrets,
+        redactor: createRedactor(secrets),
+        step: (id) => stepIn(plan, id),
+        getValue: (ref) => store.getValue(ownerId, ref),
+        putValue: (json) => store.putValue(ownerId, json),
       };
     },
   };

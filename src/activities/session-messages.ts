@@ -16,7 +16,12 @@ export function createMessagePoster(db: Database): MessagePoster {
       const sessionId = await sessionOf(db, message);
       const { executionId, stepId, iterationPath, attempt } = message.origin;
       const added = await addMessage(db, {
-        ownerId: message.ownerId, sessionId, role: 'assistant', author: message.author, parts: [{ type: 'text', text: message.content }], dedupKey: message.dedupKey,
+        ownerId: message.ownerId,
+        sessionId,
+        role: 'assistant',
+        author: message.author,
+        parts: [{ type: 'text', text: message.content }],
+        dedupKey: message.dedupKey,
         of: { executionId, instance: { stepId, iterationPath, attempt } },
       });
       if (added === undefined) throw notFound('session', sessionId);
@@ -28,7 +33,8 @@ export function createMessagePoster(db: Database): MessagePoster {
 async function sessionOf(db: Database, { ownerId, session }: RunMessage): Promise<string> {
   if (session !== 'orchestrator') return session.id;
   const found = await getOrchestratorSession(db, ownerId);
-  if (found === undefined) throw new AppError('not_found', `User ${ownerId} has no orchestrator session`, { kind: 'session', id: 'orchestrator' });
+  if (found === undefined)
+    throw new AppError('not_found', `User ${ownerId} has no orchestrator session`, { kind: 'session', id: 'orchestrator' });
   return found.id;
 }
 
@@ -37,17 +43,30 @@ export function createTranscript(db: Database): Transcript {
     newTurnId: () => newId('trn'),
     async read(ownerId, sessionId, executionId, thread, but) {
       const messages = await allOf(db, ownerId, sessionId, thread);
-      const kept = new Set(messages.filter((message) => message.role === 'assistant' && statusOf(message.turn) === 'end_turn').map(exchangeOf));
+      const kept = new Set(
+        messages.filter((message) => message.role === 'assistant' && statusOf(message.turn) === 'end_turn').map(exchangeOf),
+      );
       return messages
-        .filter((message) => message.executionId === executionId && kept.has(exchangeOf(message)) && (message.stepId !== but.stepId || message.iterationPath !== but.iterationPath))
+        .filter(
+          (message) =>
+            message.executionId === executionId &&
+            kept.has(exchangeOf(message)) &&
+            (message.stepId !== but.stepId || message.iterationPath !== but.iterationPath),
+        )
         .map(({ role, content }) => ({ role: role === 'assistant' ? 'assistant' : 'user', content }) as const);
     },
     async add(message: ThreadMessage) {
       const { executionId, stepId, iterationPath, attempt } = message.origin;
       const text = { type: 'text', text: message.content };
       const added = await addMessage(db, {
-        ownerId: message.ownerId, sessionId: message.sessionId, role: message.role, author: message.author, thread: message.thread, dedupKey: message.dedupKey,
-        parts: message.turn === undefined ? [text] : [text, { type: 'finish', reason: message.turn.status }], of: { executionId, instance: { stepId, iterationPath, attempt } },
+        ownerId: message.ownerId,
+        sessionId: message.sessionId,
+        role: message.role,
+        author: message.author,
+        thread: message.thread,
+        dedupKey: message.dedupKey,
+        parts: message.turn === undefined ? [text] : [text, { type: 'finish', reason: message.turn.status }],
+        of: { executionId, instance: { stepId, iterationPath, attempt } },
         ...(message.turn === undefined ? {} : { turn: { ...message.turn } }),
       });
       if (added === undefined) throw notFound('session', message.sessionId);
@@ -69,4 +88,5 @@ async function allOf(db: Database, ownerId: string, sessionId: string, thread: s
 /** A prompt and its reply belong together: both are of one step instance. */
 const exchangeOf = ({ stepId, iterationPath, attempt }: MessageRecord): string => JSON.stringify([stepId, iterationPath, attempt]);
 
-const statusOf = (turn: Json): Json => (typeof turn === 'object' && turn !== null && !Array.isArray(turn) ? ((turn as { readonly status?: Json }).status ?? null) : null);
+const statusOf = (turn: Json): Json =>
+  typeof turn === 'object' && turn !== null && !Array.isArray(turn) ? ((turn as { readonly status?: Json }).status ?? null) : null;

@@ -11,17 +11,36 @@ export function toStepError(error: unknown, instance: StepInstance): StepError {
   const place = { stepId: instance.stepId, iterationPath: instance.iterationPath, attempt: instance.attempt };
   if (error instanceof StepFault) {
     const { code, message, retryable, details, retryAfterMs } = error;
-    return { code, message, ...place, retryable, ...(details === undefined ? {} : { details }), ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+    return {
+      code,
+      message,
+      ...place,
+      retryable,
+      ...(details === undefined ? {} : { details }),
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    };
   }
-  if (error instanceof ExpressionError) return { code: error.code, message: error.message, ...place, retryable: false, details: error.details };
-  if (error instanceof AppError) return { code: error.code, message: error.message, ...place, retryable: false, details: error.data as { readonly [key: string]: Json } };
+  if (error instanceof ExpressionError)
+    return { code: error.code, message: error.message, ...place, retryable: false, details: error.details };
+  if (error instanceof AppError)
+    return {
+      code: error.code,
+      message: error.message,
+      ...place,
+      retryable: false,
+      details: error.data as { readonly [key: string]: Json },
+    };
   return { code: 'internal_error', message: error instanceof Error ? error.message : String(error), ...place, retryable: false };
 }
 
 /** A failed step as Temporal sees it: type = our code, not retried (a new attempt is the engine's), and no alarm for operators. */
 export function failedStep(answer: Extract<StepAnswer, { ended: 'failed' }>): ApplicationFailure {
   return ApplicationFailure.create({
-    message: answer.error.message.slice(0, 2_000), type: answer.error.code, nonRetryable: true, details: [answer], category: ApplicationFailureCategory.BENIGN,
+    message: answer.error.message.slice(0, 2_000),
+    type: answer.error.code,
+    nonRetryable: true,
+    details: [answer],
+    category: ApplicationFailureCategory.BENIGN,
   });
 }
 
@@ -36,7 +55,13 @@ export const isPlatformFault = (error: unknown): boolean => hasCode(error, 'unav
 
 /** Has Temporal try the activity again, without a count and at most 10 s apart (the caller's retry policy). */
 export function tryAgain(type: string, message: string, cause?: unknown): ApplicationFailure {
-  return ApplicationFailure.create({ message, type, nonRetryable: false, category: ApplicationFailureCategory.BENIGN, ...(cause instanceof Error ? { cause } : {}) });
+  return ApplicationFailure.create({
+    message,
+    type,
+    nonRetryable: false,
+    category: ApplicationFailureCategory.BENIGN,
+    ...(cause instanceof Error ? { cause } : {}),
+  });
 }
 
 /** For activities that record nothing of a step: platform faults are retried, the rest fails for good with its code. */

@@ -17,16 +17,24 @@ function toolWork(tools: ToolRegistry, { ownerId, executionId, sessionId }: Step
     timeoutFault: stepTimeout,
     async run({ step, input, signal, redact, idempotencyKey }) {
       const tool = tools.get(step.tool);
-      if (tool === undefined) throw new StepFault('tool_unknown', `There is no tool ${step.tool}`, { details: { tool: step.tool, known: tools.ids() } });
+      if (tool === undefined)
+        throw new StepFault('tool_unknown', `There is no tool ${step.tool}`, { details: { tool: step.tool, known: tools.ids() } });
       const prepared = tool.prepare(input['arguments'] ?? {});
       const own = AbortSignal.timeout(prepared.limitMs + LIMIT_SLACK_MS);
       const bounded = AbortSignal.any([signal, own]);
       try {
         return { output: await prepared.run({ idempotencyKey, signal: bounded, ownerId, executionId, sessionId, redact }) };
       } catch (error) {
-        if (own.aborted && !signal.aborted) throw new StepFault('tool_failed', `${step.tool} did not end within its ${prepared.limitMs} ms`, { retryable: true, details: { tool: step.tool } });
+        if (own.aborted && !signal.aborted)
+          throw new StepFault('tool_failed', `${step.tool} did not end within its ${prepared.limitMs} ms`, {
+            retryable: true,
+            details: { tool: step.tool },
+          });
         if (error instanceof StepFault || signal.aborted) throw error;
-        throw new StepFault('tool_failed', `${step.tool} failed: ${error instanceof Error ? error.message : String(error)}`, { details: { tool: step.tool }, cause: error });
+        throw new StepFault('tool_failed', `${step.tool} failed: ${error instanceof Error ? error.message : String(error)}`, {
+          details: { tool: step.tool },
+          cause: error,
+        });
       }
     },
   };

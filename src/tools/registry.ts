@@ -32,7 +32,8 @@ export function createToolRegistry(tools: readonly Tool[]): ToolRegistry {
   return {
     get: (id) => byId.get(id),
     ids: () => ids,
-    list: ({ provider, query } = {}) => descriptions.filter((tool) => (provider === undefined || tool.provider === provider) && matches(tool, query)),
+    list: ({ provider, query } = {}) =>
+      descriptions.filter((tool) => (provider === undefined || tool.provider === provider) && matches(tool, query)),
   };
 }
 

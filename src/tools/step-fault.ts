@@ -1,6 +1,8 @@
 import type { Json } from '../definition/value.js';
 
-export interface FaultDetails { readonly [key: string]: Json }
+export interface FaultDetails {
+  readonly [key: string]: Json;
+}
 
 /**
  * Why a step's work did not succeed: one of the documented step codes (docs/errors.md). What a tool, the shell or a model
@@ -15,7 +17,12 @@ export class StepFault extends Error {
   constructor(
     readonly code: string,
     message: string,
-    options: { readonly retryable?: boolean; readonly details?: FaultDetails; readonly retryAfterMs?: number; readonly cause?: unknown } = {},
+    options: {
+      readonly retryable?: boolean;
+      readonly details?: FaultDetails;
+      readonly retryAfterMs?: number;
+      readonly cause?: unknown;
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'StepFault';

@@ -51,8 +51,14 @@ export interface Tool {
 export function defineTool<Parameters>(tool: ToolOf<Parameters>): Tool {
   const colon = tool.id.indexOf(':');
   return {
-    id: tool.id, provider: tool.id.slice(0, colon), action: tool.id.slice(colon + 1), description: tool.description,
-    risk: tool.risk, repeats: tool.repeats, light: tool.light, schema: tool.parameters,
+    id: tool.id,
+    provider: tool.id.slice(0, colon),
+    action: tool.id.slice(colon + 1),
+    description: tool.description,
+    risk: tool.risk,
+    repeats: tool.repeats,
+    light: tool.light,
+    schema: tool.parameters,
     prepare(args) {
       const parsed = tool.parameters.safeParse(args ?? {});
       if (!parsed.success) throw argumentsFault(tool.id, parsed.error);

@@ -9,12 +9,22 @@ import { insideWorkspace, workspaceOf } from '../../src/activities/shell/workspa
 
 describe('runShell', () => {
   let workspace: string;
-  beforeEach(async () => { workspace = await workspaceOf(await mkdtemp(path.join(tmpdir(), 'shell-')), 'exe_1-2026-11-23T02:00:00Z'); });
+  beforeEach(async () => {
+    workspace = await workspaceOf(await mkdtemp(path.join(tmpdir(), 'shell-')), 'exe_1-2026-11-23T02:00:00Z');
+  });
   afterEach(() => rm(path.dirname(path.dirname(workspace)), { recursive: true }));
   const run = (command: string, overrides: Partial<ShellRequest> = {}) =>
     runShell({
-      mode: 'plain', command, workspace, cwd: workspace, env: { PATH: process.env['PATH'] ?? '', HOME: workspace, LANG: 'C.UTF-8' }, timeoutMs: 10_000, limits: DEFAULT_SHELL_LIMITS,
-      signal: new AbortController().signal, redact: (text) => text, ...overrides,
+      mode: 'plain',
+      command,
+      workspace,
+      cwd: workspace,
+      env: { PATH: process.env['PATH'] ?? '', HOME: workspace, LANG: 'C.UTF-8' },
+      timeoutMs: 10_000,
+      limits: DEFAULT_SHELL_LIMITS,
+      signal: new AbortController().signal,
+      redact: (text) => text,
+      ...overrides,
     });
 
   /** Processes whose command line has the marker. */
@@ -35,24 +45,40 @@ describe('runShell', () => {
   }
 
   it('gives exit code, both streams and the duration', async () => {
-    expect(await run('echo out; echo err >&2; exit 3')).toEqual({ exitCode: 3, stdout: 'out\n', stderr: 'err\n', durationMs: expect.any(Number) as number });
+    expect(await run('echo out; echo err >&2; exit 3')).toEqual({
+      exitCode: 3,
+      stdout: 'out\n',
+      stderr: 'err\n',
+      durationMs: expect.any(Number) as number,
+    });
   });
   it('says 128 + n when a signal ended the command', async () => {
     expect(await run('kill -TERM $$')).toMatchObject({ exitCode: 143 });
   });
   it('has a clean environment and no hold of the lifeline', async () => {
     process.env['SERVICE_SECRET'] = 'hunter2';
-    const { stdout } = await run('env; [ -e /proc/$$/fd/3 ] && echo lifeline=open', { env: { PATH: process.env['PATH'] ?? '', SIGNALBOX_TPL_1: '$(touch x)' } });
+    const { stdout } = await run('env; [ -e /proc/$$/fd/3 ] && echo lifeline=open', {
+      env: { PATH: process.env['PATH'] ?? '', SIGNALBOX_TPL_1: '$(touch x)' },
+    });
     delete process.env['SERVICE_SECRET'];
     expect(stdout).not.toContain('hunter2');
-    expect(stdout.split('\n').map((line) => line.split('=')[0] ?? '').toSorted((a, b) => (a < b ? -1 : 1))).toEqual(['', 'PATH', 'PWD', 'SHLVL', 'SIGNALBOX_TPL_1', '_']);
+    expect(
+      stdout
+        .split('\n')
+        .map((line) => line.split('=')[0] ?? '')
+        .toSorted((a, b) => (a < b ? -1 : 1)),
+    ).toEqual(['', 'PATH', 'PWD', 'SHLVL', 'SIGNALBOX_TPL_1', '_']);
   });
   it('S6: a value with shell text in it stays data', async () => {
-    const { stdout } = await run('echo "${SIGNALBOX_TPL_1}"; ls', { env: { PATH: process.env['PATH'] ?? '', SIGNALBOX_TPL_1: '$(touch x); `touch y`' } });
+    const { stdout } = await run('echo "${SIGNALBOX_TPL_1}"; ls', {
+      env: { PATH: process.env['PATH'] ?? '', SIGNALBOX_TPL_1: '$(touch x); `touch y`' },
+    });
     expect(stdout).toBe('$(touch x); `touch y`\n');
   });
   it('L41: cuts a stream at 64,000 characters with a marker, after redaction', async () => {
-    const { stdout } = await run(`head -c 63998 /dev/zero | tr '\\0' a; echo -n hunter2; head -c 6000 /dev/zero | tr '\\0' b`, { redact: (text) => text.replaceAll('hunter2', '[s]') });
+    const { stdout } = await run(`head -c 63998 /dev/zero | tr '\\0' a; echo -n hunter2; head -c 6000 /dev/zero | tr '\\0' b`, {
+      redact: (text) => text.replaceAll('hunter2', '[s]'),
+    });
     expect(stdout.slice(0, 64_000)).toBe(`${'a'.repeat(63_998)}[s`);
     expect(stdout.slice(64_000)).toBe('\n[output cut: 6001 more characters]');
   });
@@ -62,7 +88,11 @@ describe('runShell', () => {
   });
   it('L41: bash_timeout ends the whole group, background processes included', async () => {
     const startedAt = Date.now();
-    await expect(run('echo before; sleep 30.4101 & sleep 30.4102', { timeoutMs: 300 })).rejects.toMatchObject({ code: 'bash_timeout', retryable: true, details: { stdout: 'before\n' } });
+    await expect(run('echo before; sleep 30.4101 & sleep 30.4102', { timeoutMs: 300 })).rejects.toMatchObject({
+      code: 'bash_timeout',
+      retryable: true,
+      details: { stdout: 'before\n' },
+    });
     expect(Date.now() - startedAt).toBeLessThan(2_000);
     await untilGone('30.410');
   });
@@ -94,8 +124,13 @@ describe('runShell', () => {
   });
   it('limits memory without keeping a runtime from starting', async () => {
     const limits = { ...DEFAULT_SHELL_LIMITS, memoryKib: 512 * 1024 };
-    expect(await run(`node -e 'console.log(new WebAssembly.Memory({ initial: 1 }).buffer.byteLength)'`, { limits })).toMatchObject({ exitCode: 0, stdout: '65536\n' });
-    expect((await run(`node --max-old-space-size=8000 -e 'const a = []; for (;;) a.push(Buffer.alloc(64e6, 1))'`, { limits })).exitCode).not.toBe(0);
+    expect(await run(`node -e 'console.log(new WebAssembly.Memory({ initial: 1 }).buffer.byteLength)'`, { limits })).toMatchObject({
+      exitCode: 0,
+      stdout: '65536\n',
+    });
+    expect(
+      (await run(`node --max-old-space-size=8000 -e 'const a = []; for (;;) a.push(Buffer.alloc(64e6, 1))'`, { limits })).exitCode,
+    ).not.toBe(0);
   });
   it('limits processor time', async () => {
     expect((await run('while :; do :; done', { limits: { ...DEFAULT_SHELL_LIMITS, cpuSeconds: 1 } })).exitCode).toBe(137);
@@ -106,14 +141,39 @@ describe('workspace', () => {
   it('keeps cwd inside, also through links', async () => {
     const data = await mkdtemp(path.join(tmpdir(), 'shell-'));
     const workspace = await workspaceOf(data, 'exe_1');
-    await runShell({ mode: 'plain', command: 'mkdir -p a/b; ln -s / out', workspace, cwd: workspace, env: { PATH: process.env['PATH'] ?? '' }, timeoutMs: 5_000, limits: DEFAULT_SHELL_LIMITS, signal: new AbortController().signal, redact: (t) => t });
+    await runShell({
+      mode: 'plain',
+      command: 'mkdir -p a/b; ln -s / out',
+      workspace,
+      cwd: workspace,
+      env: { PATH: process.env['PATH'] ?? '' },
+      timeoutMs: 5_000,
+      limits: DEFAULT_SHELL_LIMITS,
+      signal: new AbortController().signal,
+      redact: (t) => t,
+    });
     expect(await insideWorkspace(workspace, 'a/b')).toBe(path.join(workspace, 'a/b'));
-    for (const cwd of ['..', '/etc', 'out/etc', 'missing', '../exe_10']) await expect(insideWorkspace(workspace, cwd)).rejects.toMatchObject({ code: 'tool_failed' });
+    for (const cwd of ['..', '/etc', 'out/etc', 'missing', '../exe_10'])
+      await expect(insideWorkspace(workspace, cwd)).rejects.toMatchObject({ code: 'tool_failed' });
     await rm(data, { recursive: true });
   });
 });
 
 describe('bubblewrap', () => {
+  it('is bash_disabled where bwrap is not installed', async () => {
+    const request = {
+      mode: 'bubblewrap' as const,
+      command: 'ls',
+      workspace: '/tmp',
+      cwd: '/tmp',
+      env: { PATH: '/nowhere' },
+      timeoutMs: 1_000,
+      limits: DEFAULT_SHELL_LIMITS,
+      signal: new AbortController().signal,
+      redact: (t: string) => t,
+    };
+    await expect(runShell(request)).rejects.toMatchObject({ code: 'bash_disabled' });
+  });
   it('shares neither network nor data directory, and shows the workspace under a name of its own', () => {
     const args = shellArguments('bubblewrap', { workspace: '/data/workspaces/exe_1', cwd: '/data/workspaces/exe_1/sub', command: 'ls' });
     expect(args).toEqual(expect.arrayContaining(['--unshare-all', '--die-with-parent']));

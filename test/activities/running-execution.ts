@@ -16,7 +16,8 @@ import { createTestDatabase } from '../support/postgres.js';
 export function template(json: Json): Template {
   if (typeof json === 'string') return textTemplate(parseTextParts(json, { secrets: true }).parts);
   if (Array.isArray(json)) return { k: 'list', items: (json as readonly Json[]).map(template) };
-  if (typeof json === 'object' && json !== null) return { k: 'object', entries: Object.entries(json).map(([key, value]) => [key, template(value)] as const) };
+  if (typeof json === 'object' && json !== null)
+    return { k: 'object', entries: Object.entries(json).map(([key, value]) => [key, template(value)] as const) };
   return { k: 'lit', v: json };
 }
 export const textParts = (text: string) => parseTextParts(text, { secrets: true }).parts;
@@ -24,7 +25,13 @@ export const textParts = (text: string) => parseTextParts(text, { secrets: true 
 let plans = 0;
 export function aPlan(steps: readonly PlanStep[]): Plan {
   return {
-    planFormat: 1, hash: `sha256:test-${process.pid}-${++plans}`, name: 'Test', version: '1.0.0', variables: {}, steps, failureNotify: 'none',
+    planFormat: 1,
+    hash: `sha256:test-${process.pid}-${++plans}`,
+    name: 'Test',
+    version: '1.0.0',
+    variables: {},
+    steps,
+    failureNotify: 'none',
     constraints: { allowSelfModification: false, maxSteps: 10_000, maxDurationMs: 604_800_000, maxDepth: 5 },
   };
 }
@@ -59,12 +66,26 @@ export async function openTestStore(): Promise<TestStore> {
 async function start(db: Database, plan: Plan, ownerId: string): Promise<RunningExecution> {
   await putPlan(db, { hash: plan.hash, planFormat: 1, data: {}, plan });
   const started = await startExecution(db, {
-    ownerId, workflowId: null, workflowName: plan.name, version: plan.version, hash: plan.hash, planFormat: 1, engineVersion: 1, trigger: { type: 'manual' }, variables: {}, total: plan.steps.length,
+    ownerId,
+    workflowId: null,
+    workflowName: plan.name,
+    version: plan.version,
+    hash: plan.hash,
+    planFormat: 1,
+    engineVersion: 1,
+    trigger: { type: 'manual' },
+    variables: {},
+    total: plan.steps.length,
   });
   if (started.kind !== 'started') throw new Error(started.kind);
   const { id: executionId, sessionId } = started.execution;
   const common: Common = {
-    executionId, ownerId, sessionId, workflowName: plan.name, planHash: plan.hash, engineVersion: 1,
+    executionId,
+    ownerId,
+    sessionId,
+    workflowName: plan.name,
+    planHash: plan.hash,
+    engineVersion: 1,
     carry: { counter: 1, status: 'running', progress: { done: 0, total: 1, current: [] }, events: [], delivered: [] },
   };
   return {
@@ -72,14 +93,24 @@ async function start(db: Database, plan: Plan, ownerId: string): Promise<Running
     input: (stepId, overrides = {}) => {
       const step = plan.steps.find(({ id }) => id === stepId);
       if (step === undefined) throw new Error(`no step ${stepId}`);
-      return { ...common, instance: { stepId, iterationPath: '', attempt: 1 }, stepType: step.type, scope: {}, nowMs: Date.now(), timeoutMs: null, ...overrides };
+      return {
+        ...common,
+        instance: { stepId, iterationPath: '', attempt: 1 },
+        stepType: step.type,
+        scope: {},
+        nowMs: Date.now(),
+        timeoutMs: null,
+        ...overrides,
+      };
     },
     events: () => readEvents(db, executionId, 0, 1_000),
   };
 }
 
 /** A variable scope. */
-export const variables = (values: { readonly [name: string]: Json }): ScopeSlice => ({ variables: Object.fromEntries(Object.entries(values).map(([name, v]) => [name, { v }])) });
+export const variables = (values: { readonly [name: string]: Json }): ScopeSlice => ({
+  variables: Object.fromEntries(Object.entries(values).map(([name, v]) => [name, { v }])),
+});
 
 /** A Temporal environment for one call; its failures are given, not thrown. */
 export function anEnvironment(info: ConstructorParameters<typeof MockActivityEnvironment>[0] = {}): MockActivityEnvironment {

@@ -17,7 +17,14 @@ import { defineTool } from '../../src/tools/tool.js';
 import { startStubServer, type StubServer } from '../support/stub-server.js';
 import { anEnvironment, aPlan, openTestStore, template, variables, type TestStore } from './running-execution.js';
 
-const aToolStep = (args: Json, overrides: Partial<ToolPlan> = {}): PlanStep => ({ type: 'tool', id: 'call', tool: 'http:request', arguments: template(args), onError: 'fail', ...overrides });
+const aToolStep = (args: Json, overrides: Partial<ToolPlan> = {}): PlanStep => ({
+  type: 'tool',
+  id: 'call',
+  tool: 'http:request',
+  arguments: template(args),
+  onError: 'fail',
+  ...overrides,
+});
 
 describe('tool activity', () => {
   let store: TestStore;
@@ -26,25 +33,52 @@ describe('tool activity', () => {
   let parts: RecordingParts;
   let calledOnce = 0;
   const once = defineTool({
-    id: 'test:once', description: 'may not repeat', risk: 'low', parameters: z.strictObject({}), repeats: 'no', light: false, limitMs: () => 10_000,
+    id: 'test:once',
+    description: 'may not repeat',
+    risk: 'low',
+    parameters: z.strictObject({}),
+    repeats: 'no',
+    light: false,
+    limitMs: () => 10_000,
     run: async (_parameters, { signal }) => {
       calledOnce++;
-      return await new Promise<Json>((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }));
+      return await new Promise<Json>((_resolve, reject) =>
+        signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }),
+      );
     },
   });
-  const bug = defineTool({ id: 'test:bug', description: 'throws', risk: 'low', parameters: z.strictObject({}), repeats: 'keyed', light: false, limitMs: () => 10_000, run: () => { throw new TypeError('x is not a function'); } });
+  const bug = defineTool({
+    id: 'test:bug',
+    description: 'throws',
+    risk: 'low',
+    parameters: z.strictObject({}),
+    repeats: 'keyed',
+    light: false,
+    limitMs: () => 10_000,
+    run: () => {
+      throw new TypeError('x is not a function');
+    },
+  });
   const tools = () => createToolRegistry([createHttpRequestTool(client), once, bug]);
 
   beforeAll(async () => {
     [store, stub] = await Promise.all([openTestStore(), startStubServer()]);
     client = createHttpClient({ allow: ['127.0.0.1'] });
-    const secrets = new Map([['TOKEN', 'hunter2-s3cret'], ['OTHER', 'p@ss word']]);
+    const secrets = new Map([
+      ['TOKEN', 'hunter2-s3cret'],
+      ['OTHER', 'p@ss word'],
+    ]);
     parts = {
       journal: createStepJournal(store.db),
-      facts: createRunFacts(createRunStore(store.db, async (_owner, names) => new Map([...secrets].filter(([name]) => names.includes(name))))),
+      facts: createRunFacts(
+        createRunStore(store.db, async (_owner, names) => new Map([...secrets].filter(([name]) => names.includes(name)))),
+      ),
     };
   });
-  beforeEach(() => { stub.clear(); calledOnce = 0; });
+  beforeEach(() => {
+    stub.clear();
+    calledOnce = 0;
+  });
   afterAll(async () => {
     await client.close();
     await Promise.all([store.close(), stub.close()]);
@@ -53,13 +87,22 @@ describe('tool activity', () => {
   const run = (input: Parameters<ReturnType<typeof createToolActivity>>[0], environment = anEnvironment(), using = parts) =>
     environment.run(createToolActivity(using, tools()) as never, input as never) as Promise<StepAnswer>;
   const failureOf = (input: Parameters<ReturnType<typeof createToolActivity>>[0], environment = anEnvironment(), using = parts) =>
-    run(input, environment, using).then(() => { throw new Error('no failure'); }, (error: unknown) => error as ApplicationFailure);
+    run(input, environment, using).then(
+      () => {
+        throw new Error('no failure');
+      },
+      (error: unknown) => error as ApplicationFailure,
+    );
 
   it('records start and end with input and output, and answers with the output', async () => {
     stub.on('/x', { body: { n: 1 } });
     const execution = await store.start(aPlan([aToolStep({ url: '{{variables.url}}', query: { gone: '{{variables.nothing}}' } })]));
     const answer = await run(execution.input('call', { scope: variables({ url: `${stub.url}/x` }) }));
-    expect(answer).toMatchObject({ ended: 'completed', output: { v: { status: 200, body: { n: 1 } } }, warnings: [{ code: 'missing_reference', message: 'variables.nothing has no value' }] });
+    expect(answer).toMatchObject({
+      ended: 'completed',
+      output: { v: { status: 200, body: { n: 1 } } },
+      warnings: [{ code: 'missing_reference', message: 'variables.nothing has no value' }],
+    });
     const events = await execution.events();
     expect(events.map(({ kind }) => kind)).toEqual(['execution.started', 'step.started', 'step.completed']);
     expect(events[1]?.data).toMatchObject({ input: { tool: 'http:request', arguments: { url: `${stub.url}/x` } } });
@@ -77,9 +120,15 @@ describe('tool activity', () => {
     const execution = await store.start(aPlan([aToolStep({ url: `${stub.url}/x` })]));
     const failure = await failureOf(execution.input('call'));
     expect(failure).toMatchObject({ type: 'http_503', nonRetryable: true, category: 'BENIGN' });
-    expect(failure.details?.[0]).toMatchObject({ ended: 'failed', error: { code: 'http_503', retryable: true, stepId: 'call', iterationPath: '', attempt: 1, details: { status: 503 } } });
+    expect(failure.details?.[0]).toMatchObject({
+      ended: 'failed',
+      error: { code: 'http_503', retryable: true, stepId: 'call', iterationPath: '', attempt: 1, details: { status: 503 } },
+    });
     await run(execution.input('call', { instance: { stepId: 'call', iterationPath: '', attempt: 2 } }));
-    expect(stub.calls('/x').map(({ headers }) => headers['idempotency-key'])).toEqual([`${execution.common.executionId}/call`, `${execution.common.executionId}/call`]);
+    expect(stub.calls('/x').map(({ headers }) => headers['idempotency-key'])).toEqual([
+      `${execution.common.executionId}/call`,
+      `${execution.common.executionId}/call`,
+    ]);
   });
   it('a failed step answers again with its failure', async () => {
     stub.on('/x', [{ status: 400 }, { body: 1 }]);
@@ -89,8 +138,11 @@ describe('tool activity', () => {
     expect(stub.calls('/x')).toHaveLength(1);
   });
   it.each([
-    [aToolStep({}, { tool: 'no:such' }), 'tool_unknown'], [aToolStep({ url: 5 }), 'tool_failed'], [aToolStep({ url: '{{ variables.a - 1 }}' }), 'expression_error'],
-    [aToolStep({ url: 'http://x.test', headers: { a: '{{secrets.NONE}}' } }), 'secret_not_found'], [aToolStep({}, { tool: 'test:bug' }), 'tool_failed'],
+    [aToolStep({}, { tool: 'no:such' }), 'tool_unknown'],
+    [aToolStep({ url: 5 }), 'tool_failed'],
+    [aToolStep({ url: '{{ variables.a - 1 }}' }), 'expression_error'],
+    [aToolStep({ url: 'http://x.test', headers: { a: '{{secrets.NONE}}' } }), 'secret_not_found'],
+    [aToolStep({}, { tool: 'test:bug' }), 'tool_failed'],
   ])('starts and fails with its code: %j', async (step, code) => {
     const execution = await store.start(aPlan([step]));
     expect(await failureOf(execution.input('call', { scope: variables({ a: 'text' }) }))).toMatchObject({ type: code });
@@ -99,7 +151,10 @@ describe('tool activity', () => {
   it('L29: its own time limit fails it with step_timeout and closes the connection', async () => {
     stub.on('/slow', { fault: 'hang' });
     const execution = await store.start(aPlan([aToolStep({ url: `${stub.url}/slow` })]));
-    expect(await failureOf(execution.input('call', { timeoutMs: 200 }))).toMatchObject({ type: 'step_timeout', details: [{ error: { retryable: true, details: { timeoutMs: 200 } } }] });
+    expect(await failureOf(execution.input('call', { timeoutMs: 200 }))).toMatchObject({
+      type: 'step_timeout',
+      details: [{ error: { retryable: true, details: { timeoutMs: 200 } } }],
+    });
     await stub.aborted('/slow');
   });
   it('D9: a cancel aborts the call, settles the step as cancelled and answers normally', async () => {
@@ -130,7 +185,10 @@ describe('tool activity', () => {
     environment.cancel('WORKER_SHUTDOWN', new ActivityCancellationDetails({ workerShutdown: true }));
     expect(await running).toMatchObject({ type: 'worker_stopping', nonRetryable: false });
     expect(await run(execution.input('call'), anEnvironment({ attempt: 2 }))).toMatchObject({ ended: 'completed' });
-    expect(stub.calls('/slow').map(({ headers }) => headers['idempotency-key'])).toEqual([`${execution.common.executionId}/call`, `${execution.common.executionId}/call`]);
+    expect(stub.calls('/slow').map(({ headers }) => headers['idempotency-key'])).toEqual([
+      `${execution.common.executionId}/call`,
+      `${execution.common.executionId}/call`,
+    ]);
     expect((await execution.events()).map(({ kind }) => kind)).toEqual(['execution.started', 'step.started', 'step.completed']);
   });
   it('D20: a frozen attempt whose step was taken over changes nothing', async () => {
@@ -149,15 +207,26 @@ describe('tool activity', () => {
     const running = failureOf(execution.input('call'));
     await stub.called('/slow');
     const error = { code: 'step_timeout', message: 'gone', retryable: true };
-    await recoverStep(store.db, { executionId: execution.common.executionId, carry: execution.common.carry, instance: { stepId: 'call', iterationPath: '', attempt: 1 }, stepType: 'tool', answer: { ended: 'failed', at: Date.now(), error }, data: {} });
+    await recoverStep(store.db, {
+      executionId: execution.common.executionId,
+      carry: execution.common.carry,
+      instance: { stepId: 'call', iterationPath: '', attempt: 1 },
+      stepType: 'tool',
+      answer: { ended: 'failed', at: Date.now(), error },
+      data: {},
+    });
     expect(await running).toMatchObject({ type: 'step_timeout' });
   });
-  it.each([[undefined, 'outcome_unknown', 1], ['repeat', 'worker_stopping', 2]] as const)('D21: a tool that may not repeat, cut off, onCrash %s: %s', async (onCrash, type, calls) => {
+  it.each([
+    [undefined, 'outcome_unknown', 1],
+    ['repeat', 'worker_stopping', 2],
+  ] as const)('D21: a tool that may not repeat, cut off, onCrash %s: %s', async (onCrash, type, calls) => {
     const execution = await store.start(aPlan([aToolStep({}, { tool: 'test:once', ...(onCrash === undefined ? {} : { onCrash }) })]));
-    const onceCalled = (times: number) => new Promise<void>((resolve) => {
-      const look = () => (calledOnce >= times ? resolve() : setTimeout(look, 5));
-      look();
-    });
+    const onceCalled = (times: number) =>
+      new Promise<void>((resolve) => {
+        const look = () => (calledOnce >= times ? resolve() : setTimeout(look, 5));
+        look();
+      });
     const stop = async (environment = anEnvironment(), seen = calledOnce) => {
       const running = failureOf(execution.input('call'), environment);
       await Promise.race([running, onceCalled(seen + 1)]);
@@ -172,18 +241,30 @@ describe('tool activity', () => {
   describe('secrets', () => {
     it('S5: reach the call, and are redacted plain, base64 and URL-encoded wherever they come back', async () => {
       const secret = 'hunter2-s3cret';
-      const forms = [secret, Buffer.from(secret).toString('base64'), Buffer.from(`user:${secret}!`).toString('base64'), encodeURIComponent('p@ss word'), 'p%40ss+word', `key ${JSON.stringify({ [secret]: 1 })}`];
+      const forms = [
+        secret,
+        Buffer.from(secret).toString('base64'),
+        Buffer.from(`user:${secret}!`).toString('base64'),
+        encodeURIComponent('p@ss word'),
+        'p%40ss+word',
+        `key ${JSON.stringify({ [secret]: 1 })}`,
+      ];
       stub.on('/echo', { body: { forms, [secret]: 'as a key' } });
-      const execution = await store.start(aPlan([aToolStep({ url: `${stub.url}/echo`, headers: { Authorization: 'Bearer {{secrets.TOKEN}}', 'x-b': '{{secrets.OTHER}}' } })]));
+      const execution = await store.start(
+        aPlan([aToolStep({ url: `${stub.url}/echo`, headers: { Authorization: 'Bearer {{secrets.TOKEN}}', 'x-b': '{{secrets.OTHER}}' } })]),
+      );
       const answer = await run(execution.input('call'));
       expect(stub.calls('/echo')[0]?.headers['authorization']).toBe(`Bearer ${secret}`);
       const everything = JSON.stringify([answer, await execution.events()]);
-      for (const form of [secret, ...forms.slice(1, 2), 'aHVudGVyMi1zM2NyZX', encodeURIComponent('p@ss word'), 'p%40ss', 'p@ss word']) expect(everything).not.toContain(form);
+      for (const form of [secret, ...forms.slice(1, 2), 'aHVudGVyMi1zM2NyZX', encodeURIComponent('p@ss word'), 'p%40ss', 'p@ss word'])
+        expect(everything).not.toContain(form);
       expect(everything).toContain('Bearer [secret TOKEN]');
     });
     it('S5: are redacted from a failure, also when another step of the definition names them', async () => {
       stub.on('/fail', { status: 500, body: 'the token was hunter2-s3cret' });
-      const execution = await store.start(aPlan([aToolStep({ url: `${stub.url}/fail` }), aToolStep({ url: '{{secrets.TOKEN}}' }, { id: 'other' })]));
+      const execution = await store.start(
+        aPlan([aToolStep({ url: `${stub.url}/fail` }), aToolStep({ url: '{{secrets.TOKEN}}' }, { id: 'other' })]),
+      );
       const failure = await failureOf(execution.input('call'));
       expect(JSON.stringify([failure.details, failure.message, await execution.events()])).not.toContain('hunter2');
       expect(failure.details?.[0]).toMatchObject({ error: { details: { body: 'the token was [secret TOKEN]' } } });
@@ -204,7 +285,15 @@ describe('tool activity', () => {
     });
     it('a reference in the arguments reaches the call whole, a look into one too, and stays a reference in the record', async () => {
       const ref = await putValue(store.db, 'usr_1', { text: large, n: 7 });
-      const execution = await store.start(aPlan([aToolStep({ url: `${stub.url}/in?n={{variables.big.n}}`, method: 'POST', body: { all: '{{variables.big}}', mixed: 'say {{variables.big.text}}' } })]));
+      const execution = await store.start(
+        aPlan([
+          aToolStep({
+            url: `${stub.url}/in?n={{variables.big.n}}`,
+            method: 'POST',
+            body: { all: '{{variables.big}}', mixed: 'say {{variables.big.text}}' },
+          }),
+        ]),
+      );
       await run(execution.input('call', { scope: { variables: { big: { v: null, refs: { '': ref } } } } }));
       expect(stub.calls('/in')[0]).toMatchObject({ query: { n: '7' }, json: { all: { text: large, n: 7 }, mixed: `say ${large}` } });
       expect(JSON.stringify(await execution.events()).length).toBeLessThan(300_000);
@@ -212,43 +301,103 @@ describe('tool activity', () => {
     it('a value of another owner is not read', async () => {
       const ref = await putValue(store.db, 'usr_2', { text: large });
       const execution = await store.start(aPlan([aToolStep({ url: `${stub.url}/in`, method: 'POST', body: '{{variables.big}}' })]));
-      expect(await failureOf(execution.input('call', { scope: { variables: { big: { v: null, refs: { '': ref } } } } }))).toMatchObject({ type: 'internal_error' });
+      expect(await failureOf(execution.input('call', { scope: { variables: { big: { v: null, refs: { '': ref } } } } }))).toMatchObject({
+        type: 'internal_error',
+      });
       expect(stub.journal).toHaveLength(0);
     });
   });
 
   describe('the database away', () => {
     const away = () => new AppError('unavailable', 'PostgreSQL cannot be reached', { part: 'postgres', retryAfterSeconds: 1 });
-    it('before the effect: the attempt is retried by Temporal, nothing was called', async () => {
+    it('before the step is known: the attempt is retried by Temporal, nothing was called', async () => {
       const execution = await store.start(aPlan([aToolStep({ url: `${stub.url}/x` })]));
-      const failing: RecordingParts = { ...parts, journal: { ...parts.journal, begin: () => Promise.reject(away()) } };
-      expect(await failureOf(execution.input('call'), anEnvironment(), failing)).toMatchObject({ type: 'unavailable', nonRetryable: false });
+      const failing: RecordingParts = { ...parts, facts: { of: () => Promise.reject(away()) } };
+      expect(await failureOf(execution.input('call'), anEnvironment(), failing)).toMatchObject({
+        type: 'unavailable',
+        nonRetryable: false,
+      });
       expect(stub.journal).toHaveLength(0);
+    });
+    it('a start whose answer was lost is no crash: the same attempt goes on, also with what may not repeat', async () => {
+      stub.on('/x', { body: 1 });
+      const execution = await store.start(aPlan([aToolStep({ url: `${stub.url}/x` }, { onCrash: 'fail' })]));
+      let begins = 0;
+      const failing: RecordingParts = {
+        ...parts,
+        journal: {
+          ...parts.journal,
+          begin: async (step) => {
+            const begun = await parts.journal.begin(step);
+            if (begins++ === 0) throw away();
+            return begun;
+          },
+        },
+      };
+      expect(await run(execution.input('call'), anEnvironment(), failing)).toMatchObject({ ended: 'completed' });
+      expect(stub.calls('/x')).toHaveLength(1);
+    });
+    it('a cancel while the start cannot be recorded runs nothing', async () => {
+      const execution = await store.start(aPlan([aToolStep({ url: `${stub.url}/x` })]));
+      const environment = anEnvironment();
+      const failing: RecordingParts = {
+        ...parts,
+        journal: {
+          ...parts.journal,
+          begin: () => {
+            environment.cancel();
+            return Promise.reject(away());
+          },
+        },
+      };
+      expect(await run(execution.input('call'), environment, failing)).toMatchObject({ ended: 'cancelled' });
+      expect([stub.journal.length, (await execution.events()).at(-1)?.kind]).toEqual([0, 'step.cancelled']);
     });
     it('D10: after the effect: the result is kept, recorded when it can be, and the call is made once', async () => {
       stub.on('/x', { body: { kept: true } });
       const execution = await store.start(aPlan([aToolStep({ url: `${stub.url}/x` })]));
       let refused = 0;
-      const failing: RecordingParts = { ...parts, journal: { ...parts.journal, end: (step) => (refused++ < 3 ? Promise.reject(away()) : parts.journal.end(step)) } };
+      const failing: RecordingParts = {
+        ...parts,
+        journal: { ...parts.journal, end: (step) => (refused++ < 3 ? Promise.reject(away()) : parts.journal.end(step)) },
+      };
       const environment = anEnvironment();
       let beats = 0;
       environment.on('heartbeat', () => beats++);
-      expect(await run(execution.input('call'), environment, failing)).toMatchObject({ ended: 'completed', output: { v: { body: { kept: true } } } });
+      expect(await run(execution.input('call'), environment, failing)).toMatchObject({
+        ended: 'completed',
+        output: { v: { body: { kept: true } } },
+      });
       expect([refused, stub.calls('/x').length]).toEqual([4, 1]);
       expect(beats).toBeGreaterThan(1);
     });
     it('what can never be recorded fails the step instead of repeating its effect', async () => {
       const execution = await store.start(aPlan([aToolStep({ url: `${stub.url}/x` })]));
       let ends = 0;
-      const failing: RecordingParts = { ...parts, journal: { ...parts.journal, end: (step) => (ends++ === 0 ? Promise.reject(new Error('value too strange')) : parts.journal.end(step)) } };
-      expect(await failureOf(execution.input('call'), anEnvironment(), failing)).toMatchObject({ type: 'internal_error', nonRetryable: true });
+      const failing: RecordingParts = {
+        ...parts,
+        journal: {
+          ...parts.journal,
+          end: (step) => (ends++ === 0 ? Promise.reject(new Error('value too strange')) : parts.journal.end(step)),
+        },
+      };
+      expect(await failureOf(execution.input('call'), anEnvironment(), failing)).toMatchObject({
+        type: 'internal_error',
+        nonRetryable: true,
+      });
       expect(stub.calls('/x')).toHaveLength(1);
     });
   });
 
   it('a plan or engine version that the worker does not know is retried, never the run failed', async () => {
     const execution = await store.start(aPlan([aToolStep({ url: `${stub.url}/x` })]));
-    expect(await failureOf({ ...execution.input('call'), planHash: 'sha256:none' })).toMatchObject({ type: 'plan_unknown', nonRetryable: false });
-    expect(await failureOf({ ...execution.input('call'), engineVersion: 99 })).toMatchObject({ type: 'engine_version_unknown', nonRetryable: false });
+    expect(await failureOf({ ...execution.input('call'), planHash: 'sha256:none' })).toMatchObject({
+      type: 'plan_unknown',
+      nonRetryable: false,
+    });
+    expect(await failureOf({ ...execution.input('call'), engineVersion: 99 })).toMatchObject({
+      type: 'engine_version_unknown',
+      nonRetryable: false,
+    });
   });
 });

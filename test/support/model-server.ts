@@ -4,7 +4,14 @@ import type { AddressInfo } from 'node:net';
 import { toError, toEvents, toFrame, toMessage, type WireReply } from '../../src/embedded/demo-model/wire.js';
 
 export interface ModelRequest {
-  readonly body: { readonly model: string; readonly max_tokens: number; readonly stream?: boolean; readonly system?: unknown; readonly messages: readonly { readonly role: string; readonly content: unknown }[]; readonly tools?: unknown };
+  readonly body: {
+    readonly model: string;
+    readonly max_tokens: number;
+    readonly stream?: boolean;
+    readonly system?: unknown;
+    readonly messages: readonly { readonly role: string; readonly content: unknown }[];
+    readonly tools?: unknown;
+  };
   readonly headers: { readonly [name: string]: string };
   readonly at: number;
   /** The caller closed the connection before it had the whole reply. */
@@ -18,7 +25,12 @@ export interface ModelReply {
   readonly stopReason?: string;
   readonly usage?: { readonly inputTokens: number; readonly outputTokens: number };
   readonly chunkDelayMs?: number;
-  readonly error?: { readonly status: number; readonly type?: string; readonly message?: string; readonly headers?: { readonly [name: string]: string } };
+  readonly error?: {
+    readonly status: number;
+    readonly type?: string;
+    readonly message?: string;
+    readonly headers?: { readonly [name: string]: string };
+  };
   /**
    * `hang`: never answers. `drop`: cuts before the first byte. `hang_mid`, `cut_mid`, `error_mid`: after the text, never goes on / cuts / sends an
    * error event (type `error.type`, default overloaded_error). `unfinished`: ends cleanly without message_stop.
@@ -114,12 +126,14 @@ async function send(response: ServerResponse, reply: ModelReply, request: ModelR
     return void response.end(JSON.stringify(toError(reply.error.type ?? 'api_error', reply.error.message ?? 'scripted')));
   }
   const wire = toWire(reply, request);
-  if (request.body.stream !== true) return void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(toMessage(wire)));
+  if (request.body.stream !== true)
+    return void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(toMessage(wire)));
   response.writeHead(200, { 'content-type': 'text/event-stream' });
   for (const event of toEvents(wire)) {
     if (event.event === 'content_block_stop' && reply.fault !== undefined) return endBadly(response, reply);
     response.write(toFrame(event));
-    if (reply.chunkDelayMs !== undefined && event.event === 'content_block_delta') await new Promise((resolve) => setTimeout(resolve, reply.chunkDelayMs));
+    if (reply.chunkDelayMs !== undefined && event.event === 'content_block_delta')
+      await new Promise((resolve) => setTimeout(resolve, reply.chunkDelayMs));
   }
   response.end();
 }
@@ -127,7 +141,8 @@ async function send(response: ServerResponse, reply: ModelReply, request: ModelR
 function endBadly(response: ServerResponse, reply: ModelReply): void {
   if (reply.fault === 'hang_mid') return;
   if (reply.fault === 'cut_mid') return void setTimeout(() => response.socket?.destroy(), 20);
-  if (reply.fault === 'error_mid') response.write(toFrame({ event: 'error', data: { ...toError(reply.error?.type ?? 'overloaded_error', 'scripted'), type: 'error' } }));
+  if (reply.fault === 'error_mid')
+    response.write(toFrame({ event: 'error', data: { ...toError(reply.error?.type ?? 'overloaded_error', 'scripted'), type: 'error' } }));
   response.end();
 }
 
@@ -135,7 +150,12 @@ function toWire(reply: ModelReply, request: ModelRequest): WireReply {
   const chunks = reply.text === undefined ? [] : typeof reply.text === 'string' ? [reply.text] : reply.text;
   const toolCalls = (reply.toolCalls ?? []).map((call, index) => ({ id: call.id ?? `toolu_${index}`, name: call.name, input: call.input }));
   return {
-    id: 'msg_scripted', model: request.body.model, chunks, toolCalls, stopReason: reply.stopReason ?? (toolCalls.length > 0 ? 'tool_use' : 'end_turn'),
-    inputTokens: reply.usage?.inputTokens ?? 10, outputTokens: reply.usage?.outputTokens ?? 5,
+    id: 'msg_scripted',
+    model: request.body.model,
+    chunks,
+    toolCalls,
+    stopReason: reply.stopReason ?? (toolCalls.length > 0 ? 'tool_use' : 'end_turn'),
+    inputTokens: reply.usage?.inputTokens ?? 10,
+    outputTokens: reply.usage?.outputTokens ?? 5,
   };
 }

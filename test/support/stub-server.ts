@@ -96,7 +96,8 @@ export async function startStubServer(options: { readonly host?: string; readonl
 
   await new Promise<void>((resolve) => server.listen(options.port ?? 0, host, resolve));
   const port = (server.address() as AddressInfo).port;
-  const matching = (path: string, keep: (call: StubCall) => boolean = () => true) => journal.filter((call) => call.path === path && keep(call));
+  const matching = (path: string, keep: (call: StubCall) => boolean = () => true) =>
+    journal.filter((call) => call.path === path && keep(call));
   const until = (list: () => readonly StubCall[], times: number) =>
     new Promise<readonly StubCall[]>((resolve) => {
       const look = () => {
@@ -152,8 +153,14 @@ function toCall(request: IncomingMessage, body: string): StubCall {
   const url = new URL(request.url ?? '/', 'http://stub');
   const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]));
   return {
-    method: request.method ?? 'GET', path: url.pathname, query: Object.fromEntries(url.searchParams), headers, body,
-    json: parseOrUndefined(body), at: Date.now(), aborted: false,
+    method: request.method ?? 'GET',
+    path: url.pathname,
+    query: Object.fromEntries(url.searchParams),
+    headers,
+    body,
+    json: parseOrUndefined(body),
+    at: Date.now(),
+    aborted: false,
   };
 }
 

@@ -3,12 +3,28 @@ import { createBuiltInTools, createHttpClient, BUILT_IN_TOOL_IDS } from '../../s
 import { createToolRegistry } from '../../src/tools/registry.js';
 import { defineTool } from '../../src/tools/tool.js';
 
-const aTool = (id: string) => defineTool({ id, description: `does ${id}`, risk: 'low', parameters: z.strictObject({ n: z.number() }), repeats: 'read_only', light: true, limitMs: () => 1, run: async ({ n }) => n });
+const aTool = (id: string) =>
+  defineTool({
+    id,
+    description: `does ${id}`,
+    risk: 'low',
+    parameters: z.strictObject({ n: z.number() }),
+    repeats: 'read_only',
+    light: true,
+    limitMs: () => 1,
+    run: async ({ n }) => n,
+  });
 
 describe('tool registry', () => {
   it('lists tools by id, with JSON Schema of what a caller writes', () => {
     const [http] = createBuiltInTools(createHttpClient({ allow: [] })).list({ provider: 'http' });
-    expect(http).toMatchObject({ id: 'http:request', provider: 'http', action: 'request', risk: 'low', parameters: { type: 'object', required: ['url'], additionalProperties: false } });
+    expect(http).toMatchObject({
+      id: 'http:request',
+      provider: 'http',
+      action: 'request',
+      risk: 'low',
+      parameters: { type: 'object', required: ['url'], additionalProperties: false },
+    });
   });
   it('knows the ids that definitions are checked by', () => {
     expect(createBuiltInTools(createHttpClient({ allow: [] })).ids()).toEqual([...BUILT_IN_TOOL_IDS]);
@@ -19,7 +35,11 @@ describe('tool registry', () => {
     expect(tools.list({ query: 'TWO' }).map(({ id }) => id)).toEqual(['b:two']);
     expect(tools.get('c:three')).toBeUndefined();
   });
-  it.each([[['a:one', 'a:one'], 'twice'], [['one'], 'provider:action'], [['A:one'], 'provider:action']])('refuses %j', (ids, why) => {
+  it.each([
+    [['a:one', 'a:one'], 'twice'],
+    [['one'], 'provider:action'],
+    [['A:one'], 'provider:action'],
+  ])('refuses %j', (ids, why) => {
     expect(() => createToolRegistry(ids.map(aTool))).toThrow(why);
   });
   it('tells every fault of arguments', () => {

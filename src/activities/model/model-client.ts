@@ -56,10 +56,15 @@ async function runTurn(client: Anthropic, request: TurnRequest, { signal, meter,
 
 function checked(reply: TurnReply, model: string): TurnReply {
   if (reply.stopReason === 'refusal') {
-    throw new StepFault('agent_prompt_model_error', `Model ${model} refused to answer`, { details: { status: null, type: 'refusal', model } });
+    throw new StepFault('agent_prompt_model_error', `Model ${model} refused to answer`, {
+      details: { status: null, type: 'refusal', model },
+    });
   }
   if (reply.text.trim() !== '') return reply;
-  throw new StepFault('agent_prompt_empty_response', `Model ${model} answered without text (${reply.stopReason})`, { retryable: true, details: { model, stopReason: reply.stopReason } });
+  throw new StepFault('agent_prompt_empty_response', `Model ${model} answered without text (${reply.stopReason})`, {
+    retryable: true,
+    details: { model, stopReason: reply.stopReason },
+  });
 }
 
 /** Caching on: what repeats from turn to turn ends at the two marked places. */
@@ -70,7 +75,10 @@ function toParams(request: TurnRequest): Anthropic.MessageStreamParams {
     model: request.model,
     max_tokens: request.maxTokens,
     ...(request.system === undefined ? {} : { system: [{ type: 'text' as const, text: request.system, ...cache }] }),
-    messages: request.messages.map(({ role, content }, index) => ({ role, content: [{ type: 'text' as const, text: content, ...(index === last ? cache : {}) }] })),
+    messages: request.messages.map(({ role, content }, index) => ({
+      role,
+      content: [{ type: 'text' as const, text: content, ...(index === last ? cache : {}) }],
+    })),
   };
 }
 

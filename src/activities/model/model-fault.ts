@@ -2,7 +2,14 @@ import { APIConnectionError, APIConnectionTimeoutError, APIError } from '@anthro
 import { StepFault } from '../../tools/step-fault.js';
 import { retryAfterMs } from '../../tools/http/headers.js';
 
-const RETRYABLE_TYPES = new Set(['overloaded_error', 'rate_limit_error', 'api_error', 'timeout_error', 'connection_error', 'stream_interrupted']);
+const RETRYABLE_TYPES = new Set([
+  'overloaded_error',
+  'rate_limit_error',
+  'api_error',
+  'timeout_error',
+  'connection_error',
+  'stream_interrupted',
+]);
 const RETRYABLE_STATUS = (status: number): boolean => status === 408 || status === 409 || status === 429 || status >= 500;
 
 /**
@@ -16,14 +23,18 @@ export function toModelFault(error: unknown, model: string): StepFault {
   const wait = error instanceof APIError ? waitOf(error.headers as Headers | undefined) : undefined;
   const message = error instanceof Error ? error.message : String(error);
   return new StepFault('agent_prompt_model_error', `Model ${model}: ${message}`, {
-    retryable, details: { status, type, model }, cause: error, ...(wait === undefined ? {} : { retryAfterMs: wait }),
+    retryable,
+    details: { status, type, model },
+    cause: error,
+    ...(wait === undefined ? {} : { retryAfterMs: wait }),
   });
 }
 
 function kindOf(error: unknown): { readonly status: number | null; readonly type: string } {
   if (error instanceof APIConnectionTimeoutError) return { status: null, type: 'timeout_error' };
   if (error instanceof APIConnectionError) return { status: null, type: 'connection_error' };
-  if (error instanceof APIError) return { status: (error.status as number | undefined) ?? null, type: (error.type as string | null) ?? 'api_error' };
+  if (error instanceof APIError)
+    return { status: (error.status as number | undefined) ?? null, type: (error.type as string | null) ?? 'api_error' };
   return { status: null, type: 'stream_interrupted' };
 }
 

@@ -19,7 +19,9 @@ export function readStructuredReply(text: string, schema: Json): StructuredReply
   const validate = compiled(schema);
   if (typeof validate === 'string') return { ok: false, error: `The output schema cannot be used: ${validate}` };
   if (validate(reply.value)) return { ok: true, value: reply.value };
-  const faults = (validate.errors ?? []).slice(0, 20).map((fault) => `${fault.instancePath === '' ? '/' : fault.instancePath} ${fault.message ?? 'does not fit'}`);
+  const faults = (validate.errors ?? [])
+    .slice(0, 20)
+    .map((fault) => `${fault.instancePath === '' ? '/' : fault.instancePath} ${fault.message ?? 'does not fit'}`);
   return { ok: false, error: `The JSON does not fit the schema: ${faults.join('; ')}.` };
 }
 

@@ -1,5 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { access, constants } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StepFault } from '../../tools/step-fault.js';
@@ -50,14 +52,23 @@ export async function runShell(request: ShellRequest): Promise<ShellResult> {
   const output = { stdout: streams.stdout.output.finish(request.redact), stderr: streams.stderr.output.finish(request.redact) };
   request.signal.throwIfAborted();
   if (ended === 'timeout') {
-    throw new StepFault('bash_timeout', `The command was ended after ${request.timeoutMs} ms`, { retryable: true, details: { timeoutMs: request.timeoutMs, ...output } });
+    throw new StepFault('bash_timeout', `The command was ended after ${request.timeoutMs} ms`, {
+      retryable: true,
+      details: { timeoutMs: request.timeoutMs, ...output },
+    });
   }
   return { exitCode: code ?? 128 + signalNumber(signalName), ...output, durationMs: Date.now() - startedAt };
 }
 
 async function start(request: ShellRequest): Promise<ChildProcess> {
+  if (request.mode === 'bubblewrap' && !(await isOnPath('bwrap', request.env['PATH'] ?? ''))) {
+    throw new StepFault('bash_disabled', 'SIGNALBOX_SHELL is bubblewrap, but bwrap is not installed on this worker');
+  }
   const child = spawn('/bin/sh', ['-c', leaderScript(request.limits), 'sh', ...shellArguments(request.mode, request)], {
-    cwd: request.cwd, env: request.env, detached: true, stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    cwd: request.cwd,
+    env: request.env,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   });
   try {
     await once(child, 'spawn');
@@ -69,9 +80,23 @@ async function start(request: ShellRequest): Promise<ChildProcess> {
   }
 }
 
+async function isOnPath(program: string, path: string): Promise<boolean> {
+  const found = await Promise.all(
+    path.split(':').map((folder) =>
+      access(join(folder, program), constants.X_OK).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
+  return found.includes(true);
+}
+
 async function firstOf(exited: Promise<unknown>, { timeoutMs, signal }: ShellRequest): Promise<'exited' | 'timeout' | 'aborted'> {
   const over = new AbortController();
-  const aborted = new Promise<'aborted'>((resolve) => signal.addEventListener('abort', () => resolve('aborted'), { once: true, signal: over.signal }));
+  const aborted = new Promise<'aborted'>((resolve) =>
+    signal.addEventListener('abort', () => resolve('aborted'), { once: true, signal: over.signal }),
+  );
   const timeout = sleep(timeoutMs, 'timeout' as const, { signal: over.signal }).catch(() => 'timeout' as const);
   try {
     return await Promise.race([exited.then(() => 'exited' as const), timeout, aborted]);
@@ -101,5 +126,16 @@ function collect(stream: Readable): { readonly output: CappedOutput; readonly cl
   return { output, closed: new Promise((resolve) => stream.once('close', resolve)) };
 }
 
-const SIGNAL_NUMBERS: { readonly [name: string]: number } = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGPIPE: 13, SIGTERM: 15, SIGXCPU: 24, SIGXFSZ: 25 };
+const SIGNAL_NUMBERS: { readonly [name: string]: number } = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGABRT: 6,
+  SIGKILL: 9,
+  SIGSEGV: 11,
+  SIGPIPE: 13,
+  SIGTERM: 15,
+  SIGXCPU: 24,
+  SIGXFSZ: 25,
+};
 const signalNumber = (name: NodeJS.Signals | null): number => SIGNAL_NUMBERS[name ?? ''] ?? 0;

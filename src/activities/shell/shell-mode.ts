@@ -30,7 +30,10 @@ export function leaderScript(limits: ShellLimits): string {
 }
 
 /** The command line that runs the text in `bash`, its working directory inside the workspace. */
-export function shellArguments(mode: 'plain' | 'bubblewrap', place: { readonly workspace: string; readonly cwd: string; readonly command: string }): readonly string[] {
+export function shellArguments(
+  mode: 'plain' | 'bubblewrap',
+  place: { readonly workspace: string; readonly cwd: string; readonly command: string },
+): readonly string[] {
   const shell = ['bash', '--noprofile', '--norc', '-c', place.command];
   if (mode === 'plain') return shell;
   const inside = place.cwd === place.workspace ? SANDBOX_HOME : `${SANDBOX_HOME}${place.cwd.slice(place.workspace.length)}`;
@@ -40,15 +43,43 @@ export function shellArguments(mode: 'plain' | 'bubblewrap', place: { readonly w
 /** Where a sandboxed step finds its workspace: the real path would tell where the data directory is. */
 export const SANDBOX_HOME = '/workspace';
 
-const SYSTEM_FILES = ['/etc/alternatives', '/etc/ssl', '/etc/ca-certificates', '/etc/pki', '/etc/passwd', '/etc/group', '/etc/localtime', '/etc/ld.so.cache', '/etc/ld.so.conf', '/etc/ld.so.conf.d'];
+const SYSTEM_FILES = [
+  '/etc/alternatives',
+  '/etc/ssl',
+  '/etc/ca-certificates',
+  '/etc/pki',
+  '/etc/passwd',
+  '/etc/group',
+  '/etc/localtime',
+  '/etc/ld.so.cache',
+  '/etc/ld.so.conf',
+  '/etc/ld.so.conf.d',
+];
 
 /** New namespaces throughout, no host network; of the host's files only programs and libraries, read-only (durability §10). */
 function sandboxArguments(workspace: string): readonly string[] {
   return [
-    '--unshare-all', '--die-with-parent', '--new-session', '--hostname', 'signalbox', '--cap-drop', 'ALL',
-    '--ro-bind', '/usr', '/usr', ...['/bin', '/sbin', '/lib', '/lib32', '/lib64'].flatMap(systemFolder),
+    '--unshare-all',
+    '--die-with-parent',
+    '--new-session',
+    '--hostname',
+    'signalbox',
+    '--cap-drop',
+    'ALL',
+    '--ro-bind',
+    '/usr',
+    '/usr',
+    ...['/bin', '/sbin', '/lib', '/lib32', '/lib64'].flatMap(systemFolder),
     ...SYSTEM_FILES.flatMap((file) => ['--ro-bind-try', file, file]),
-    '--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--bind', workspace, SANDBOX_HOME,
+    '--proc',
+    '/proc',
+    '--dev',
+    '/dev',
+    '--tmpfs',
+    '/tmp',
+    '--bind',
+    workspace,
+    SANDBOX_HOME,
   ];
 }
 

@@ -17,7 +17,9 @@ export async function insideWorkspace(workspace: string, cwd: string | null): Pr
   if (cwd === null || cwd === '') return workspace;
   const wanted = path.resolve(workspace, cwd);
   const real = await realpath(wanted).catch(() => null);
-  if (real === null || !(await stat(real)).isDirectory()) throw new StepFault('tool_failed', `cwd "${cwd}" is no folder of the workspace`, { details: { cwd } });
-  if (real !== workspace && !real.startsWith(`${workspace}${path.sep}`)) throw new StepFault('tool_failed', `cwd "${cwd}" lies outside of the workspace`, { details: { cwd } });
+  if (real === null || !(await stat(real)).isDirectory())
+    throw new StepFault('tool_failed', `cwd "${cwd}" is no folder of the workspace`, { details: { cwd } });
+  if (real !== workspace && !real.startsWith(`${workspace}${path.sep}`))
+    throw new StepFault('tool_failed', `cwd "${cwd}" lies outside of the workspace`, { details: { cwd } });
   return real;
 }

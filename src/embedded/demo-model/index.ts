@@ -1,1 +1,1 @@
-export { startDemoModel, type DemoModel } from './start-demo-model.js';
+export { startDemoModel } from './start-demo-model.js';

@@ -29,7 +29,8 @@ function parseRule(entry: string): Rule {
     return { kind: 'network', network: [address, address.kind() === 'ipv4' ? 32 : 128], port };
   }
   const name = canonicalHost(host);
-  if (!/^(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/.test(name)) throw new Error(`SIGNALBOX_HTTP_ALLOW: "${entry}" is no host, address or network`);
+  if (!/^(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/.test(name))
+    throw new Error(`SIGNALBOX_HTTP_ALLOW: "${entry}" is no host, address or network`);
   const matches = name.startsWith('*.') ? (other: string) => other.endsWith(name.slice(1)) : (other: string) => other === name;
   return { kind: 'host', matches, port };
 }

@@ -4,7 +4,10 @@ import { Agent, buildConnector } from 'undici';
 import { StepFault } from '../step-fault.js';
 import { isHostAllowed, refusalOf, type AllowList, type Target } from './address-rules.js';
 
-export interface ResolvedAddress { readonly address: string; readonly family: number }
+export interface ResolvedAddress {
+  readonly address: string;
+  readonly family: number;
+}
 /** All addresses of a name; rejects when there is none. The system's resolver unless a test brings its own. */
 export type Resolver = (host: string) => Promise<readonly ResolvedAddress[]>;
 
@@ -22,7 +25,9 @@ export async function checkedAddresses(target: Target, allow: AllowList, resolve
   for (const { address } of addresses) {
     const refusal = refusalOf(address, target, allow);
     if (refusal === undefined) continue;
-    throw new StepFault('http_blocked', `${target.host} is not to be reached: ${address} is ${refusal}`, { details: { host: target.host, address, reason: refusal } });
+    throw new StepFault('http_blocked', `${target.host} is not to be reached: ${address} is ${refusal}`, {
+      details: { host: target.host, address, reason: refusal },
+    });
   }
   return addresses;
 }
@@ -33,7 +38,11 @@ async function resolveOrFail(host: string, resolve: Resolver): Promise<readonly 
     if (addresses.length > 0) return addresses;
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error);
-    throw new StepFault('http_unreachable', `${host} could not be resolved: ${cause}`, { retryable: true, details: { host, cause }, cause: error });
+    throw new StepFault('http_unreachable', `${host} could not be resolved: ${cause}`, {
+      retryable: true,
+      details: { host, cause },
+      cause: error,
+    });
   }
   throw new StepFault('http_unreachable', `${host} has no address`, { retryable: true, details: { host } });
 }
@@ -51,7 +60,9 @@ export function createCheckedAgent(allow: AllowList, resolve: Resolver): Agent {
     connect: (options, callback) => {
       const host = options.hostname.replace(/^\[|\]$/g, '');
       const port = Number(options.port || (options.protocol === 'https:' ? 443 : 80));
-      const connect = async () => pinnedConnector(await checkedAddresses({ host, port }, allow, resolve))({ ...options, hostname: host }, callback);
+      const connect = async () =>
+        pinnedConnector(await checkedAddresses({ host, port }, allow, resolve))({ ...options, hostname: host }, callback);
+      // oxlint-disable-next-line promise/no-callback-in-promise -- this is how undici wants to hear of it
       void connect().catch((error: unknown) => callback(error as Error, null));
     },
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -68,7 +79,11 @@ function pinnedConnector(addresses: readonly ResolvedAddress[]): buildConnector.
     autoSelectFamily: addresses.length > 1,
     lookup: (_host, options, callback) => {
       const first = addresses[0] as ResolvedAddress;
-      if (options.all === true) callback(null, addresses.map((entry) => ({ ...entry })));
+      if (options.all === true)
+        callback(
+          null,
+          addresses.map((entry) => ({ ...entry })),
+        );
       else callback(null, first.address, first.family);
     },
   });

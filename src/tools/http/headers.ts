@@ -1,10 +1,23 @@
 /** Request headers: what a caller may set, and what survives a redirect to another origin. Pure. */
 import { StepFault } from '../step-fault.js';
 
-export interface Headers { readonly [name: string]: string }
+export interface Headers {
+  readonly [name: string]: string;
+}
 
 /** Framing and routing of the request are the connection's business. */
-const CONNECTION_HEADERS = new Set(['host', 'connection', 'content-length', 'transfer-encoding', 'upgrade', 'keep-alive', 'te', 'trailer', 'expect', 'proxy-connection']);
+const CONNECTION_HEADERS = new Set([
+  'host',
+  'connection',
+  'content-length',
+  'transfer-encoding',
+  'upgrade',
+  'keep-alive',
+  'te',
+  'trailer',
+  'expect',
+  'proxy-connection',
+]);
 
 /** Names in lower case, values as text. @throws StepFault `tool_failed` for names and values that HTTP does not allow. */
 export function toRequestHeaders(given: { readonly [name: string]: string | number | boolean }): { [name: string]: string } {

@@ -27,13 +27,18 @@ export interface Hop {
 export function toHop(message: HttpMessage, idempotencyKey: string): Hop {
   const url = parseUrl(message.url);
   for (const [name, value] of Object.entries(message.query)) {
-    for (const one of Array.isArray(value) ? (value as readonly Scalar[]) : [value as Scalar | null]) if (one !== null) url.searchParams.append(name, String(one));
+    for (const one of Array.isArray(value) ? (value as readonly Scalar[]) : [value as Scalar | null])
+      if (one !== null) url.searchParams.append(name, String(one));
   }
   const given = toRequestHeaders(message.headers);
   const { text, contentType } = toText(message.body, given['content-type']);
   const headers = {
-    'user-agent': 'signalbox', accept: '*/*', 'idempotency-key': idempotencyKey,
-    ...(contentType === undefined ? {} : { 'content-type': contentType }), ...basicCredentials(url), ...given,
+    'user-agent': 'signalbox',
+    accept: '*/*',
+    'idempotency-key': idempotencyKey,
+    ...(contentType === undefined ? {} : { 'content-type': contentType }),
+    ...basicCredentials(url),
+    ...given,
   };
   url.username = '';
   url.password = '';
@@ -42,7 +47,8 @@ export function toHop(message: HttpMessage, idempotencyKey: string): Hop {
 }
 
 function parseUrl(text: string): URL {
-  if (!URL.canParse(text)) throw new StepFault('tool_failed', `"${text.slice(0, 200)}" is not an absolute URL`, { details: { url: text.slice(0, 200) } });
+  if (!URL.canParse(text))
+    throw new StepFault('tool_failed', `"${text.slice(0, 200)}" is not an absolute URL`, { details: { url: text.slice(0, 200) } });
   const url = new URL(text);
   if (url.protocol === 'http:' || url.protocol === 'https:') return url;
   throw new StepFault('http_blocked', `Only http and https may be called, not ${url.protocol}`, { details: { protocol: url.protocol } });
@@ -66,7 +72,10 @@ function toText(body: Json | undefined, contentType: string | undefined): { read
   if (body === undefined || body === null) return { text: null };
   if (typeof body === 'string') return { text: body, contentType: contentType ?? 'text/plain; charset=utf-8' };
   if (contentType?.startsWith('application/x-www-form-urlencoded') === true && typeof body === 'object' && !Array.isArray(body)) {
-    const fields = Object.entries(body as { [name: string]: Json }).map(([name, value]): [string, string] => [name, typeof value === 'string' ? value : JSON.stringify(value)]);
+    const fields = Object.entries(body as { [name: string]: Json }).map(([name, value]): [string, string] => [
+      name,
+      typeof value === 'string' ? value : JSON.stringify(value),
+    ]);
     return { text: new URLSearchParams(fields).toString(), contentType };
   }
   return { text: JSON.stringify(body), contentType: contentType ?? 'application/json' };

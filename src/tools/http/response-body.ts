@@ -24,10 +24,14 @@ function tooLarge(body: Readable): StepFault {
   body.destroy();
   return tooLargeFault();
 }
-const tooLargeFault = () => new StepFault('http_too_large', `The response is above ${MAX_RESPONSE_BYTES} bytes`, { details: { limit: MAX_RESPONSE_BYTES } });
+const tooLargeFault = () =>
+  new StepFault('http_too_large', `The response is above ${MAX_RESPONSE_BYTES} bytes`, { details: { limit: MAX_RESPONSE_BYTES } });
 
 const DECODERS: { readonly [encoding: string]: (bytes: Buffer, options: { maxOutputLength: number }) => Promise<Buffer> } = {
-  gzip: promisify(gunzip), 'x-gzip': promisify(gunzip), deflate: promisify(inflate), br: promisify(brotliDecompress),
+  gzip: promisify(gunzip),
+  'x-gzip': promisify(gunzip),
+  deflate: promisify(inflate),
+  br: promisify(brotliDecompress),
 };
 
 /** Undoes `Content-Encoding`, which servers use also unasked. The limit holds for what comes out. */

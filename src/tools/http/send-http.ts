@@ -21,7 +21,13 @@ export function createHttpClient(options: { readonly allow: readonly string[]; r
   return { agent, close: () => agent.destroy() };
 }
 
-export interface HttpAnswer { readonly status: number; readonly headers: { readonly [name: string]: string }; readonly body: Json; readonly bytes: number; readonly encoding?: 'base64' }
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: { readonly [name: string]: string };
+  readonly body: Json;
+  readonly bytes: number;
+  readonly encoding?: 'base64';
+}
 
 const MAX_REDIRECTS = 5;
 
@@ -49,7 +55,9 @@ async function follow(client: HttpClient, first: Hop, message: HttpMessage, sign
   let hop = first;
   for (let redirects = 0; ; redirects++) {
     const response = await request(hop.url, { dispatcher: client.agent, method: hop.method, headers: hop.headers, body: hop.body, signal });
-    const next = isListed(response.statusCode, message.expect) ? undefined : redirectOf(hop, response.statusCode, response.headers['location']);
+    const next = isListed(response.statusCode, message.expect)
+      ? undefined
+      : redirectOf(hop, response.statusCode, response.headers['location']);
     if (next === undefined || redirects === MAX_REDIRECTS) return await toAnswer(response);
     await response.body.dump({ limit: 64 * 1024, signal });
     hop = next;
@@ -64,7 +72,9 @@ export function redirectOf(hop: Hop, status: number, location: string | string[]
   if (!URL.canParse(location, hop.url.href)) return undefined;
   const url = new URL(location, hop.url);
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw new StepFault('http_blocked', `A redirect leads to ${url.protocol}, only http and https are followed`, { details: { from: hop.url.origin } });
+    throw new StepFault('http_blocked', `A redirect leads to ${url.protocol}, only http and https are followed`, {
+      details: { from: hop.url.origin },
+    });
   }
   url.username = '';
   url.password = '';
@@ -75,7 +85,8 @@ export function redirectOf(hop: Hop, status: number, location: string | string[]
   return { url, method: 'GET', headers, body: null };
 }
 
-const isListed = (status: number, expect: HttpMessage['expect']): boolean => (Array.isArray(expect) ? expect.includes(status) : expect === status);
+const isListed = (status: number, expect: HttpMessage['expect']): boolean =>
+  Array.isArray(expect) ? expect.includes(status) : expect === status;
 
 function isExpected(status: number, expect: HttpMessage['expect']): boolean {
   if (expect === undefined) return status >= 200 && status < 300;
@@ -83,7 +94,9 @@ function isExpected(status: number, expect: HttpMessage['expect']): boolean {
 }
 
 async function toAnswer(response: Dispatcher.ResponseData): Promise<HttpAnswer> {
-  const headers = Object.fromEntries(Object.entries(response.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : String(value)]));
+  const headers = Object.fromEntries(
+    Object.entries(response.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : String(value)]),
+  );
   const announced = headers['content-length'] === undefined ? undefined : Number(headers['content-length']);
   const raw = await readBytes(response.body, announced);
   const bytes = await decoded(raw, headers['content-encoding']);
