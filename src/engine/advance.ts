@@ -4,6 +4,7 @@ import { handleInput } from './inputs.js';
 import { runReady } from './machine.js';
 import { Run } from './run.js';
 import type { EngineState } from './state.js';
+import { boundInlineValues } from './store-values.js';
 import { statusOf, waitingFor } from './status.js';
 import { tellExecution } from './tell.js';
 import { armMaxDuration, checkMaxDuration } from './timer-fired.js';
@@ -23,6 +24,7 @@ export function advance(plan: Plan, state: EngineState, input: Input): AdvanceRe
   checkMaxDuration(run);
   handleInput(run, input);
   runReady(run);
+  boundInlineValues(run);
   comeToRest(run);
   return { state, commands: run.commands, events: run.events, more: !state.finished && state.ready.length > 0 };
 }

@@ -1,10 +1,10 @@
 /** Evaluating an expression where a fiber stands; what the host may not evaluate is ordered and found again by its site. */
-import { evaluate, type Expr, ExpressionError, isTruthy, NeedsActivity, NULL_VALUE, render, type ScopeReader, type Template, type Value } from '../definition/runtime.js';
+import { evaluate, type Expr, ExpressionError, isLarge, isTruthy, jsonBytes, NeedsActivity, NULL_VALUE, render, type ScopeReader, type Template, type Value } from '../definition/runtime.js';
 import { StepFault, stepError, Suspended } from './faults.js';
 import { FiberReader, sliceFor } from './reader.js';
 import { instanceId, instanceOf, type Run } from './run.js';
-import type { Fiber, Frame } from './state.js';
-import type { ExpressionSite, ScopeSlice, StepInstance } from './types.js';
+import type { Fiber, Frame, StepFrame } from './state.js';
+import type { ExpressionSite, ScopeSlice, StepInstance, Warning } from './types.js';
 
 /** Where an expression stands: the step whose field it is, and the fiber that reads it. */
 export interface Place { readonly run: Run; readonly fiber: Fiber }
@@ -33,12 +33,21 @@ function valueAt(place: Place, site: Site, source: Expr | Template, extra: Scope
   try {
     const value = compute(reader);
     noteMissing(place.fiber, missing);
+    // What is large is made where it can be stored: the state never holds it.
+    if (isLargeFor(site, value)) return orderEvaluation(place, site, sliceFor(reader, [source]));
     return value;
   } catch (thrown) {
     if (thrown instanceof NeedsActivity) return orderEvaluation(place, site, sliceFor(reader, [source]));
     if (thrown instanceof ExpressionError) throw new StepFault(stepError(thrown.code, thrown.message, { details: thrown.details }));
     throw thrown;
   }
+}
+
+/** A list to go over may be larger: reading it in chunks costs more than holding it. */
+const LARGE_LIST_BYTES = 64 * 1024;
+
+function isLargeFor({ field }: Site, { v }: Value): boolean {
+  return isLarge(v) && (field !== 'over' || jsonBytes(v) > LARGE_LIST_BYTES);
 }
 
 /** What an activity has answered for this site, once. */
@@ -77,7 +86,16 @@ export const siteKey = ({ field, index }: Site): string => (index === undefined 
 function noteMissing(fiber: Fiber, missing: readonly string[]): void {
   const top = topFrame(fiber);
   if (missing.length === 0 || top.k !== 'step') return;
-  top.warnings = [...new Set([...(top.warnings ?? []), ...missing])].slice(0, 50);
+  addWarnings(top, missing.map((path) => ({ code: 'missing_reference', message: `${path} has no value` })));
+}
+
+const MAX_WARNINGS = 50;
+
+/** Each warning once, and not without end. */
+export function addWarnings(frame: StepFrame, warnings: readonly Warning[]): void {
+  const known = frame.warnings ?? [];
+  const fresh = warnings.filter(({ message }) => !known.some((one) => one.message === message));
+  frame.warnings = [...known, ...fresh].slice(0, MAX_WARNINGS);
 }
 
 export function topFrame(fiber: Fiber): Frame {

@@ -1,7 +1,7 @@
 /** What each kind of input does to the state before fibers run. Late, repeated and unknown ones change nothing. */
 import { applyNext } from './apply-next.js';
 import { beginEnding } from './ending.js';
-import { topFrame } from './expression.js';
+import { addWarnings, topFrame } from './expression.js';
 import { stepError } from './faults.js';
 import { handlerOf } from './handlers.js';
 import { unpark } from './pause.js';
@@ -83,7 +83,7 @@ function takeEvaluation(run: Run, fiber: Fiber, site: string, result: ActivityRe
   const answers = (top.answers ??= {});
   answers[site] = evaluationAnswer(result);
   if (result.of === 'value' && result.warnings !== undefined && top.k === 'step') {
-    top.warnings = [...(top.warnings ?? []), ...result.warnings.map(({ message }) => message.replace(/ has no value$/, ''))];
+    addWarnings(top, result.warnings);
   }
   wake(run, fiber);
 }

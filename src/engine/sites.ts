@@ -7,11 +7,14 @@ export type SiteSource =
   | { readonly kind: 'expression'; readonly source: Expr }
   | { readonly kind: 'template'; readonly source: Template }
   /** The chunk from this index on of the list in `scope.loop.list`: answer with chunkOf. */
-  | { readonly kind: 'items'; readonly from: number };
+  | { readonly kind: 'items'; readonly from: number }
+  /** The lists in `scope.loop.results`, as one list. */
+  | { readonly kind: 'results' };
 
 /** @throws Error when the plan has nothing at the site: they do not belong together */
 export function sourceAt(plan: Plan, site: ExpressionSite): SiteSource {
   if (site.field === 'items') return { kind: 'items', from: site.index ?? 0 };
+  if (site.field === 'results') return { kind: 'results' };
   const found = site.stepId === '' ? template(plan.output) : sourceOf(stepOf(plan, site.stepId), site);
   if (found === undefined) throw new Error(`The plan ${plan.hash} has no expression at ${site.stepId}.${site.field}`);
   return found;

@@ -4,7 +4,7 @@
  * with the frames below it is all that a stretch of its steps can see.
  */
 import type { Value } from '../definition/runtime.js';
-import type { ExecutionMeta, ExecutionOutcome, ExecutionStatus, GateOutcome, Seed, StartData, StepError, StepInstance } from './types.js';
+import type { ExecutionMeta, ExecutionOutcome, ExecutionStatus, GateOutcome, Seed, StartData, StepError, StepInstance, Warning } from './types.js';
 
 export interface EngineState {
   readonly engineVersion: number;
@@ -44,6 +44,8 @@ export interface EngineState {
   done: number;
   /** Rough bytes published since the inline values were last measured. */
   grown: number;
+  /** The one `store` in flight, and whose values it stores. */
+  storing: { readonly id: string; readonly places: readonly { readonly address: string; readonly passes: number; readonly print: string }[] } | null;
   /** Recorded instances not yet taken, by `path|stepId`. */
   seeds: Record<string, Seed>;
 }
@@ -138,7 +140,7 @@ export interface StepFrame {
   recovering?: true;
   input?: Value;
   answers?: SiteAnswers;
-  warnings?: string[];
+  warnings?: readonly Warning[];
   /** Timer of the step's own limit or retry. */
   timer: string | null;
   seed?: Seed;
@@ -166,7 +168,10 @@ export interface LoopData {
   chunk: { readonly from: number; readonly items: readonly Value[] } | null;
   next: number;
   failed: number;
+  /** Results of the passes behind those that went out, and the lists of those that did. */
   results: Value[];
+  stored: Value[];
+  storedPasses: number;
   /** Fibers of running passes. */
   running: string[];
   /** What concurrent passes wrote, by name, with the pass that wrote it: the highest pass wins. */
@@ -239,7 +244,7 @@ export function initialState(start: StartData): EngineState {
   return {
     engineVersion: start.engineVersion, execution: start.execution, counter: 0, nowMs: 0, isStarted: false, startedAt: 0, serial: 0,
     fibers: { [ROOT_FIBER]: rootFiber(start) }, ready: [], parked: [], deferred: [], calls: {}, timers: {}, gates: {}, children: {},
-    earlyEnds: {}, inbox: [], handledEvents: [], paused: false, ending: null, finished: false, status: 'pending', steps: 0, done: 0, grown: 0, seeds,
+    earlyEnds: {}, inbox: [], handledEvents: [], paused: false, ending: null, finished: false, status: 'pending', steps: 0, done: 0, grown: 0, storing: null, seeds,
   };
 }
 

@@ -173,7 +173,7 @@ export function leave({ run, fiber, frame }: At, last: Value | undefined): true 
   const block = fiber.frames.at(-1) as BlockFrame;
   block.high = Math.max(block.high, frame.attempt, frame.high);
   block.index += 1;
-  if (block.owner === '') run.state.done = block.index;
+  if (block.owner === '' && fiber.unwinds.length === 0) run.state.done = block.index;
   if (last !== undefined) block.last = last;
   return true;
 }

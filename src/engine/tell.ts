@@ -1,5 +1,5 @@
 /** Events as the engine tells them. Terminal events, `execution.started` and `.cancelling` are written with the row, not here. */
-import { type Json, toDisplay, type Value } from '../definition/runtime.js';
+import { type Json, objectValue, toDisplay, type Value } from '../definition/runtime.js';
 import { asJson } from './faults.js';
 import { type At, instanceOf, type Run } from './run.js';
 import type { StepFrame } from './state.js';
@@ -29,7 +29,7 @@ export function tellSeeded(at: At, status: 'completed' | 'failed' | 'skipped', o
 export function tellStarted(at: At): void {
   if (at.frame.seed?.how === 'done') return;
   at.frame.started = true;
-  const input = at.frame.input;
+  const input = inputOf(at.frame);
   if (input === undefined) tellStep(at, 'step.started', { input: null }, { ...choiceOf(at.frame) });
   else tellStep(at, 'step.started', { input: toDisplay(input) }, { input, ...choiceOf(at.frame) });
 }
@@ -48,12 +48,22 @@ export function tellCancelled(at: At, reason?: string): void {
   tellStep(at, 'step.cancelled', reason === undefined ? {} : { reason }, { ...choiceOf(at.frame) });
 }
 
-const inputData = (frame: StepFrame): Data => (frame.input === undefined ? {} : { input: toDisplay(frame.input) });
-const inputRecord = (frame: StepFrame): Record_ => (frame.input === undefined ? {} : { input: frame.input });
-
-function warningsOf(frame: StepFrame): Warning[] {
-  return (frame.warnings ?? []).map((path) => ({ code: 'missing_reference', message: `${path} has no value` }));
+/** A loop's list is kept once, in its data. */
+function inputOf({ input, data }: StepFrame): Value | undefined {
+  return data?.type === 'loop' && data.list !== null ? objectValue([['over', data.list]]) : input;
 }
+
+function inputData(frame: StepFrame): Data {
+  const input = inputOf(frame);
+  return input === undefined ? {} : { input: toDisplay(input) };
+}
+
+function inputRecord(frame: StepFrame): Record_ {
+  const input = inputOf(frame);
+  return input === undefined ? {} : { input };
+}
+
+const warningsOf = (frame: StepFrame): readonly Warning[] => frame.warnings ?? [];
 
 /** What a rerun must know to walk the same way: branch, case, list and passes. */
 function choiceOf({ data }: StepFrame): { choice?: Json } {

@@ -4,7 +4,7 @@ import { beginEnding } from './ending.js';
 import { handlerOf } from './handlers.js';
 import { stepError } from './faults.js';
 import { type Run, wake } from './run.js';
-import { type Fiber, ROOT_FIBER, type Timer } from './state.js';
+import { type Fiber, ROOT_FIBER, type StepFrame, type Timer } from './state.js';
 import { nextAttempt } from './step-life.js';
 import { armTimer } from './timers.js';
 import { cleanupIsOver, CLEANUP_MS, insertUnwind } from './unwind.js';
@@ -70,10 +70,15 @@ function timeOut(run: Run, fiber: Fiber, timer: Timer, id: string): void {
 
 function waitIsOver(run: Run, fiber: Fiber, timer: Timer): void {
   const frame = stepFrameAt(fiber, timer.frame);
-  if (frame === undefined || frame !== fiber.frames.at(-1) || frame.end !== null) return;
+  if (frame === undefined || frame !== fiber.frames.at(-1) || frame.end !== null || !isOf(timer, frame)) return;
   const at = { run, fiber, frame, step: run.stepOf(frame.stepId) };
   const next = handlerOf(at).timer?.(at, timer.purpose);
   if (next !== undefined && applyNext(at, next)) wake(run, fiber);
+}
+
+/** Another step may stand where the timer's stood. */
+function isOf({ instance }: Timer, { stepId, path, attempt }: StepFrame): boolean {
+  return instance?.stepId === stepId && instance.iterationPath === path && instance.attempt === attempt;
 }
 
 const MAX_DURATION_TIMER = 'max_duration';

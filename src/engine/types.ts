@@ -55,10 +55,11 @@ export type ScopeSlice = { readonly [root: string]: { readonly [name: string]: V
 /** Which expression of the plan an `evaluate` activity is to evaluate; '' as stepId is the root `output`. */
 export interface ExpressionSite {
   readonly stepId: string;
-  readonly field: 'when' | 'condition' | 'case' | 'over' | 'while' | 'until' | 'collect' | 'values' | 'duration' | 'until_instant' | 'event' | 'match' | 'message' | 'output' | 'items';
+  readonly field: 'when' | 'condition' | 'case' | 'over' | 'while' | 'until' | 'collect' | 'values' | 'duration' | 'until_instant' | 'event' | 'match' | 'message' | 'output' | 'items' | 'results';
   /**
    * The n-th case, the n-th value of a set. For `items`, the first index of the chunk wanted of the list in `scope.loop.list` (a stored value):
    * the answer is chunkOf's `{ length, items }`, a single item over 32 KB as a reference; no list is the fault loop_over_not_array.
+   * For `results`, the lists in the list `scope.loop.results`, read and put together as one list.
    */
   readonly index?: number;
 }

@@ -39,20 +39,32 @@ export function insertUnwind(run: Run, fiber: Fiber, unwind: Unwind): void {
   if (activeUnwind(fiber) !== undefined) wake(run, fiber);
 }
 
+/** One timer a fiber, for the nearest of its deadlines. */
 export function armCleanup(run: Run, fiber: Fiber, deadline: number): void {
-  if (fiber.cleanupTimer !== null) return;
+  if (fiber.cleanupTimer !== null) {
+    if ((run.state.timers[fiber.cleanupTimer]?.at ?? 0) <= deadline) return;
+    dropTimer(run, fiber.cleanupTimer);
+  }
   fiber.cleanupTimer = armTimer(run, { fiber: fiber.id, frame: -1, purpose: 'cleanup', at: deadline, instance: null }, `cleanup.${fiber.id}.${run.nextSerial()}`);
 }
 
-/** The minute is over: what is in flight in the clean-up is aborted too. */
+/** The minute is over: what is in flight in the clean-up is aborted too. It does not count while a pause holds the clean-up. */
 export function cleanupIsOver(run: Run, fiber: Fiber): void {
+  const { nowMs, paused } = run.state;
   fiber.cleanupTimer = null;
   for (const unwind of fiber.unwinds) {
-    if (unwind.deadline > run.state.nowMs) continue;
-    unwind.hard = true;
-    dropShields(fiber, unwind.depth);
+    if (unwind.deadline > nowMs) armCleanup(run, fiber, unwind.deadline);
+    else if (paused) {
+      unwind.deadline = nowMs + CLEANUP_MS;
+      armCleanup(run, fiber, unwind.deadline);
+    } else harden(fiber, unwind);
   }
   if (activeUnwind(fiber) !== undefined) wake(run, fiber);
+}
+
+function harden(fiber: Fiber, unwind: Unwind): void {
+  unwind.hard = true;
+  dropShields(fiber, unwind.depth);
 }
 
 export function dropUnwind(run: Run, fiber: Fiber, unwind: Unwind): void {

@@ -165,3 +165,28 @@ describe('pause', () => {
     expect(run.later(600, { kind: 'resume', by: null }).run().calls.map(({ stepId }) => stepId)).toEqual(['s1', 's2', 's3', 's4']);
   });
 });
+
+describe('a clean-up', () => {
+  const loser = (id: string, last: string) => tries(id, [tool('x')], { finally: [wait(`${id}w`, { duration: '50s' }), tool(last)] });
+
+  it('that a pause holds has its minute afterwards', () => {
+    const run = started([parallel('p', { a: tool('won'), b: loser('y', 'clean') }, { wait: 'any' })], { script: { x: { never: true }, won: { afterMs: 10 } } });
+    run.later(20, { kind: 'pause', by: null }).later(300_000, { kind: 'resume', by: null }).run();
+    expect(run.callsOf('clean')[0]?.at).toBe(300_000);
+    expect(run.outcome?.status).toBe('completed');
+  });
+
+  it('of a lost branch shares the minute of a cancel that comes later', () => {
+    const slow = tries('y', [tool('x')], { finally: [tool('clean')] });
+    const run = started([parallel('p', { a: tool('won'), b: slow }, { wait: 'any' })], { script: { x: { never: true }, won: { afterMs: 10 }, clean: { never: true } } }).cancel(30_000).run();
+    expect(run.outcome?.status).toBe('cancelled');
+    expect(run.nowMs).toBe(START_MS + 60_010);
+  });
+
+  it('of a step in a clean-up has a minute of its own only within that of the run', () => {
+    const inner = loop('l', [1], [tries('z', [tool('x2')], { finally: [tool('never')] })], { timeout: '40s' });
+    const run = started([tries('y', [tool('x')], { finally: [inner] })], { script: { x: { never: true }, x2: { never: true }, never: { never: true } } }).cancel(0).run();
+    expect(run.outcome?.status).toBe('cancelled');
+    expect(run.nowMs).toBe(START_MS + 60_000);
+  });
+});

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { buildSeeds } from '../../src/engine/index.js';
 import { Driver, type Options, planOf, type Reply } from './support/driver.js';
 import { hash, randomReply, randomSteps } from './support/random-runs.js';
@@ -64,7 +64,10 @@ describe('any definition in any world', () => {
 });
 
 describe('a rerun from any recorded instance', () => {
-  const instant = (number: number) => (call: { readonly stepId: string; readonly iterationPath: string }) => ({ ...randomReply(number)({ ...call, attempt: 1 }), afterMs: 0, lost: undefined }) as Reply;
+  const instant = (number: number) => (call: { readonly stepId: string; readonly iterationPath: string }): Reply => {
+    const { lost: _lost, ...reply } = randomReply(number)({ ...call, attempt: 1 });
+    return { ...reply, afterMs: 0 };
+  };
   // Races and limits in time may come out otherwise when what came before takes no time.
   const isTimeless = (steps: readonly unknown[]) => !/"wait":("any"|2)|"timeout"|"retry"|"type":"(stop|wait|wait_for_event|approval|subworkflow)"|"until":"loop|"concurrency":[25]|"onBranchError":"fail"/.test(JSON.stringify(steps));
 

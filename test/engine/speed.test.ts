@@ -1,4 +1,5 @@
 import { advance, initialState } from '../../src/engine/index.js';
+import type { Command, Input } from '../../src/engine/types.js';
 import type { Plan } from '../../src/definition/runtime.js';
 import { planOf, START_MS, startOf } from './support/driver.js';
 import { loop, set } from './support/steps.js';
@@ -9,7 +10,7 @@ function runPure(plan: Plan): { chunks: number; ms: number; status: string | und
   const before = Date.now();
   let chunks = 0;
   let largest = 0;
-  let input: Parameters<typeof advance>[2] = { kind: 'start', at: START_MS };
+  let input: Input = { kind: 'start', at: START_MS };
   for (;;) {
     const result = advance(plan, state, input);
     state = result.state;
@@ -17,9 +18,16 @@ function runPure(plan: Plan): { chunks: number; ms: number; status: string | und
     largest = Math.max(largest, result.events.length);
     const finish = result.commands.find((command) => command.kind === 'finish');
     if (finish !== undefined) return { chunks, ms: Date.now() - before, status: finish.outcome.status, largest };
-    if (!result.more) throw new Error('stuck');
-    input = { kind: 'continue', at: START_MS };
+    input = result.more ? { kind: 'continue', at: START_MS } : resultsOf(result.commands);
   }
+}
+
+/** Results over 32 KB are put together in one activity: the only one. */
+function resultsOf(commands: readonly Command[]): Input {
+  const [command] = commands.filter(({ kind }) => kind === 'activity');
+  if (command?.kind !== 'activity' || command.name !== 'evaluate' || command.site.field !== 'results') throw new Error(`Not pure: ${JSON.stringify(command)}`);
+  const value = { v: null, refs: { '': { ref: 'val_1', bytes: 50_000, sha256: 'x', preview: '' } } };
+  return { kind: 'answered', id: command.id, result: { of: 'value', value }, at: START_MS };
 }
 
 describe('a pure stretch', () => {
@@ -32,7 +40,7 @@ describe('a pure stretch', () => {
     expect(largest).toBeLessThanOrEqual(4_010);
   });
 
-  it('of 10 000 passes in concurrent branches of a while loop costs no more', () => {
+  it('of 2 000 passes of a while loop with branches takes less than 2 s', () => {
     const body = { type: 'parallel', id: 'p', branches: [{ id: 'a', steps: [set('s', { n: '{{n + 1}}' })] }, { id: 'b', steps: [set('t', { m: 1 })] }] };
     const plan = planOf({ steps: [set('i', { n: 0 }), { type: 'loop', id: 'l', while: 'n < 2000', steps: [body] }], constraints: { maxSteps: 50_000 } });
     const { ms, status } = runPure(plan);

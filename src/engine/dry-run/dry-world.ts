@@ -1,6 +1,7 @@
 /** What answers the engine in a dry run: everything at once, by mocks, on a clock that jumps to the next timer. */
 import { evaluate, ExpressionError, formatInstant, type Json, NULL_VALUE, type Plan, render, sliceReader, toDisplay, type Value } from '../../definition/runtime.js';
 import { stepError } from '../faults.js';
+import { chunkOf } from '../list-chunk.js';
 import { stepOf } from '../plan-index.js';
 import { sourceAt } from '../sites.js';
 import { renderStepInput } from '../step-input.js';
@@ -148,8 +149,10 @@ export class DryWorld {
           return { of: 'value', value: evaluate(source.source, reader, 'full') ?? NULL_VALUE };
         case 'template':
           return { of: 'value', value: render(source.source, reader, 'full') };
+        case 'results':
+          return { of: 'value', value: { v: (scope['loop']?.['results']?.v as readonly (readonly Json[])[]).flat() } };
         case 'items':
-          throw new Error('A dry run has no stored lists');
+          return { of: 'value', value: { v: chunkOf(scope['loop']?.['list']?.v ?? null, source.from) as unknown as Json } };
       }
     } catch (thrown) {
       return { of: 'fault', error: faultOf(thrown) };

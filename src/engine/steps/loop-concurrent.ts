@@ -9,6 +9,7 @@ import type { At } from '../run.js';
 import { emptyScope, own, put, scopeAt } from '../scopes.js';
 import { type FiberEnd, type LoopData, newBlock, type PassWrite, type Scope } from '../state.js';
 import { type Aborted, failed, type Next, WAIT } from '../step-handler.js';
+import { noteGrowth } from '../store-values.js';
 import { failedItem, passOf, readItem } from './loop-item.js';
 
 export function runConcurrently(at: At<LoopPlan>, data: LoopData, finish: () => Next): Next {
@@ -51,14 +52,15 @@ function startPassFiber(at: At<LoopPlan>, data: LoopData, item: Value | undefine
 export function passFiberEnded({ run, step }: At<LoopPlan>, data: LoopData, index: number, end: FiberEnd): void {
   data.running = data.running.filter((id) => run.fiber(id) !== undefined);
   if (end.ended === 'completed') {
-    data.results[index] = end.output;
+    noteGrowth(run.state, end.output);
+    data.results[index - data.storedPasses] = end.output;
     data.stop ||= end.stop;
     keepWrites(data, index, end.scope, [step.itemVar, step.indexVar]);
     data.error ??= end.fault;
   }
   if (end.ended !== 'failed') return;
   data.failed += 1;
-  data.results[index] = failedItem(end.error);
+  data.results[index - data.storedPasses] = failedItem(end.error);
   if (step.onItemError === 'fail') data.error ??= end.error;
 }
 

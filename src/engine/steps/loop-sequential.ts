@@ -4,6 +4,7 @@ import type { At } from '../run.js';
 import { emptyScope, mergeScope, scopeAt } from '../scopes.js';
 import { type BlockFrame, type LoopData, newBlock } from '../state.js';
 import { type BlockEnd, failed, type Next, ON } from '../step-handler.js';
+import { noteGrowth } from '../store-values.js';
 import { failedItem, passOf } from './loop-item.js';
 
 export function startPass({ run, fiber, frame, step }: At<LoopPlan>, data: LoopData, item: Value | undefined): Next {
@@ -24,6 +25,7 @@ export function passEnded({ run, fiber, step }: At<LoopPlan>, data: LoopData, bl
     return ON;
   }
   if (block.scope !== undefined) mergeScope(scopeAt(run, fiber), block.scope, [step.itemVar, step.indexVar]);
+  noteGrowth(run.state, end.output);
   data.results.push(end.output);
   data.stop ||= block.pass?.stop === true;
   data.error = block.pass?.fault ?? null;

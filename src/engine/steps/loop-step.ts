@@ -1,5 +1,5 @@
-import { listValue, type LoopPlan, objectValue, type Value } from '../../definition/runtime.js';
-import { conditionAt, renderAt } from '../expression.js';
+import { isLarge, listValue, type LoopPlan, objectValue, type Value } from '../../definition/runtime.js';
+import { answerAt, conditionAt, orderEvaluation, renderAt } from '../expression.js';
 import { stepError, StepFault } from '../faults.js';
 import type { At } from '../run.js';
 import type { LoopData } from '../state.js';
@@ -18,16 +18,15 @@ export const loopStep: StepHandler<LoopPlan> = {
     if (list !== null) measure(at, data, list);
     frame.data = data;
     const { count } = data;
-    if (list !== null) frame.input = objectValue([['over', list]]);
     tellStarted(at);
     if (count !== null && count > at.step.maxIterations) return failed(limitError(at));
     return ON;
   },
   proceed: (at) => {
     const data = at.frame.data as LoopData;
-    if (isConcurrent(at)) return runConcurrently(at, data, () => finish(data));
+    if (isConcurrent(at)) return runConcurrently(at, data, () => finish(at, data));
     if (data.error !== null) return failed(data.error);
-    return isNextWanted(at, data) ? startPass(at, data, readItem(at, data, data.next)) : finish(data);
+    return isNextWanted(at, data) ? startPass(at, data, readItem(at, data, data.next)) : finish(at, data);
   },
   blockEnded: (at, block, end) => passEnded(at, at.frame.data as LoopData, block, end),
   childEnded: (at, slot, end) => passFiberEnded(at, at.frame.data as LoopData, slot, end),
@@ -37,7 +36,7 @@ export const loopStep: StepHandler<LoopPlan> = {
 const isConcurrent = ({ step }: At<LoopPlan>): boolean => step.concurrency > 1 && step.while === undefined;
 
 function newData(list: Value | null): LoopData {
-  return { type: 'loop', list, count: null, chunk: null, next: 0, failed: 0, results: [], running: [], merged: { variables: {}, outputs: {} }, stop: false, error: null };
+  return { type: 'loop', list, count: null, chunk: null, next: 0, failed: 0, results: [], stored: [], storedPasses: 0, running: [], merged: { variables: {}, outputs: {} }, stop: false, error: null };
 }
 
 /** A rerun walks the list that was recorded. */
@@ -67,7 +66,15 @@ function isNextWanted(at: At<LoopPlan>, data: LoopData): boolean {
 const limitError = ({ step }: At<LoopPlan>) =>
   stepError('loop_limit_exceeded', `Loop ${step.id} may run at most ${step.maxIterations} passes`, { details: { maxIterations: step.maxIterations } });
 
-function finish(data: LoopData): Next {
-  const passes = data.results.length;
-  return completed(objectValue([['iterations', { v: passes }], ['failed', { v: data.failed }], ['results', listValue(data.results)]]));
+function finish(at: At<LoopPlan>, data: LoopData): Next {
+  const iterations = data.storedPasses + data.results.length;
+  return completed(objectValue([['iterations', { v: iterations }], ['failed', { v: data.failed }], ['results', resultsOf(at, data)]]));
+}
+
+/** Results that went out in chunks, or are too large together, become one list elsewhere. @throws Suspended, StepFault */
+function resultsOf(at: At<LoopPlan>, data: LoopData): Value {
+  const inline = listValue(data.results);
+  if (data.stored.length === 0 && !isLarge(inline.v)) return inline;
+  const site = { stepId: at.step.id, field: 'results' } as const;
+  return answerAt(at, site) ?? orderEvaluation(at, site, { loop: { results: listValue([...data.stored, inline]) } });
 }

@@ -3,7 +3,7 @@
  * values. It checks what must hold for every run: one finish, the last command, with everything in flight answered before it.
  */
 import { compileDefinition } from '../../../src/definition/compile/compile.js';
-import { evaluate, type Json, listValue, NeedsValue, objectValue, type Plan, render, type Ref, type ScopeReader, sliceReader, toDisplay, type Value } from '../../../src/definition/runtime.js';
+import { evaluate, type Json, listValue, NeedsValue, objectValue, type Plan, render, type Ref, replaceRefs, type ScopeReader, sliceReader, toDisplay, type Value } from '../../../src/definition/runtime.js';
 import { advance, chunkOf, type EngineState, initialState, renderStepInput, sourceAt } from '../../../src/engine/index.js';
 import type {
   ActivityCommand, ActivityResult, Command, EngineEvent, ExecutionOutcome, GateOutcome, GateStatus, Input, Seed, StartData, StepAnswer, StepError, StepInstance,
@@ -310,11 +310,16 @@ export class Driver {
     const source = sourceAt(this.plan, site);
     try {
       if (source.kind === 'items') return { of: 'value', value: this.chunk(scope['loop']?.['list'] ?? { v: null }, source.from) };
+      if (source.kind === 'results') return { of: 'value', value: this.keepLarge({ v: this.listsOf(scope['loop']?.['results'] ?? { v: [] }).flat() }) };
       const value = this.withValues((reader) => (source.kind === 'template' ? render(source.source, reader, 'full') : (evaluate(source.source, reader, 'full') ?? { v: null })), scope, nowMs);
       return { of: 'value', value: this.keepLarge(value) };
     } catch (thrown) {
       return { of: 'fault', error: { code: (thrown as { code?: string }).code ?? 'expression_error', message: String(thrown), retryable: false } };
     }
+  }
+
+  private listsOf(value: Value): Json[][] {
+    return replaceRefs(value, (ref) => this.stored.get(ref.ref) ?? null) as Json[][];
   }
 
   private chunk(list: Value, from: number): Value {

@@ -1,5 +1,5 @@
 /** Random definitions and random worlds for them: whatever is drawn, the run must end. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Reply } from './driver.js';
 import type { Written } from './steps.js';
 
