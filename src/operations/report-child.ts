@@ -2,15 +2,13 @@
 import { listAwaitedOrphans } from './orphans.js';
 import { beginCancel, type ChildReport, type Settled } from '../store/end-execution.js';
 import { SYSTEM } from './actor.js';
-import { deliverCommand, deliverSoon } from './deliver.js';
+import { deliverSoon } from './deliver.js';
 import type { OperationDeps } from './deps.js';
 
-/** Signals a child's end to its parent's workflow. Repeated by the reconciler until the parent has taken it (durability §11). */
-export async function reportChild(deps: OperationDeps, report: ChildReport): Promise<void> {
-  await deliverCommand(deps, toDeliverable(report));
-}
-
-/** To be called by whoever settles an execution: the workflow's last activity, a cancel, the reconciler. */
+/**
+ * Signals a child's end to its parent's workflow. To be called by whoever settles an execution: the workflow's last activity, a cancel,
+ * the reconciler, which repeats it until the parent has taken it (durability §11).
+ */
 export function afterSettled(deps: OperationDeps, settled: Pick<Settled, 'childReport'>): void {
   if (settled.childReport !== null) deliverSoon(deps, toDeliverable(settled.childReport));
 }

@@ -1,7 +1,6 @@
 import type { EngineEvent } from '../../src/engine/types.js';
 import { decideApproval } from '../../src/operations/decide-approval.js';
 import { deleteWorkflow } from '../../src/operations/delete-workflow.js';
-import { loadStartData } from '../../src/operations/load-start-data.js';
 import type { Principal } from '../../src/operations/principal.js';
 import { getExecution } from '../../src/operations/read-executions.js';
 import { rerunExecution } from '../../src/operations/rerun-execution.js';
@@ -9,6 +8,7 @@ import { startChild } from '../../src/operations/start-child.js';
 import { runWorkflow } from '../../src/operations/start-execution.js';
 import { syncWorkflow } from '../../src/operations/sync-workflow.js';
 import { updateWorkflow } from '../../src/operations/update-workflow.js';
+import { loadStart } from '../../src/store/executions.js';
 import { recordEvents } from '../../src/store/projection.js';
 import { aBench, aPerson, type TestBench } from './support.js';
 import { anOpenGate, carryOf } from './running.js';
@@ -68,7 +68,7 @@ describe('rerun', () => {
     await recordEvents(bench.db, executionId, carryOf('running'), events as EngineEvent[]);
   }
   const rerun = (more: object = {}) => rerunExecution(bench, ana, { id, ...more });
-  const seedsOf = async (executionId: string) => (await loadStartData(bench, executionId)).start?.seeds;
+  const seedsOf = async (executionId: string) => (await loadStart(bench.db, executionId))?.start.seeds;
 
   it('reruns the whole: same variables, no seeds, linked both ways (D15)', async () => {
     const { execution } = await rerun();

@@ -1,5 +1,4 @@
 import type { StartData } from '../../src/engine/types.js';
-import { loadStartData } from '../../src/operations/load-start-data.js';
 import type { Principal } from '../../src/operations/principal.js';
 import { getExecution, getExecutionDefinition, listEvents, listExecutions } from '../../src/operations/read-executions.js';
 import { deleteWorkflow } from '../../src/operations/delete-workflow.js';
@@ -9,6 +8,7 @@ import { syncWorkflow } from '../../src/operations/sync-workflow.js';
 import { testRunLive } from '../../src/operations/test-run.js';
 import { updateWorkflow } from '../../src/operations/update-workflow.js';
 import { beginCancel } from '../../src/store/end-execution.js';
+import { loadStart } from '../../src/store/executions.js';
 import { recordEvents } from '../../src/store/projection.js';
 import { aBench, aDefinition, aPerson, type TestBench } from './support.js';
 
@@ -56,7 +56,7 @@ describe('starting executions', () => {
       execution: { id: execution.id, ownerId: ana.userId, depth: 0, parent: null },
       variables: { a: { v: 1 } },
     });
-    expect((await loadStartData(bench, execution.id)).start).toEqual(data);
+    expect((await loadStart(bench.db, execution.id))?.start).toEqual(data);
     expect((await listEvents(bench, ana, { id: execution.id, limit: 10 })).items.map(({ seq, kind }) => [seq, kind])).toEqual([
       [1, 'execution.started'],
     ]);
@@ -212,7 +212,7 @@ describe('starting executions', () => {
       expect(one?.workflowName).toBe('Greet');
       expect((await startAs(parent.id, 2)).executionId).not.toBe(one?.executionId);
       expect(bench.temporal.starts.some(({ executionId }) => executionId === one?.executionId)).toBe(false);
-      const { start } = await loadStartData(bench, one?.executionId ?? '');
+      const start = (await loadStart(bench.db, one?.executionId ?? ''))?.start;
       expect(start).toMatchObject({
         execution: { depth: 1, parent: { executionId: parent.id, stepId: 'sub', awaited: true } },
         variables: { a: { v: 2 } },
