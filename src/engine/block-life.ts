@@ -30,8 +30,19 @@ function enterStep(run: Run, fiber: Fiber, block: BlockFrame, step: PlanStep): b
   if (seed === undefined && !countStep(run, fiber)) return afterEnding(fiber);
   const first = seed === undefined ? block.base + 1 : seed.attempt;
   const frame: StepFrame = {
-    k: 'step', stepId: step.id, path: block.path, attempt: first, first, childBase: block.base, high: 0, phase: 'enter', started: false,
-    data: null, end: null, told: false, timer: null,
+    k: 'step',
+    stepId: step.id,
+    path: block.path,
+    attempt: first,
+    first,
+    childBase: block.base,
+    high: 0,
+    phase: 'enter',
+    started: false,
+    data: null,
+    end: null,
+    told: false,
+    timer: null,
   };
   fiber.frames.push(seed === undefined ? frame : { ...frame, seed });
   return true;
@@ -67,7 +78,8 @@ function endBlock(run: Run, fiber: Fiber, block: BlockFrame): boolean {
 function endRoot(run: Run, fiber: Fiber, block: BlockFrame): boolean {
   const { output } = run.plan;
   const scope = block.scope ?? { variables: {}, outputs: {} };
-  const value: Value = output === undefined ? objectValue(Object.entries(scope.outputs)) : renderAt({ run, fiber }, { stepId: '', field: 'output' }, output);
+  const value: Value =
+    output === undefined ? objectValue(Object.entries(scope.outputs)) : renderAt({ run, fiber }, { stepId: '', field: 'output' }, output);
   fiber.frames.pop();
   fiber.end = { ended: 'completed', output: value, scope, high: block.high, stop: false, fault: null };
   return true;

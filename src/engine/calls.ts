@@ -71,6 +71,11 @@ function recover(at: At, timedOut: boolean): Next {
 function lostAnswer({ run, fiber, step }: At, timedOut: boolean): StepAnswer {
   const at = run.state.nowMs;
   if (activeUnwind(fiber) !== undefined) return { ended: 'cancelled', at };
-  if (timedOut) return { ended: 'failed', at, error: stepError('step_timeout', `Step ${step.id} gave no answer within its time limit`, { retryable: true }) };
+  if (timedOut)
+    return {
+      ended: 'failed',
+      at,
+      error: stepError('step_timeout', `Step ${step.id} gave no answer within its time limit`, { retryable: true }),
+    };
   return { ended: 'failed', at, error: stepError('outcome_unknown', `Step ${step.id} was cut off; whether it took effect is not known`) };
 }

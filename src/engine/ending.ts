@@ -44,6 +44,18 @@ export function countCleanupStep(run: Run): boolean {
 export function finish(run: Run, outcome: ExecutionOutcome): void {
   const { state } = run;
   for (const id of Object.keys(state.timers)) run.order({ kind: 'cancel_timer', id });
-  Object.assign(state, { finished: true, status: outcome.status, fibers: {}, ready: [], parked: [], deferred: [], timers: {}, gates: {}, children: {}, seeds: {}, inbox: [] });
+  Object.assign(state, {
+    finished: true,
+    status: outcome.status,
+    fibers: {},
+    ready: [],
+    parked: [],
+    deferred: [],
+    timers: {},
+    gates: {},
+    children: {},
+    seeds: {},
+    inbox: [],
+  });
   run.order({ kind: 'finish', outcome });
 }

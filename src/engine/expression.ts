@@ -1,5 +1,18 @@
 /** Evaluating an expression where a fiber stands; what the host may not evaluate is ordered and found again by its site. */
-import { evaluate, type Expr, ExpressionError, isLarge, isTruthy, jsonBytes, NeedsActivity, NULL_VALUE, render, type ScopeReader, type Template, type Value } from '../definition/runtime.js';
+import {
+  evaluate,
+  type Expr,
+  ExpressionError,
+  isLarge,
+  isTruthy,
+  jsonBytes,
+  NeedsActivity,
+  NULL_VALUE,
+  render,
+  type ScopeReader,
+  type Template,
+  type Value,
+} from '../definition/runtime.js';
 import { StepFault, stepError, Suspended } from './faults.js';
 import { FiberReader, sliceFor } from './reader.js';
 import { instanceId, instanceOf, type Run } from './run.js';
@@ -7,7 +20,10 @@ import type { Fiber, Frame, StepFrame } from './state.js';
 import type { ExpressionSite, ScopeSlice, StepInstance, Warning } from './types.js';
 
 /** Where an expression stands: the step whose field it is, and the fiber that reads it. */
-export interface Place { readonly run: Run; readonly fiber: Fiber }
+export interface Place {
+  readonly run: Run;
+  readonly fiber: Fiber;
+}
 export type Site = ExpressionSite;
 
 /** @throws StepFault when it fails, Suspended when an activity has been ordered */
@@ -25,7 +41,13 @@ export function renderAt(place: Place, site: Site, template: Template): Value {
   return valueAt(place, site, template, undefined, (reader) => render(template, reader, 'host'));
 }
 
-function valueAt(place: Place, site: Site, source: Expr | Template, extra: ScopeSlice | undefined, compute: (reader: ScopeReader) => Value): Value {
+function valueAt(
+  place: Place,
+  site: Site,
+  source: Expr | Template,
+  extra: ScopeSlice | undefined,
+  compute: (reader: ScopeReader) => Value,
+): Value {
   const answered = answerAt(place, site);
   if (answered !== undefined) return answered;
   const missing: string[] = [];
@@ -86,7 +108,10 @@ export const siteKey = ({ field, index }: Site): string => (index === undefined 
 function noteMissing(fiber: Fiber, missing: readonly string[]): void {
   const top = topFrame(fiber);
   if (missing.length === 0 || top.k !== 'step') return;
-  addWarnings(top, missing.map((path) => ({ code: 'missing_reference', message: `${path} has no value` })));
+  addWarnings(
+    top,
+    missing.map((path) => ({ code: 'missing_reference', message: `${path} has no value` })),
+  );
 }
 
 const MAX_WARNINGS = 50;

@@ -2,7 +2,10 @@
 import type { Json } from '../definition/runtime.js';
 import type { StepError, StepInstance } from './types.js';
 
-interface Extras { readonly retryable?: boolean; readonly details?: { readonly [key: string]: Json } }
+interface Extras {
+  readonly retryable?: boolean;
+  readonly details?: { readonly [key: string]: Json };
+}
 
 export function stepError(code: string, message: string, { retryable = false, details }: Extras = {}): StepError {
   return details === undefined ? { code, message, retryable } : { code, message, retryable, details };

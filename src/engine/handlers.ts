@@ -19,9 +19,21 @@ import { waitForEventStep } from './steps/wait-for-event-step.js';
 import { waitStep } from './steps/wait-step.js';
 
 const HANDLERS: { readonly [T in StepType]: StepHandler<Extract<PlanStep, { type: T }>> } = {
-  agent_prompt: agentPromptStep, tool: toolStep, bash: bashStep, notify: notifyStep, approval: approvalStep, conditional: conditionalStep,
-  switch: switchStep, loop: loopStep, parallel: parallelStep, try: tryStep, set: setStep, wait: waitStep, wait_for_event: waitForEventStep,
-  subworkflow: subworkflowStep, stop: stopStep,
+  agent_prompt: agentPromptStep,
+  tool: toolStep,
+  bash: bashStep,
+  notify: notifyStep,
+  approval: approvalStep,
+  conditional: conditionalStep,
+  switch: switchStep,
+  loop: loopStep,
+  parallel: parallelStep,
+  try: tryStep,
+  set: setStep,
+  wait: waitStep,
+  wait_for_event: waitForEventStep,
+  subworkflow: subworkflowStep,
+  stop: stopStep,
 };
 
 /** The handler of a step in its widest type: the table guarantees that it gets steps of its own type only. */

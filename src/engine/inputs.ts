@@ -153,4 +153,3 @@ function resume(run: Run, { by }: Of<'resume'>): void {
   unpark(run);
   fireDeferred(run);
 }
-

@@ -30,7 +30,10 @@ export function blockOf(plan: Plan, owner: string, slot: string): Block {
 export function blocksOf(step: PlanStep): readonly (readonly [string, Block])[] {
   switch (step.type) {
     case 'conditional':
-      return [['then', step.then], ['else', step.else ?? []]];
+      return [
+        ['then', step.then],
+        ['else', step.else ?? []],
+      ];
     case 'switch':
       return [...step.cases.map((one, index) => [`c${index}`, one.steps] as const), ['default', step.default ?? []]];
     case 'loop':
@@ -38,7 +41,11 @@ export function blocksOf(step: PlanStep): readonly (readonly [string, Block])[] 
     case 'parallel':
       return step.branches.map((branch, index) => [`b${index}`, branch.steps] as const);
     case 'try':
-      return [['try', step.steps], ...step.catch.map((one, index) => [`catch${index}`, one.steps] as const), ['finally', step.finally ?? []]];
+      return [
+        ['try', step.steps],
+        ...step.catch.map((one, index) => [`catch${index}`, one.steps] as const),
+        ['finally', step.finally ?? []],
+      ];
     case 'agent_prompt':
     case 'tool':
     case 'bash':

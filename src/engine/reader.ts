@@ -9,7 +9,12 @@ import type { ScopeSlice } from './types.js';
 export class FiberReader implements ScopeReader {
   readonly nowMs: number;
 
-  constructor(private readonly run: Run, private readonly fiber: Fiber, private readonly extra: ScopeSlice = {}, private readonly told?: (path: string) => void) {
+  constructor(
+    private readonly run: Run,
+    private readonly fiber: Fiber,
+    private readonly extra: ScopeSlice = {},
+    private readonly told?: (path: string) => void,
+  ) {
     this.nowMs = run.state.nowMs;
   }
 
@@ -57,8 +62,12 @@ export class FiberReader implements ScopeReader {
 
 function executionFacts({ execution, startedAt }: EngineState): Readonly<Record<string, Value>> {
   return {
-    id: { v: execution.id }, workflowId: { v: execution.workflowId }, workflowName: { v: execution.workflowName },
-    version: { v: execution.version }, startedAt: { v: new Date(startedAt).toISOString() }, sessionId: { v: execution.sessionId },
+    id: { v: execution.id },
+    workflowId: { v: execution.workflowId },
+    workflowName: { v: execution.workflowName },
+    version: { v: execution.version },
+    startedAt: { v: new Date(startedAt).toISOString() },
+    sessionId: { v: execution.sessionId },
   };
 }
 

@@ -12,7 +12,10 @@ export class Run {
   readonly events: EngineEvent[] = [];
   budget = STEPS_PER_CALL;
 
-  constructor(readonly plan: Plan, readonly state: EngineState) {}
+  constructor(
+    readonly plan: Plan,
+    readonly state: EngineState,
+  ) {}
 
   /** A number never given before in this execution. */
   nextSerial(): number {

@@ -16,7 +16,11 @@ export function own<T>(from: { readonly [name: string]: T } | undefined, name: s
 }
 
 /** Calls `visit` for each block frame from the top of `fiber` outwards, with the frame that it stands on, until one gives an answer. */
-export function outward<T>(run: Run, fiber: Fiber, visit: (block: BlockFrame, owner: StepFrame | undefined) => T | undefined): T | undefined {
+export function outward<T>(
+  run: Run,
+  fiber: Fiber,
+  visit: (block: BlockFrame, owner: StepFrame | undefined) => T | undefined,
+): T | undefined {
   let at: Fiber | undefined = fiber;
   let index = fiber.frames.length - 1;
   while (at !== undefined) {
@@ -34,7 +38,8 @@ export function outward<T>(run: Run, fiber: Fiber, visit: (block: BlockFrame, ow
 
 /** The container frame that a block frame works for: below it, or in the parent fiber. */
 export function ownerFrame(run: Run, fiber: Fiber, index: number): StepFrame | undefined {
-  const below = index > 0 ? fiber.frames[index - 1] : fiber.parent === null ? undefined : run.fiber(fiber.parent.fiber)?.frames[fiber.parent.frame];
+  const below =
+    index > 0 ? fiber.frames[index - 1] : fiber.parent === null ? undefined : run.fiber(fiber.parent.fiber)?.frames[fiber.parent.frame];
   return below?.k === 'step' ? below : undefined;
 }
 
@@ -49,7 +54,9 @@ export function outputAt(run: Run, fiber: Fiber, name: string): Value | undefine
 /** `item` or `index` of the nearest loop. */
 export function loopLocal(run: Run, fiber: Fiber, name: string): Value | undefined {
   if (name !== 'item' && name !== 'index') return undefined;
-  return outward(run, fiber, (block, owner) => (block.pass === undefined ? undefined : name === 'index' ? { v: block.pass.index } : itemOf(block, owner)));
+  return outward(run, fiber, (block, owner) =>
+    block.pass === undefined ? undefined : name === 'index' ? { v: block.pass.index } : itemOf(block, owner),
+  );
 }
 
 function localOf(run: Run, block: BlockFrame, owner: StepFrame | undefined, name: string): Value | undefined {

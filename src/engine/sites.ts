@@ -20,8 +20,10 @@ export function sourceAt(plan: Plan, site: ExpressionSite): SiteSource {
   return found;
 }
 
-const expression = (source: Expr | undefined): SiteSource | undefined => (source === undefined ? undefined : { kind: 'expression', source });
-const template = (source: Template | undefined): SiteSource | undefined => (source === undefined ? undefined : { kind: 'template', source });
+const expression = (source: Expr | undefined): SiteSource | undefined =>
+  source === undefined ? undefined : { kind: 'expression', source };
+const template = (source: Template | undefined): SiteSource | undefined =>
+  source === undefined ? undefined : { kind: 'template', source };
 
 function sourceOf(step: PlanStep, { field, index = 0 }: ExpressionSite): SiteSource | undefined {
   if (field === 'when') return expression(step.when);
@@ -31,7 +33,9 @@ function sourceOf(step: PlanStep, { field, index = 0 }: ExpressionSite): SiteSou
     case 'switch':
       return expression(field === 'case' ? step.cases[index]?.when : undefined);
     case 'loop':
-      return field === 'over' ? template(step.over) : expression(field === 'while' || field === 'until' || field === 'collect' ? step[field] : undefined);
+      return field === 'over'
+        ? template(step.over)
+        : expression(field === 'while' || field === 'until' || field === 'collect' ? step[field] : undefined);
     case 'set':
       return template(field === 'values' ? step.values[index]?.[1] : undefined);
     case 'wait':

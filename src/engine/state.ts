@@ -4,7 +4,17 @@
  * with the frames below it is all that a stretch of its steps can see.
  */
 import type { Value } from '../definition/runtime.js';
-import type { ExecutionMeta, ExecutionOutcome, ExecutionStatus, GateOutcome, Seed, StartData, StepError, StepInstance, Warning } from './types.js';
+import type {
+  ExecutionMeta,
+  ExecutionOutcome,
+  ExecutionStatus,
+  GateOutcome,
+  Seed,
+  StartData,
+  StepError,
+  StepInstance,
+  Warning,
+} from './types.js';
 
 export interface EngineState {
   readonly engineVersion: number;
@@ -45,7 +55,10 @@ export interface EngineState {
   /** Rough bytes published since the inline values were last measured. */
   grown: number;
   /** The one `store` in flight, and whose values it stores. */
-  storing: { readonly id: string; readonly places: readonly { readonly address: string; readonly passes: number; readonly print: string }[] } | null;
+  storing: {
+    readonly id: string;
+    readonly places: readonly { readonly address: string; readonly passes: number; readonly print: string }[];
+  } | null;
   /** Recorded instances not yet taken, by `path|stepId`. */
   seeds: Record<string, Seed>;
 }
@@ -87,7 +100,14 @@ export interface Unwind {
 }
 
 export type FiberEnd =
-  | { readonly ended: 'completed'; readonly output: Value; readonly scope: Scope; readonly high: number; readonly stop: boolean; readonly fault: StepError | null }
+  | {
+      readonly ended: 'completed';
+      readonly output: Value;
+      readonly scope: Scope;
+      readonly high: number;
+      readonly stop: boolean;
+      readonly fault: StepError | null;
+    }
   | { readonly ended: 'failed'; readonly error: StepError; readonly high: number }
   | { readonly ended: 'cancelled'; readonly high: number };
 
@@ -157,8 +177,19 @@ export type StepEnd = { readonly recorded: boolean } & (
   | { readonly ended: 'finishes'; readonly outcome: ExecutionOutcome; readonly error: StepError | null; readonly output: Value }
 );
 
-export interface BranchData { status: 'running' | 'completed' | 'failed' | 'cancelled'; fiber: string | null; scope: Scope | null; error: StepError | null }
-export interface ParallelData { type: 'parallel'; branches: BranchData[]; successes: number; decided: 'completed' | 'failed' | null; error: StepError | null }
+export interface BranchData {
+  status: 'running' | 'completed' | 'failed' | 'cancelled';
+  fiber: string | null;
+  scope: Scope | null;
+  error: StepError | null;
+}
+export interface ParallelData {
+  type: 'parallel';
+  branches: BranchData[];
+  successes: number;
+  decided: 'completed' | 'failed' | null;
+  error: StepError | null;
+}
 export interface LoopData {
   type: 'loop';
   /** The list of `over`, once; null for `while`. */
@@ -179,7 +210,10 @@ export interface LoopData {
   stop: boolean;
   error: StepError | null;
 }
-export interface PassWrite { readonly pass: number; readonly value: Value }
+export interface PassWrite {
+  readonly pass: number;
+  readonly value: Value;
+}
 export interface TryData {
   type: 'try';
   stage: 'body' | 'catch' | 'finally' | 'over';
@@ -187,7 +221,11 @@ export interface TryData {
   /** What the try ends with once `finally` is through; null while unwinding. */
   outcome: { readonly output: Value } | { readonly error: StepError } | null;
 }
-export interface BranchingData { type: 'branching'; output: Value; slot: string | null }
+export interface BranchingData {
+  type: 'branching';
+  output: Value;
+  slot: string | null;
+}
 export interface GateData {
   type: 'gate';
   approvalId: string | null;
@@ -200,7 +238,10 @@ export interface GateData {
   /** How often its closing got lost. */
   losses: number;
 }
-export interface WaitData { type: 'wait'; until: number }
+export interface WaitData {
+  type: 'wait';
+  until: number;
+}
 export interface EventData {
   type: 'event';
   event: string;
@@ -212,7 +253,12 @@ export interface EventData {
   expired: boolean;
   told: boolean;
 }
-export interface ChildData { type: 'child'; executionId: string | null; started: boolean; cancelSent: boolean }
+export interface ChildData {
+  type: 'child';
+  executionId: string | null;
+  started: boolean;
+  cancelSent: boolean;
+}
 export type StepData = ParallelData | LoopData | TryData | BranchingData | GateData | WaitData | EventData | ChildData;
 
 export interface Call {
@@ -229,9 +275,22 @@ export interface Timer {
   readonly at: number;
   readonly instance: StepInstance | null;
 }
-export interface InboxEvent { readonly seq: number; readonly event: string; readonly payload: Value; readonly at: number }
-export interface ChildEnd { readonly status: 'completed' | 'failed' | 'cancelled'; readonly output: Value; readonly error: StepError | null }
-export interface Ending { outcome: ExecutionOutcome; readonly deadline: number; steps: number }
+export interface InboxEvent {
+  readonly seq: number;
+  readonly event: string;
+  readonly payload: Value;
+  readonly at: number;
+}
+export interface ChildEnd {
+  readonly status: 'completed' | 'failed' | 'cancelled';
+  readonly output: Value;
+  readonly error: StepError | null;
+}
+export interface Ending {
+  outcome: ExecutionOutcome;
+  readonly deadline: number;
+  steps: number;
+}
 
 export const ROOT_FIBER = 'f0';
 
@@ -242,9 +301,33 @@ export function initialState(start: StartData): EngineState {
   const seeds: Record<string, Seed> = {};
   for (const seed of start.seeds ?? []) seeds[seedKey(seed.iterationPath, seed.stepId)] = seed;
   return {
-    engineVersion: start.engineVersion, execution: start.execution, counter: 0, nowMs: 0, isStarted: false, startedAt: 0, serial: 0,
-    fibers: { [ROOT_FIBER]: rootFiber(start) }, ready: [], parked: [], deferred: [], calls: {}, timers: {}, gates: {}, children: {},
-    earlyEnds: {}, inbox: [], handledEvents: [], paused: false, ending: null, finished: false, status: 'pending', steps: 0, done: 0, grown: 0, storing: null, seeds,
+    engineVersion: start.engineVersion,
+    execution: start.execution,
+    counter: 0,
+    nowMs: 0,
+    isStarted: false,
+    startedAt: 0,
+    serial: 0,
+    fibers: { [ROOT_FIBER]: rootFiber(start) },
+    ready: [],
+    parked: [],
+    deferred: [],
+    calls: {},
+    timers: {},
+    gates: {},
+    children: {},
+    earlyEnds: {},
+    inbox: [],
+    handledEvents: [],
+    paused: false,
+    ending: null,
+    finished: false,
+    status: 'pending',
+    steps: 0,
+    done: 0,
+    grown: 0,
+    storing: null,
+    seeds,
   };
 }
 
@@ -260,4 +343,3 @@ export function newFiber(id: string, parent: Fiber['parent']): Fiber {
 export function newBlock(fields: Pick<BlockFrame, 'owner' | 'slot' | 'path' | 'base'> & Partial<BlockFrame>): BlockFrame {
   return { k: 'block', index: 0, high: fields.base, last: { v: null }, ...fields };
 }
-

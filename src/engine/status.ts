@@ -16,7 +16,10 @@ export function statusOf(state: EngineState): ExecutionStatus {
   return waits.some(({ wait }) => wait.on === 'gate') ? 'waiting_approval' : 'waiting_event';
 }
 
-interface OpenWait { readonly fiber: Fiber; readonly wait: Wait }
+interface OpenWait {
+  readonly fiber: Fiber;
+  readonly wait: Wait;
+}
 
 /** What each live branch waits for; null when one of them is at work. */
 function openWaits(state: EngineState): OpenWait[] | null {

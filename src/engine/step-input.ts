@@ -1,5 +1,22 @@
 /** What a step's work gets from its templates: one rendering for activities, dry run and segments. Pure. */
-import { type AgentPromptPlan, type ApprovalPlan, type BashPlan, evaluateText, type Expr, type Mode, type NotifyPlan, objectValue, type Plan, type PlanStep, render, type ScopeReader, type SubworkflowPlan, type Template, type ToolPlan, type Value } from '../definition/runtime.js';
+import {
+  type AgentPromptPlan,
+  type ApprovalPlan,
+  type BashPlan,
+  evaluateText,
+  type Expr,
+  type Mode,
+  type NotifyPlan,
+  objectValue,
+  type Plan,
+  type PlanStep,
+  render,
+  type ScopeReader,
+  type SubworkflowPlan,
+  type Template,
+  type ToolPlan,
+  type Value,
+} from '../definition/runtime.js';
 
 export type LeafPlan = AgentPromptPlan | ToolPlan | BashPlan | NotifyPlan | ApprovalPlan | SubworkflowPlan;
 
@@ -40,7 +57,13 @@ const present = (...templates: readonly (Template | undefined)[]): Template[] =>
  * @throws as evaluate: ExpressionError; NeedsActivity in mode `host`; NeedsValue in mode `full` (load it, render again)
  */
 export function renderStepInput(_plan: Plan, step: PlanStep, reader: ScopeReader, mode: Mode = 'full'): Value {
-  return objectValue(entriesOf(step, (template) => render(template, reader, mode), (expr) => evaluateText(expr, reader, mode)));
+  return objectValue(
+    entriesOf(
+      step,
+      (template) => render(template, reader, mode),
+      (expr) => evaluateText(expr, reader, mode),
+    ),
+  );
 }
 
 type Entry = readonly [string, Value];
@@ -51,15 +74,25 @@ function entriesOf(step: PlanStep, fill: (template: Template) => Value, text: (e
     case 'agent_prompt':
       return [['prompt', fill(step.prompt)], ...optional('thread', step.thread)];
     case 'tool':
-      return [['tool', { v: step.tool }], ['arguments', fill(step.arguments)]];
+      return [
+        ['tool', { v: step.tool }],
+        ['arguments', fill(step.arguments)],
+      ];
     case 'bash':
       return [...commandEntries(step.command, text), ...optional('cwd', step.cwd), ...optional('env', step.env)];
     case 'notify':
-      return [['content', fill(step.content)], ['target', fill(step.target)]];
+      return [
+        ['content', fill(step.content)],
+        ['target', fill(step.target)],
+      ];
     case 'approval':
       return [...optional('prompt', step.prompt), ...optional('approvers', step.approvers), ...optional('notify', step.notify)];
     case 'subworkflow':
-      return [['workflow', { v: step.workflow }], ...(step.version === undefined ? [] : [['version', { v: step.version }] as const]), ['input', fill(step.input)]];
+      return [
+        ['workflow', { v: step.workflow }],
+        ...(step.version === undefined ? [] : [['version', { v: step.version }] as const]),
+        ['input', fill(step.input)],
+      ];
     case 'conditional':
     case 'switch':
     case 'loop':
@@ -81,6 +114,8 @@ function commandEntries(command: BashPlan['command'], text: (expr: Expr) => stri
     variables.push([name, { v: text(part) }]);
     return `"$${name}"`;
   });
-  return [['command', { v: parts.join('') }], ['variables', objectValue(variables)]];
+  return [
+    ['command', { v: parts.join('') }],
+    ['variables', objectValue(variables)],
+  ];
 }
-

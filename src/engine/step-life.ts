@@ -59,7 +59,8 @@ function enterSeeded(at: At): boolean {
 function begin(at: At): boolean {
   const { run, fiber, frame, step } = at;
   if (run.state.paused) return park(run, fiber);
-  if (step.timeoutMs !== undefined && frame.timer === null && frame.seed?.how !== 'done' && keepsTimeHere(step)) armTimeout(at, step.timeoutMs);
+  if (step.timeoutMs !== undefined && frame.timer === null && frame.seed?.how !== 'done' && keepsTimeHere(step))
+    armTimeout(at, step.timeoutMs);
   const next = handlerOf(at).begin(at);
   delete frame.answers;
   frame.phase = 'run';
@@ -68,7 +69,9 @@ function begin(at: At): boolean {
 
 /** Steps that are one activity keep their time limit in it. */
 function keepsTimeHere(step: PlanStep): boolean {
-  return isContainer(step) || step.type === 'wait' || step.type === 'approval' || step.type === 'wait_for_event' || step.type === 'subworkflow';
+  return (
+    isContainer(step) || step.type === 'wait' || step.type === 'approval' || step.type === 'wait_for_event' || step.type === 'subworkflow'
+  );
 }
 
 function armTimeout({ run, fiber, frame }: At, timeoutMs: number): void {

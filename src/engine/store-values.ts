@@ -15,7 +15,12 @@ const SMALL_BYTES = 512;
 /** One order carries at most this much: an activity's arguments stay below 1 MB. */
 const ORDER_LIMIT_BYTES = 768 * 1024;
 
-interface Candidate { readonly address: string; readonly value: Value; readonly bytes: number; readonly passes: number }
+interface Candidate {
+  readonly address: string;
+  readonly value: Value;
+  readonly bytes: number;
+  readonly passes: number;
+}
 
 /** Notes what was published, so that a state is measured only when it may have grown. */
 export function noteGrowth(state: EngineState, value: Value): void {

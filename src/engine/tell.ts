@@ -15,14 +15,26 @@ export function tellExecution(run: Run, kind: EventKind, data: Data = {}): void 
 
 export function tellStep(at: Pick<At, 'run' | 'frame' | 'step'>, kind: EventKind, data: Data = {}, record?: Record_): void {
   const { run, frame, step } = at;
-  const event: EngineEvent = { kind, ordinal: String(run.nextSerial()), at: run.state.nowMs, instance: instanceOf(frame), stepType: step.type, data };
+  const event: EngineEvent = {
+    kind,
+    ordinal: String(run.nextSerial()),
+    at: run.state.nowMs,
+    instance: instanceOf(frame),
+    stepType: step.type,
+    data,
+  };
   run.events.push(record === undefined ? event : { ...event, record });
 }
 
 /** A seeded instance gets its row, marked; the store appends no event for it. */
 export function tellSeeded(at: At, status: 'completed' | 'failed' | 'skipped', output: Value, error: StepError | null): void {
   const kind = `step.${status}` as const;
-  tellStep(at, kind, {}, { ...(status === 'completed' ? { output } : {}), ...(error === null ? {} : { error }), ...choiceOf(at.frame), seeded: true });
+  tellStep(
+    at,
+    kind,
+    {},
+    { ...(status === 'completed' ? { output } : {}), ...(error === null ? {} : { error }), ...choiceOf(at.frame), seeded: true },
+  );
 }
 
 /** A container that is only walked again for a rerun has begun elsewhere. */
@@ -36,8 +48,17 @@ export function tellStarted(at: At): void {
 
 export function tellCompleted(at: At, output: Value): void {
   const warnings = warningsOf(at.frame);
-  const data = { ...inputData(at.frame), output: toDisplay(output), ...(warnings.length > 0 ? { warnings: warnings as unknown as Json } : {}) };
-  tellStep(at, 'step.completed', data, { ...inputRecord(at.frame), output, ...(warnings.length > 0 ? { warnings } : {}), ...choiceOf(at.frame) });
+  const data = {
+    ...inputData(at.frame),
+    output: toDisplay(output),
+    ...(warnings.length > 0 ? { warnings: warnings as unknown as Json } : {}),
+  };
+  tellStep(at, 'step.completed', data, {
+    ...inputRecord(at.frame),
+    output,
+    ...(warnings.length > 0 ? { warnings } : {}),
+    ...choiceOf(at.frame),
+  });
 }
 
 export function tellFailed(at: At, error: StepError): void {
@@ -84,4 +105,3 @@ function choiceOf({ data }: StepFrame): { choice?: Json } {
       return {};
   }
 }
-

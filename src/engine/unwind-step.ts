@@ -72,4 +72,3 @@ function takeOff(at: At): boolean {
   if (end?.ended === 'completed') publish(at, end.output);
   return leave(at, undefined);
 }
-

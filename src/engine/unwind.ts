@@ -45,7 +45,11 @@ export function armCleanup(run: Run, fiber: Fiber, deadline: number): void {
     if ((run.state.timers[fiber.cleanupTimer]?.at ?? 0) <= deadline) return;
     dropTimer(run, fiber.cleanupTimer);
   }
-  fiber.cleanupTimer = armTimer(run, { fiber: fiber.id, frame: -1, purpose: 'cleanup', at: deadline, instance: null }, `cleanup.${fiber.id}.${run.nextSerial()}`);
+  fiber.cleanupTimer = armTimer(
+    run,
+    { fiber: fiber.id, frame: -1, purpose: 'cleanup', at: deadline, instance: null },
+    `cleanup.${fiber.id}.${run.nextSerial()}`,
+  );
 }
 
 /** The minute is over: what is in flight in the clean-up is aborted too. It does not count while a pause holds the clean-up. */

@@ -4,7 +4,13 @@ import { set, tool } from './support/steps.js';
 describe('set', () => {
   it('L1 assigns typed values and publishes them under its id', () => {
     const cfg = { n: 1, f: { c: 'red' } };
-    const run = drive({ variables: { cfg: { type: 'object' } }, steps: [set('a', { shape: 'circle', copy: '{{variables.cfg}}', t: 'n={{variables.cfg.n}}' })] }, { variables: { cfg } });
+    const run = drive(
+      {
+        variables: { cfg: { type: 'object' } },
+        steps: [set('a', { shape: 'circle', copy: '{{variables.cfg}}', t: 'n={{variables.cfg.n}}' })],
+      },
+      { variables: { cfg } },
+    );
     expect(run.output).toEqual({ a: { shape: 'circle', copy: cfg, t: 'n=1' } });
   });
 
@@ -14,8 +20,24 @@ describe('set', () => {
   });
 
   it('L2 runs steps in author order, not in the order of their ids, also three conditionals deep', () => {
-    const steps = (prefix: string) => [set(`${prefix}_9`, { t: 'r' }), set(`${prefix}_10`, { t: '{{t}}g' }), set(`${prefix}_1`, { t: '{{t}}b' })];
-    const nested = { type: 'conditional', id: 'c1', condition: 'true', then: [{ type: 'conditional', id: 'c2', condition: 'true', then: [{ type: 'conditional', id: 'c3', condition: 'true', then: steps('d') }] }] };
+    const steps = (prefix: string) => [
+      set(`${prefix}_9`, { t: 'r' }),
+      set(`${prefix}_10`, { t: '{{t}}g' }),
+      set(`${prefix}_1`, { t: '{{t}}b' }),
+    ];
+    const nested = {
+      type: 'conditional',
+      id: 'c1',
+      condition: 'true',
+      then: [
+        {
+          type: 'conditional',
+          id: 'c2',
+          condition: 'true',
+          then: [{ type: 'conditional', id: 'c3', condition: 'true', then: steps('d') }],
+        },
+      ],
+    };
     const run = drive({ steps: [...steps('s'), set('flat', { flat: '{{t}}' }), nested], output: ['{{flat}}', '{{t}}'] });
     expect(run.output).toEqual(['rgb', 'rgb']);
     expect(run.row('d_1', 'c1:then/c2:then/c3:then')?.status).toBe('completed');
@@ -23,7 +45,10 @@ describe('set', () => {
 
   it('X11 fails on arithmetic that has no result', () => {
     const run = drive({ steps: [set('a', { x: '{{1 / 0}}' })] });
-    expect(run.outcome).toMatchObject({ status: 'failed', error: { code: 'expression_error', stepId: 'a', iterationPath: '', attempt: 1 } });
+    expect(run.outcome).toMatchObject({
+      status: 'failed',
+      error: { code: 'expression_error', stepId: 'a', iterationPath: '', attempt: 1 },
+    });
     expect(run.kinds('a')).toEqual(['step.started', 'step.failed']);
   });
 
@@ -38,7 +63,10 @@ describe('conditional', () => {
   const steps = (condition: string, more = {}) => [{ type: 'conditional', id: 'c', condition, then: [set('a', { p: 1 })], ...more }];
   const orElse = { else: [set('b', { p: 2 })] };
 
-  it.each([['red', 'then', 'a'], ['blue', 'else', 'b']])('L3 takes one branch for %s', (x, branch, ran) => {
+  it.each([
+    ['red', 'then', 'a'],
+    ['blue', 'else', 'b'],
+  ])('L3 takes one branch for %s', (x, branch, ran) => {
     const run = drive({ variables: { x: { type: 'string' } }, steps: steps("variables.x == 'red'", orElse) }, { variables: { x } });
     expect(run.output).toMatchObject({ c: { condition: branch === 'then', branch } });
     expect([...run.rows.values()].map(({ stepId }) => stepId)).toEqual(['c', ran]);
@@ -48,7 +76,12 @@ describe('conditional', () => {
     expect(drive({ steps: steps("'blue' == 'red'") }).output).toEqual({ c: { condition: false, branch: null } });
   });
 
-  it.each([['yes', 'then'], ['', 'else'], [0, 'else'], [[], 'then']])('L5 takes %j as JavaScript would', (s, branch) => {
+  it.each([
+    ['yes', 'then'],
+    ['', 'else'],
+    [0, 'else'],
+    [[], 'then'],
+  ])('L5 takes %j as JavaScript would', (s, branch) => {
     expect(drive({ steps: steps('variables.s', orElse) }, { variables: { s } }).output).toMatchObject({ c: { branch } });
   });
 });
@@ -64,12 +97,18 @@ describe('when', () => {
   });
 
   it('fails the step when the condition itself fails', () => {
-    expect(drive({ steps: [{ ...set('m', { y: 1 }), when: '1 / 0 > 1' }] }).outcome?.error).toMatchObject({ code: 'expression_error', stepId: 'm' });
+    expect(drive({ steps: [{ ...set('m', { y: 1 }), when: '1 / 0 > 1' }] }).outcome?.error).toMatchObject({
+      code: 'expression_error',
+      stepId: 'm',
+    });
   });
 });
 
 describe('switch', () => {
-  const cases = [{ when: "variables.x == 'a'", steps: [set('one', { p: 1 })] }, { when: "variables.x == 'b'", steps: [set('two', { p: 2 })] }];
+  const cases = [
+    { when: "variables.x == 'a'", steps: [set('one', { p: 1 })] },
+    { when: "variables.x == 'b'", steps: [set('two', { p: 2 })] },
+  ];
   it.each([
     ['b', { default: [set('three', { p: 3 })] }, 1, ['s:c1']],
     ['z', { default: [set('three', { p: 3 })] }, 'default', ['s:default']],
@@ -83,7 +122,10 @@ describe('switch', () => {
 
 describe('publication and output', () => {
   it('L30 goes on behind a failed step with onError continue, which publishes nothing', () => {
-    const run = drive({ steps: [{ ...tool('t'), onError: 'continue' }, set('a', { x: 1 })] }, { script: { t: { error: { code: 'http_400' } } } });
+    const run = drive(
+      { steps: [{ ...tool('t'), onError: 'continue' }, set('a', { x: 1 })] },
+      { script: { t: { error: { code: 'http_400' } } } },
+    );
     expect(run.outcome?.status).toBe('completed');
     expect(run.row('t')?.status).toBe('failed');
     expect(run.output).toEqual({ a: { x: 1 } });
@@ -96,7 +138,10 @@ describe('publication and output', () => {
   });
 
   it('fails the run when the root output fails', () => {
-    expect(drive({ steps: [set('a', { x: 1 })], output: '{{1 / 0}}' }).outcome).toMatchObject({ status: 'failed', error: { code: 'expression_error' } });
+    expect(drive({ steps: [set('a', { x: 1 })], output: '{{1 / 0}}' }).outcome).toMatchObject({
+      status: 'failed',
+      error: { code: 'expression_error' },
+    });
   });
 });
 
@@ -108,7 +153,10 @@ describe('stop', () => {
   });
 
   it('L40 completes with its output, also from inside a branch, whose siblings are taken down', () => {
-    const branches = [{ id: 'a', steps: [{ type: 'stop', id: 's', outcome: 'completed', output: { r: '{{1 + 1}}' } }] }, { id: 'b', steps: [tool('slow'), tool('never')] }];
+    const branches = [
+      { id: 'a', steps: [{ type: 'stop', id: 's', outcome: 'completed', output: { r: '{{1 + 1}}' } }] },
+      { id: 'b', steps: [tool('slow'), tool('never')] },
+    ];
     const run = drive({ steps: [{ type: 'parallel', id: 'p', branches }] }, { script: { slow: { afterMs: 5_000 } } });
     expect(run.outcome).toMatchObject({ status: 'completed', output: { v: { r: 2 } } });
     expect(run.row('slow', 'p:b1')?.status).toBe('cancelled');
@@ -116,7 +164,13 @@ describe('stop', () => {
   });
 
   it('L40 is seen by no catch and no onError', () => {
-    const body = { type: 'try', id: 'y', onError: 'continue', steps: [{ type: 'stop', id: 's', outcome: 'cancelled', message: 'enough' }], catch: [{ codes: ['*'], steps: [set('h', { x: 1 })] }] };
+    const body = {
+      type: 'try',
+      id: 'y',
+      onError: 'continue',
+      steps: [{ type: 'stop', id: 's', outcome: 'cancelled', message: 'enough' }],
+      catch: [{ codes: ['*'], steps: [set('h', { x: 1 })] }],
+    };
     const run = drive({ steps: [body] });
     expect(run.outcome).toMatchObject({ status: 'cancelled', reason: 'enough', requested: false });
     expect(run.row('h', 'y:catch0')).toBeUndefined();

@@ -3,17 +3,34 @@ import { loop, parallel, set, tool, tries } from './support/steps.js';
 
 describe('loop', () => {
   it('L8 goes over a list and collects per pass', () => {
-    const run = drive({ steps: [loop('l', 'variables.xs', [set('s', { y: '{{loop.item}}' })], { collect: '[loop.item, loop.index]' })] }, { variables: { xs: ['a', 'b'] } });
-    expect(run.output).toMatchObject({ l: { iterations: 2, failed: 0, results: [['a', 0], ['b', 1]] } });
+    const run = drive(
+      { steps: [loop('l', 'variables.xs', [set('s', { y: '{{loop.item}}' })], { collect: '[loop.item, loop.index]' })] },
+      { variables: { xs: ['a', 'b'] } },
+    );
+    expect(run.output).toMatchObject({
+      l: {
+        iterations: 2,
+        failed: 0,
+        results: [
+          ['a', 0],
+          ['b', 1],
+        ],
+      },
+    });
     expect(run.rowsOf('s').map(({ iterationPath }) => iterationPath)).toEqual(['l:i0', 'l:i1']);
   });
 
-  it('L8 gives the last step\'s output of each pass without collect', () => {
-    expect(drive({ steps: [loop('l', ['a', 'b'], [set('s', { y: '{{item}}' })])] }).output).toMatchObject({ l: { results: [{ y: 'a' }, { y: 'b' }] } });
+  it("L8 gives the last step's output of each pass without collect", () => {
+    expect(drive({ steps: [loop('l', ['a', 'b'], [set('s', { y: '{{item}}' })])] }).output).toMatchObject({
+      l: { results: [{ y: 'a' }, { y: 'b' }] },
+    });
   });
 
   it('L9 completes over an empty list', () => {
-    expect(drive({ steps: [loop('l', [], [tool('t')]), set('a', { x: 1 })] }).output).toEqual({ l: { iterations: 0, failed: 0, results: [] }, a: { x: 1 } });
+    expect(drive({ steps: [loop('l', [], [tool('t')]), set('a', { x: 1 })] }).output).toEqual({
+      l: { iterations: 0, failed: 0, results: [] },
+      a: { x: 1 },
+    });
   });
 
   it.each([[null], [5], [{ a: 1 }], ['ab']])('L10 refuses to go over %j', (x) => {
@@ -38,7 +55,10 @@ describe('loop', () => {
   });
 
   it('L12 runs while a condition holds', () => {
-    const run = drive({ steps: [{ type: 'loop', id: 'l', while: 'variables.n < 5', maxIterations: 10, steps: [set('s', { n: '{{n + 1}}' })] }] }, { variables: { n: 0 } });
+    const run = drive(
+      { steps: [{ type: 'loop', id: 'l', while: 'variables.n < 5', maxIterations: 10, steps: [set('s', { n: '{{n + 1}}' })] }] },
+      { variables: { n: 0 } },
+    );
     expect(run.output).toMatchObject({ l: { iterations: 5 } });
   });
 
@@ -62,18 +82,48 @@ describe('loop', () => {
   it('L14 has at most `concurrency` open calls, results in input order, passes isolated and merged like branches', () => {
     const delays = [50, 10, 30, 5, 20];
     const body = [tool('t', { i: '{{item}}', saw: '{{outputs.k}}' }), set('k', { v: '{{item}}' })];
-    const run = drive({ steps: [loop('l', [0, 1, 2, 3, 4], body, { concurrency: 2, collect: '[item, outputs.k.v]' })] }, {
-      script: { t: ({ nth }) => ({ output: 'ok', afterMs: delays[nth] ?? 0 }) },
-    });
+    const run = drive(
+      { steps: [loop('l', [0, 1, 2, 3, 4], body, { concurrency: 2, collect: '[item, outputs.k.v]' })] },
+      {
+        script: { t: ({ nth }) => ({ output: 'ok', afterMs: delays[nth] ?? 0 }) },
+      },
+    );
     expect(mostOpen(run.callsOf('t').map(({ at }, n) => [at, at + (delays[n] ?? 0)]))).toBe(2);
-    expect(run.output).toMatchObject({ l: { results: [[0, 0], [1, 1], [2, 2], [3, 3], [4, 4]] }, k: { v: 4 } });
-    expect(run.callsOf('t').map(({ input }) => (input as { arguments: { saw: unknown } }).arguments.saw)).toEqual([null, null, null, null, null]);
+    expect(run.output).toMatchObject({
+      l: {
+        results: [
+          [0, 0],
+          [1, 1],
+          [2, 2],
+          [3, 3],
+          [4, 4],
+        ],
+      },
+      k: { v: 4 },
+    });
+    expect(run.callsOf('t').map(({ input }) => (input as { arguments: { saw: unknown } }).arguments.saw)).toEqual([
+      null,
+      null,
+      null,
+      null,
+      null,
+    ]);
   });
 
   const failsThird = (onItemError: string, concurrency = 1) => ({
-    steps: [set('k', { before: true }), tries('y', [loop('l', [0, 1, 2, 3, 4], [{ ...set('k2', { w: '{{item}}' }), outputVariable: 'k' }, tool('t')], { onItemError, concurrency })], { catch: [{ codes: ['*'], as: 'e', steps: [set('h', { path: '{{e.iterationPath}}' })] }] })],
+    steps: [
+      set('k', { before: true }),
+      tries(
+        'y',
+        [loop('l', [0, 1, 2, 3, 4], [{ ...set('k2', { w: '{{item}}' }), outputVariable: 'k' }, tool('t')], { onItemError, concurrency })],
+        { catch: [{ codes: ['*'], as: 'e', steps: [set('h', { path: '{{e.iterationPath}}' })] }] },
+      ),
+    ],
   });
-  const script = { t: ({ iterationPath }: { iterationPath: string }) => (iterationPath.endsWith('l:i2') ? { error: { code: 'http_500', message: 'no' } } : { output: 1 }) };
+  const script = {
+    t: ({ iterationPath }: { iterationPath: string }) =>
+      iterationPath.endsWith('l:i2') ? { error: { code: 'http_500', message: 'no' } } : { output: 1 },
+  };
 
   it('L15 fails with the failed pass, which rolls back; later ones do not run', () => {
     const run = drive(failsThird('fail'), { script });
@@ -83,13 +133,23 @@ describe('loop', () => {
 
   it('L15 counts the failed pass with onItemError continue', () => {
     const run = drive(failsThird('continue'), { script });
-    expect(run.output).toMatchObject({ l: { iterations: 5, failed: 1, results: [1, 1, { error: { code: 'http_500', message: 'no' } }, 1, 1] }, k: { w: 4 } });
+    expect(run.output).toMatchObject({
+      l: { iterations: 5, failed: 1, results: [1, 1, { error: { code: 'http_500', message: 'no' } }, 1, 1] },
+      k: { w: 4 },
+    });
   });
 
   it('L15 fails fast with concurrent passes, taking the others down', () => {
-    const run = drive(failsThird('fail', 5), { script: { t: ({ iterationPath }) => (iterationPath.endsWith('l:i2') ? { error: { code: 'http_500' } } : { afterMs: 1_000 }) } });
+    const run = drive(failsThird('fail', 5), {
+      script: { t: ({ iterationPath }) => (iterationPath.endsWith('l:i2') ? { error: { code: 'http_500' } } : { afterMs: 1_000 }) },
+    });
     expect(run.output).toMatchObject({ h: { path: 'y:try/l:i2' } });
-    expect(run.rowsOf('t').map(({ status }) => status).toSorted()).toEqual(['cancelled', 'cancelled', 'cancelled', 'cancelled', 'failed']);
+    expect(
+      run
+        .rowsOf('t')
+        .map(({ status }) => status)
+        .toSorted(),
+    ).toEqual(['cancelled', 'cancelled', 'cancelled', 'cancelled', 'failed']);
   });
 
   it('refuses a list that is longer than the limit before its first pass', () => {
@@ -101,7 +161,12 @@ describe('loop', () => {
   it('nests concurrent loops in branches, item and index from the right one', () => {
     const inner = loop('i', ['x', 'y'], [tool('t', { at: '{{outer}}{{item}}{{loop.index}}' })], { concurrency: 2 });
     const run = drive({ steps: [parallel('p', { one: loop('o', ['a', 'b'], [inner], { itemVar: 'outer', concurrency: 2 }) })] });
-    expect(run.callsOf('t').map(({ input }) => (input as { arguments: { at: string } }).arguments.at)).toEqual(['ax0', 'ay1', 'bx0', 'by1']);
+    expect(run.callsOf('t').map(({ input }) => (input as { arguments: { at: string } }).arguments.at)).toEqual([
+      'ax0',
+      'ay1',
+      'bx0',
+      'by1',
+    ]);
   });
 });
 

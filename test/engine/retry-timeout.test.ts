@@ -8,8 +8,17 @@ describe('retry', () => {
   it('L27 makes new attempts of one instance, each pause longer', () => {
     const run = drive({ steps: [tool('t', {}, { retry })] }, { script: { t: [unavailable, unavailable, { output: 'ok' }] } });
     expect(run.output).toEqual({ t: 'ok' });
-    expect(run.rowsOf('t').map(({ attempt, status }) => [attempt, status])).toEqual([[1, 'failed'], [2, 'failed'], [3, 'completed']]);
-    expect(run.events.filter(({ kind }) => kind === 'step.retrying').map(({ data, instance }) => [instance?.attempt, data['delayMs']])).toEqual([[1, 100], [2, 200]]);
+    expect(run.rowsOf('t').map(({ attempt, status }) => [attempt, status])).toEqual([
+      [1, 'failed'],
+      [2, 'failed'],
+      [3, 'completed'],
+    ]);
+    expect(
+      run.events.filter(({ kind }) => kind === 'step.retrying').map(({ data, instance }) => [instance?.attempt, data['delayMs']]),
+    ).toEqual([
+      [1, 100],
+      [2, 200],
+    ]);
     expect(run.calls.map(({ at }) => at)).toEqual([0, 100, 300]);
   });
 
@@ -29,22 +38,36 @@ describe('retry', () => {
   });
 
   it('gives children of a retried container attempts above those used before', () => {
-    const body = loop('l', [1], [tool('a', {}, { retry: { ...retry, maxAttempts: 2 } }), tool('b')], { retry: { ...retry, on: ['*'], maxAttempts: 2 } });
+    const body = loop('l', [1], [tool('a', {}, { retry: { ...retry, maxAttempts: 2 } }), tool('b')], {
+      retry: { ...retry, on: ['*'], maxAttempts: 2 },
+    });
     const run = drive({ steps: [body] }, { script: { a: [unavailable, {}, {}], b: [{ error: { code: 'x' } }, { output: 1 }] } });
     expect(run.outcome?.status).toBe('completed');
     expect(run.rowsOf('a').map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
-    expect(run.rowsOf('b').map(({ attempt, status }) => [attempt, status])).toEqual([[1, 'failed'], [3, 'completed']]);
-    expect(run.rowsOf('l').map(({ attempt, status }) => [attempt, status])).toEqual([[1, 'failed'], [2, 'completed']]);
+    expect(run.rowsOf('b').map(({ attempt, status }) => [attempt, status])).toEqual([
+      [1, 'failed'],
+      [3, 'completed'],
+    ]);
+    expect(run.rowsOf('l').map(({ attempt, status }) => [attempt, status])).toEqual([
+      [1, 'failed'],
+      [2, 'completed'],
+    ]);
   });
 
-  it('retries a fiber\'s container likewise', () => {
-    const run = drive({ steps: [parallel('p', { a: tool('a'), b: tool('b') }, { retry: { ...retry, on: ['*'] } })] }, { script: { b: [{ error: { code: 'x' } }, { error: { code: 'x' } }, {}] } });
+  it("retries a fiber's container likewise", () => {
+    const run = drive(
+      { steps: [parallel('p', { a: tool('a'), b: tool('b') }, { retry: { ...retry, on: ['*'] } })] },
+      { script: { b: [{ error: { code: 'x' } }, { error: { code: 'x' } }, {}] } },
+    );
     expect(run.rowsOf('a').map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
     expect(run.rowsOf('p').map(({ status }) => status)).toEqual(['failed', 'failed', 'completed']);
   });
 
   it('counts attempts not as steps', () => {
-    expect(drive({ steps: [tool('t', {}, { retry })], constraints: { maxSteps: 1 } }, { script: { t: [unavailable, unavailable, {}] } }).outcome?.status).toBe('completed');
+    expect(
+      drive({ steps: [tool('t', {}, { retry })], constraints: { maxSteps: 1 } }, { script: { t: [unavailable, unavailable, {}] } }).outcome
+        ?.status,
+    ).toBe('completed');
   });
 });
 
@@ -64,9 +87,15 @@ describe('timeout', () => {
 
   it('can be caught, and retried', () => {
     const body = parallel('p', { a: tool('t') }, { timeout: '1s', retry: { ...retry, maxAttempts: 2 } });
-    const run = drive({ steps: [tries('y', [body], { catch: [{ codes: ['step_timeout'], steps: [set('h', { x: 1 })] }] })] }, { script: { t: { never: true } } });
+    const run = drive(
+      { steps: [tries('y', [body], { catch: [{ codes: ['step_timeout'], steps: [set('h', { x: 1 })] }] })] },
+      { script: { t: { never: true } } },
+    );
     expect(run.outcome?.status).toBe('completed');
-    expect(run.rowsOf('t').map(({ attempt, status }) => [attempt, status])).toEqual([[1, 'cancelled'], [2, 'cancelled']]);
+    expect(run.rowsOf('t').map(({ attempt, status }) => [attempt, status])).toEqual([
+      [1, 'cancelled'],
+      [2, 'cancelled'],
+    ]);
   });
 
   it('of a try runs its finally, and its own handlers do not see it', () => {
@@ -82,7 +111,10 @@ describe('timeout', () => {
   });
 
   it('of a wait and of a gate takes effect in the engine; the gate closes', () => {
-    expect(drive({ steps: [wait('w', { duration: '1h', timeout: '1s' })] }).outcome?.error).toMatchObject({ code: 'step_timeout', stepId: 'w' });
+    expect(drive({ steps: [wait('w', { duration: '1h', timeout: '1s' })] }).outcome?.error).toMatchObject({
+      code: 'step_timeout',
+      stepId: 'w',
+    });
     const run = new Driver(planOf({ steps: [loop('l', [1], [gate('g')], { timeout: '1s' })] })).run();
     expect(run.outcome?.error).toMatchObject({ code: 'step_timeout', stepId: 'l' });
     expect([...run.gates.values()].map(({ status }) => status)).toEqual(['cancelled']);
@@ -91,6 +123,9 @@ describe('timeout', () => {
 
   it('of an agent is the smaller of its two limits', () => {
     const run = drive({ steps: [{ type: 'agent_prompt', id: 'a', prompt: 'hi', timeout: '5s', await_timeout_ms: 60_000 }] });
-    expect(run.commands.find((command) => command.kind === 'activity' && command.name === 'agent_turn')).toMatchObject({ timeoutMs: 5_000, turn: 1 });
+    expect(run.commands.find((command) => command.kind === 'activity' && command.name === 'agent_turn')).toMatchObject({
+      timeoutMs: 5_000,
+      turn: 1,
+    });
   });
 });

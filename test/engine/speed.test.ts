@@ -25,14 +25,18 @@ function runPure(plan: Plan): { chunks: number; ms: number; status: string | und
 /** Results over 32 KB are put together in one activity: the only one. */
 function resultsOf(commands: readonly Command[]): Input {
   const [command] = commands.filter(({ kind }) => kind === 'activity');
-  if (command?.kind !== 'activity' || command.name !== 'evaluate' || command.site.field !== 'results') throw new Error(`Not pure: ${JSON.stringify(command)}`);
+  if (command?.kind !== 'activity' || command.name !== 'evaluate' || command.site.field !== 'results')
+    throw new Error(`Not pure: ${JSON.stringify(command)}`);
   const value = { v: null, refs: { '': { ref: 'val_1', bytes: 50_000, sha256: 'x', preview: '' } } };
   return { kind: 'answered', id: command.id, result: { of: 'value', value }, at: START_MS };
 }
 
 describe('a pure stretch', () => {
   it('of 10 000 passes takes less than 2 s, in chunks of 1,000 steps', () => {
-    const plan = planOf({ steps: [loop('l', '{{range(10000)}}', [set('s', { n: '{{item + 1}}' })], { collect: 'n' })], constraints: { maxSteps: 20_001 } });
+    const plan = planOf({
+      steps: [loop('l', '{{range(10000)}}', [set('s', { n: '{{item + 1}}' })], { collect: 'n' })],
+      constraints: { maxSteps: 20_001 },
+    });
     const { chunks, ms, status, largest } = runPure(plan);
     expect(status).toBe('completed');
     expect(ms).toBeLessThan(2_000);
@@ -41,8 +45,18 @@ describe('a pure stretch', () => {
   });
 
   it('of 2 000 passes of a while loop with branches takes less than 2 s', () => {
-    const body = { type: 'parallel', id: 'p', branches: [{ id: 'a', steps: [set('s', { n: '{{n + 1}}' })] }, { id: 'b', steps: [set('t', { m: 1 })] }] };
-    const plan = planOf({ steps: [set('i', { n: 0 }), { type: 'loop', id: 'l', while: 'n < 2000', steps: [body] }], constraints: { maxSteps: 50_000 } });
+    const body = {
+      type: 'parallel',
+      id: 'p',
+      branches: [
+        { id: 'a', steps: [set('s', { n: '{{n + 1}}' })] },
+        { id: 'b', steps: [set('t', { m: 1 })] },
+      ],
+    };
+    const plan = planOf({
+      steps: [set('i', { n: 0 }), { type: 'loop', id: 'l', while: 'n < 2000', steps: [body] }],
+      constraints: { maxSteps: 50_000 },
+    });
     const { ms, status } = runPure(plan);
     expect(status).toBe('completed');
     expect(ms).toBeLessThan(2_000);

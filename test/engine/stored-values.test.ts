@@ -28,37 +28,66 @@ describe('a stored value', () => {
   });
 
   it('D22 data shaped like a reference stays data', () => {
-    const run = drive({ steps: [set('a', { n: '{{fake.ref}}' }), loop('l', '[fake]', [set('s', { r: '{{item.ref}}' })])] }, { variables: { fake: { ref: 'val_big', bytes: 1, sha256: 'x', preview: '' } } });
+    const run = drive(
+      { steps: [set('a', { n: '{{fake.ref}}' }), loop('l', '[fake]', [set('s', { r: '{{item.ref}}' })])] },
+      { variables: { fake: { ref: 'val_big', bytes: 1, sha256: 'x', preview: '' } } },
+    );
     expect(evaluations(run)).toEqual([]);
     expect(run.output).toMatchObject({ a: { n: 'val_big' } });
   });
 
   it.each([1, 4])('is gone over in chunks, with concurrency %s', (concurrency) => {
     const items = Array.from({ length: 1_200 }, (_none, n) => ({ n }));
-    const run = drive({ steps: [loop('l', 'big', [set('s', { n: '{{item.n}}' })], { concurrency, collect: 's.n ?? outputs.s.n' })] }, options(items));
+    const run = drive(
+      { steps: [loop('l', 'big', [set('s', { n: '{{item.n}}' })], { concurrency, collect: 's.n ?? outputs.s.n' })] },
+      options(items),
+    );
     expect(run.output).toMatchObject({ l: { iterations: 1_200, failed: 0 } });
     expect((run.output as { l: { results: number[] } }).l.results[1_199]).toBe(1_199);
-    expect(evaluations(run).map((command) => (command as { site: unknown }).site)).toEqual([0, 500, 1_000].map((index) => ({ stepId: 'l', field: 'items', index })));
+    expect(evaluations(run).map((command) => (command as { site: unknown }).site)).toEqual(
+      [0, 500, 1_000].map((index) => ({ stepId: 'l', field: 'items', index })),
+    );
   });
 
   it('that is no list cannot be gone over', () => {
-    expect(drive({ steps: [loop('l', 'big', [set('s', { n: 1 })])] }, options({ a: 1 })).outcome?.error).toMatchObject({ code: 'loop_over_not_array', stepId: 'l' });
+    expect(drive({ steps: [loop('l', 'big', [set('s', { n: 1 })])] }, options({ a: 1 })).outcome?.error).toMatchObject({
+      code: 'loop_over_not_array',
+      stepId: 'l',
+    });
   });
 
   it('an item that is large itself stays a reference', () => {
-    const run = drive({ steps: [loop('l', 'big', [tool('t', { size: '{{length(item.text)}}' })])] }, options([{ text: 'x'.repeat(40_000) }, { text: 'y' }]));
+    const run = drive(
+      { steps: [loop('l', 'big', [tool('t', { size: '{{length(item.text)}}' })])] },
+      options([{ text: 'x'.repeat(40_000) }, { text: 'y' }]),
+    );
     expect(run.callsOf('t').map(({ input }) => (input as { arguments: unknown }).arguments)).toEqual([{ size: 40_000 }, { size: 1 }]);
   });
 
   it('asks again for each pass of while, until and collect', () => {
-    const steps = [set('s', { n: 0 }), { type: 'loop', id: 'l', while: 'n < big.max', until: 'n == big.stop', collect: 'n * big.by', steps: [set('i', { n: '{{n + 1}}' })] }];
+    const steps = [
+      set('s', { n: 0 }),
+      { type: 'loop', id: 'l', while: 'n < big.max', until: 'n == big.stop', collect: 'n * big.by', steps: [set('i', { n: '{{n + 1}}' })] },
+    ];
     const run = drive({ steps }, options({ max: 9, stop: 3, by: 10 }));
     expect(run.output).toMatchObject({ l: { iterations: 3, results: [10, 20, 30] } });
     expect(evaluations(run)).toHaveLength(9);
   });
 
   it('faults of an evaluation are faults of the step, which can be retried and caught', () => {
-    const run = drive({ steps: [{ type: 'try', id: 'y', steps: [set('a', { x: '{{1 / big.zero}}' })], catch: [{ codes: ['expression_error'], steps: [set('h', { ok: true })] }] }] }, options({ zero: 0 }));
+    const run = drive(
+      {
+        steps: [
+          {
+            type: 'try',
+            id: 'y',
+            steps: [set('a', { x: '{{1 / big.zero}}' })],
+            catch: [{ codes: ['expression_error'], steps: [set('h', { ok: true })] }],
+          },
+        ],
+      },
+      options({ zero: 0 }),
+    );
     expect(run.output).toMatchObject({ h: { ok: true } });
     expect(run.row('a', 'y:try')?.status).toBe('failed');
   });
@@ -72,7 +101,9 @@ describe('a stored value', () => {
   });
 
   it('secrets are evaluated elsewhere', () => {
-    expect(drive({ steps: [tool('t', { key: '{{secrets.KEY}}' })] }).callsOf('t')[0]?.input).toMatchObject({ arguments: { key: 'secret-KEY' } });
+    expect(drive({ steps: [tool('t', { key: '{{secrets.KEY}}' })] }).callsOf('t')[0]?.input).toMatchObject({
+      arguments: { key: 'secret-KEY' },
+    });
   });
 
   it('the root output may look inside', () => {
@@ -84,7 +115,11 @@ describe('the size of a state', () => {
   const text = (n: number) => String(n).padStart(6, '0').repeat(2_000);
 
   it('D23 stays bounded: the largest inline values are stored', () => {
-    const steps = [...Array.from({ length: 40 }, (_none, n) => tool(`t${n}`)), gate('g'), tool('end', { first: 'a{{outputs.t0}}', last: 'a{{outputs.t39}}' })];
+    const steps = [
+      ...Array.from({ length: 40 }, (_none, n) => tool(`t${n}`)),
+      gate('g'),
+      tool('end', { first: 'a{{outputs.t0}}', last: 'a{{outputs.t39}}' }),
+    ];
     const script = Object.fromEntries(Array.from({ length: 40 }, (_none, n) => [`t${n}`, { output: text(n) }]));
     const run = new Driver(planOf({ steps }), { script, roundTrip: true }).runUntil(10);
     expect(JSON.stringify(run.state).length).toBeLessThan(170_000);
@@ -93,7 +128,11 @@ describe('the size of a state', () => {
   });
 
   it('D23 loop results go out in chunks', () => {
-    const steps = [loop('l', '{{range(2000)}}', [tool('t')], { collect: 'outputs.t' }), wait('w', { duration: '1s' }), tool('end', { n: '{{length(outputs.l.results)}}', at: '{{outputs.l.results[1999]}}' })];
+    const steps = [
+      loop('l', '{{range(2000)}}', [tool('t')], { collect: 'outputs.t' }),
+      wait('w', { duration: '1s' }),
+      tool('end', { n: '{{length(outputs.l.results)}}', at: '{{outputs.l.results[1999]}}' }),
+    ];
     let largest = 0;
     const run = new Driver(planOf({ steps }), { script: { t: ({ nth }) => ({ output: `${'r'.repeat(600)}${nth}` }) } });
     while (run.step()) if (run.fed.length % 50 === 0) largest = Math.max(largest, JSON.stringify(run.state).length);

@@ -19,15 +19,24 @@ describe('wait', () => {
 
   it('reads its duration from a template, and refuses what is none', () => {
     expect(drive({ steps: [wait('w', { duration: '{{1 + 1}}s' })] }).output).toEqual({ w: { until: iso(2_000) } });
-    expect(drive({ steps: [wait('w', { duration: '{{"soon"}}' })] }).outcome?.error).toMatchObject({ code: 'expression_error', stepId: 'w' });
+    expect(drive({ steps: [wait('w', { duration: '{{"soon"}}' })] }).outcome?.error).toMatchObject({
+      code: 'expression_error',
+      stepId: 'w',
+    });
   });
 
   it('L37 waits 30 days when the run may last that long', () => {
-    expect(drive({ steps: [wait('w', { duration: '30d' })], constraints: { maxDuration: '31d' } }).output).toEqual({ w: { until: iso(30 * DAY) } });
+    expect(drive({ steps: [wait('w', { duration: '30d' })], constraints: { maxDuration: '31d' } }).output).toEqual({
+      w: { until: iso(30 * DAY) },
+    });
   });
 
   it('L37 fails at the limit of the run, which nothing catches; finally runs', () => {
-    const body = tries('y', [wait('w', { duration: '30d' })], { catch: [{ codes: ['*'], steps: [tool('h')] }], finally: [tool('clean')], onError: 'continue' });
+    const body = tries('y', [wait('w', { duration: '30d' })], {
+      catch: [{ codes: ['*'], steps: [tool('h')] }],
+      finally: [tool('clean')],
+      onError: 'continue',
+    });
     const run = drive({ steps: [body] });
     expect(run.outcome).toMatchObject({ status: 'failed', error: { code: 'max_duration_exceeded' } });
     expect(run.nowMs).toBe(START_MS + 7 * DAY);
@@ -35,7 +44,10 @@ describe('wait', () => {
   });
 
   it('looks at the limit with every input, and has a timer from the start when it is short', () => {
-    const busy = drive({ steps: [loop('l', '{{range(10)}}', [tool('t')])], constraints: { maxDuration: '1h' } }, { script: { t: { afterMs: 1_000_000 } } });
+    const busy = drive(
+      { steps: [loop('l', '{{range(10)}}', [tool('t')])], constraints: { maxDuration: '1h' } },
+      { script: { t: { afterMs: 1_000_000 } } },
+    );
     expect(busy.outcome?.error?.code).toBe('max_duration_exceeded');
     expect(busy.callsOf('t')).toHaveLength(4);
     const short = drive({ steps: [tool('t')], constraints: { maxDuration: '1m' } }, { script: { t: { never: true } } });
@@ -47,17 +59,27 @@ describe('wait', () => {
     const run = drive({ steps: [parallel('p', { a: wait('w', { duration: '1s' }), b: wait('v', { duration: '2s' }) }), tool('t')] });
     const waiting = run.events.filter(({ kind }) => kind === 'execution.waiting');
     expect(waiting.map(({ data }) => data)).toEqual([
-      { status: 'waiting_event', for: [{ stepId: 'w', iterationPath: 'p:b0', for: 'timer', until: iso(1_000) }, { stepId: 'v', iterationPath: 'p:b1', for: 'timer', until: iso(2_000) }] },
+      {
+        status: 'waiting_event',
+        for: [
+          { stepId: 'w', iterationPath: 'p:b0', for: 'timer', until: iso(1_000) },
+          { stepId: 'v', iterationPath: 'p:b1', for: 'timer', until: iso(2_000) },
+        ],
+      },
     ]);
   });
 });
 
 describe('wait_for_event', () => {
   const paid = { type: 'wait_for_event', id: 'e', event: 'paid', match: 'event.payload.id == variables.id', timeout: '2s' };
-  const started = (steps: readonly unknown[], variables = {}) => new Driver(planOf({ steps }), { roundTrip: true, variables: { id: 7, ...variables } });
+  const started = (steps: readonly unknown[], variables = {}) =>
+    new Driver(planOf({ steps }), { roundTrip: true, variables: { id: 7, ...variables } });
 
   it('L38 takes the event that fits; the other stays for others', () => {
-    const run = started([paid, { type: 'wait_for_event', id: 'rest', event: 'paid' }]).event(100, 'paid', { id: 1 }).event(200, 'paid', { id: 7 }).run();
+    const run = started([paid, { type: 'wait_for_event', id: 'rest', event: 'paid' }])
+      .event(100, 'paid', { id: 1 })
+      .event(200, 'paid', { id: 7 })
+      .run();
     expect(run.output).toEqual({ e: { id: 7 }, rest: { id: 1 } });
   });
 
@@ -66,26 +88,39 @@ describe('wait_for_event', () => {
   });
 
   it('L39 keeps an early event, and applies a repeated one once', () => {
-    const run = started([wait('w', { duration: '1s' }), paid, { ...paid, id: 'f' }]).event(100, 'paid', { id: 7 }, 'evt_a').event(200, 'paid', { id: 7 }, 'evt_a').run();
+    const run = started([wait('w', { duration: '1s' }), paid, { ...paid, id: 'f' }])
+      .event(100, 'paid', { id: 7 }, 'evt_a')
+      .event(200, 'paid', { id: 7 }, 'evt_a')
+      .run();
     expect(run.row('e')?.status).toBe('completed');
     expect(run.row('f')?.error?.code).toBe('event_timeout');
   });
 
   it('gives one event to one waiter, first come first served', () => {
     const open = { type: 'wait_for_event', id: 'x', event: 'go' };
-    const run = started([parallel('p', { a: open, b: { ...open, id: 'y' } })]).event(10, 'go', 1).event(20, 'go', 2).run();
+    const run = started([parallel('p', { a: open, b: { ...open, id: 'y' } })])
+      .event(10, 'go', 1)
+      .event(20, 'go', 2)
+      .run();
     expect(run.output).toMatchObject({ x: 1, y: 2 });
   });
 
   it('evaluates match elsewhere when it looks inside a stored value', () => {
     const big = { refs: { '': { ref: 'val_big', bytes: 5_000_000, sha256: 'x', preview: '' } }, v: null };
     const steps = [{ type: 'wait_for_event', id: 'e', event: 'go', match: 'event.payload.id == variables.big.id' }];
-    const run = new Driver(planOf({ steps }), { roundTrip: true, values: { big }, stored: { val_big: { id: 7 } } }).event(1, 'go', { id: 1 }).event(2, 'go', { id: 7 }).run();
+    const run = new Driver(planOf({ steps }), { roundTrip: true, values: { big }, stored: { val_big: { id: 7 } } })
+      .event(1, 'go', { id: 1 })
+      .event(2, 'go', { id: 7 })
+      .run();
     expect(run.output).toEqual({ e: { id: 7 } });
   });
 
   it('an event that came in time during a pause still counts', () => {
-    const run = started([paid]).later(50, { kind: 'pause', by: 'ana' }).event(100, 'paid', { id: 7 }).later(5_000, { kind: 'resume', by: 'ana' }).run();
+    const run = started([paid])
+      .later(50, { kind: 'pause', by: 'ana' })
+      .event(100, 'paid', { id: 7 })
+      .later(5_000, { kind: 'resume', by: 'ana' })
+      .run();
     expect(run.output).toEqual({ e: { id: 7 } });
   });
 
@@ -97,7 +132,9 @@ describe('wait_for_event', () => {
   });
 
   it('has a value of its own also when its name is a template', () => {
-    const run = started([set('s', { n: 'go' }), { type: 'wait_for_event', id: 'e', event: '{{n}}-1' }]).event(1, 'go-1', 5).run();
+    const run = started([set('s', { n: 'go' }), { type: 'wait_for_event', id: 'e', event: '{{n}}-1' }])
+      .event(1, 'go-1', 5)
+      .run();
     expect(run.output).toMatchObject({ e: 5 });
   });
 });

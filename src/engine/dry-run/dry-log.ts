@@ -1,5 +1,13 @@
 /** The timeline of a dry run: events in order, and the step rows that they project to, in the shapes of the HTTP API. */
-import { compareIterationPaths, formatInstant, type Json, type Plan, type StepType, toDisplay, type Value } from '../../definition/runtime.js';
+import {
+  compareIterationPaths,
+  formatInstant,
+  type Json,
+  type Plan,
+  type StepType,
+  toDisplay,
+  type Value,
+} from '../../definition/runtime.js';
 import { asJson } from '../faults.js';
 import { stepsById } from '../plan-index.js';
 import { instanceId } from '../run.js';
@@ -33,17 +41,30 @@ export interface DryStep {
 }
 
 /** How an attempt of a step ended, for those that an activity would have recorded. */
-export interface DryEnd { readonly status: 'completed' | 'failed' | 'cancelled'; readonly output?: Value; readonly error?: StepError; readonly warnings?: readonly Warning[] }
+export interface DryEnd {
+  readonly status: 'completed' | 'failed' | 'cancelled';
+  readonly output?: Value;
+  readonly error?: StepError;
+  readonly warnings?: readonly Warning[];
+}
 
 const STATUS: { readonly [K in EventKind]?: string } = {
-  'step.started': 'running', 'step.waiting': 'waiting_event', 'step.completed': 'completed', 'step.failed': 'failed', 'step.skipped': 'skipped', 'step.cancelled': 'cancelled',
+  'step.started': 'running',
+  'step.waiting': 'waiting_event',
+  'step.completed': 'completed',
+  'step.failed': 'failed',
+  'step.skipped': 'skipped',
+  'step.cancelled': 'cancelled',
 };
 
 export class DryLog {
   readonly events: DryEvent[] = [];
   private readonly rows = new Map<string, DryStep>();
 
-  constructor(private readonly plan: Plan, private readonly executionId: string) {}
+  constructor(
+    private readonly plan: Plan,
+    private readonly executionId: string,
+  ) {}
 
   /** A fact about the run as a whole. */
   tell(kind: EventKind, atMs: number, data: { readonly [key: string]: Json } = {}): void {
@@ -74,7 +95,11 @@ export class DryLog {
     if (output !== undefined) row.output = toDisplay(output);
     if (error !== undefined) row.error = error;
     row.warnings.push(...warnings);
-    const data = { input: row.input, ...(output === undefined ? {} : { output: row.output }), ...(error === undefined ? {} : { error: asJson(error) }) };
+    const data = {
+      input: row.input,
+      ...(output === undefined ? {} : { output: row.output }),
+      ...(error === undefined ? {} : { error: asJson(error) }),
+    };
     this.tellStep(`step.${status}`, instance, atMs, status === 'cancelled' ? {} : data);
     this.move(row, `step.${status}`, atMs);
   }
@@ -87,11 +112,27 @@ export class DryLog {
   steps(): DryStep[] {
     const order = new Map([...stepsById(this.plan).keys()].map((id, index) => [id, index]));
     const placeOf = (stepId: string): number => order.get(stepId) ?? 0;
-    return [...this.rows.values()].toSorted((a, b) => placeOf(a.stepId) - placeOf(b.stepId) || compareIterationPaths(a.iterationPath, b.iterationPath) || a.attempt - b.attempt);
+    return [...this.rows.values()].toSorted(
+      (a, b) => placeOf(a.stepId) - placeOf(b.stepId) || compareIterationPaths(a.iterationPath, b.iterationPath) || a.attempt - b.attempt,
+    );
   }
 
-  private tellStep(kind: EventKind, { stepId, iterationPath, attempt }: StepInstance, atMs: number, data: { readonly [key: string]: Json }): void {
-    this.events.push({ seq: this.events.length + 1, executionId: this.executionId, kind, stepId, iterationPath, attempt, at: formatInstant(atMs), data });
+  private tellStep(
+    kind: EventKind,
+    { stepId, iterationPath, attempt }: StepInstance,
+    atMs: number,
+    data: { readonly [key: string]: Json },
+  ): void {
+    this.events.push({
+      seq: this.events.length + 1,
+      executionId: this.executionId,
+      kind,
+      stepId,
+      iterationPath,
+      attempt,
+      at: formatInstant(atMs),
+      data,
+    });
   }
 
   private row(instance: StepInstance): DryStep {
@@ -100,8 +141,17 @@ export class DryLog {
     if (known !== undefined) return known;
     const step = stepsById(this.plan).get(instance.stepId);
     const row: DryStep = {
-      ...instance, name: step?.name ?? null, type: step?.type ?? 'set', status: 'pending', input: null, output: null, error: null, warnings: [],
-      startedAt: null, completedAt: null, durationMs: null,
+      ...instance,
+      name: step?.name ?? null,
+      type: step?.type ?? 'set',
+      status: 'pending',
+      input: null,
+      output: null,
+      error: null,
+      warnings: [],
+      startedAt: null,
+      completedAt: null,
+      durationMs: null,
     };
     this.rows.set(key, row);
     return row;

@@ -2,7 +2,7 @@
 import { type Json, type Plan, type PlanStep, toDisplay, type Value } from '../../definition/runtime.js';
 import { advance } from '../advance.js';
 import { type EngineState, initialState } from '../state.js';
-import { type Command, ENGINE_VERSION, type ExecutionMeta, type ExecutionOutcome, type Input, type StepError } from '../types.js';
+import { type Command, ENGINE_VERSION, type ExecutionMeta, type ExecutionOutcome, type StepError } from '../types.js';
 import { type DryEvent, DryLog, type DryStep } from './dry-log.js';
 import { DryWorld, type Happening } from './dry-world.js';
 import { MockBook, type Mocks } from './mocks.js';
@@ -58,12 +58,16 @@ class DryRun {
     this.feed({ kind: 'start' });
     while (this.outcome === undefined) this.feed(this.world.next());
     const { status, output, error, reason } = this.outcome;
-    this.log.tell(`execution.${status}`, this.world.nowMs, { output: toDisplay(output), error: error === null ? null : ({ ...error } as Json), reason });
+    this.log.tell(`execution.${status}`, this.world.nowMs, {
+      output: toDisplay(output),
+      error: error === null ? null : { ...error },
+      reason,
+    });
     return { status, output: toDisplay(output), error, steps: this.log.steps(), events: this.log.events };
   }
 
   private feed(happening: Happening): void {
-    const result = advance(this.plan, this.state, { ...happening, at: this.world.nowMs } as Input);
+    const result = advance(this.plan, this.state, { ...happening, at: this.world.nowMs });
     this.state = result.state;
     for (const event of result.events) this.log.add(event);
     for (const command of result.commands) this.carryOut(command);
@@ -79,8 +83,17 @@ class DryRun {
 
 function metaOf(plan: Plan, given: Partial<ExecutionMeta> = {}): ExecutionMeta {
   return {
-    id: 'exe_dry', ownerId: 'usr_dry', workflowId: null, workflowName: plan.name, version: plan.version, hash: plan.hash, sessionId: 'ses_dry', triggerType: 'test',
-    depth: 0, parent: null, ...given,
+    id: 'exe_dry',
+    ownerId: 'usr_dry',
+    workflowId: null,
+    workflowName: plan.name,
+    version: plan.version,
+    hash: plan.hash,
+    sessionId: 'ses_dry',
+    triggerType: 'test',
+    depth: 0,
+    parent: null,
+    ...given,
   };
 }
 
@@ -100,14 +113,20 @@ function dryStep(step: PlanStep, mocks: MockBook): PlanStep {
     case 'conditional':
       return { ...step, then: inner(step.then), ...(step.else === undefined ? {} : { else: inner(step.else) }) };
     case 'switch':
-      return { ...step, cases: step.cases.map((one) => ({ ...one, steps: inner(one.steps) })), ...(step.default === undefined ? {} : { default: inner(step.default) }) };
+      return {
+        ...step,
+        cases: step.cases.map((one) => ({ ...one, steps: inner(one.steps) })),
+        ...(step.default === undefined ? {} : { default: inner(step.default) }),
+      };
     case 'loop':
       return { ...step, steps: inner(step.steps) };
     case 'parallel':
       return { ...step, branches: step.branches.map((branch) => ({ ...branch, steps: inner(branch.steps) })) };
     case 'try':
       return {
-        ...step, steps: inner(step.steps), catch: step.catch.map((one) => ({ ...one, steps: inner(one.steps) })),
+        ...step,
+        steps: inner(step.steps),
+        catch: step.catch.map((one) => ({ ...one, steps: inner(one.steps) })),
         ...(step.finally === undefined ? {} : { finally: inner(step.finally) }),
       };
     case 'agent_prompt':
@@ -122,4 +141,3 @@ function dryStep(step: PlanStep, mocks: MockBook): PlanStep {
       return step;
   }
 }
-

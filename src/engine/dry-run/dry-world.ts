@@ -1,17 +1,44 @@
 /** What answers the engine in a dry run: everything at once, by mocks, on a clock that jumps to the next timer. */
-import { evaluate, ExpressionError, formatInstant, type Json, NULL_VALUE, type Plan, render, sliceReader, toDisplay, type Value } from '../../definition/runtime.js';
+import {
+  evaluate,
+  ExpressionError,
+  formatInstant,
+  type Json,
+  NULL_VALUE,
+  type Plan,
+  render,
+  sliceReader,
+  toDisplay,
+  type Value,
+} from '../../definition/runtime.js';
 import { stepError } from '../faults.js';
 import { chunkOf } from '../list-chunk.js';
 import { stepOf } from '../plan-index.js';
 import { sourceAt } from '../sites.js';
 import { renderStepInput } from '../step-input.js';
-import type { ActivityCommand, ActivityResult, Command, EngineEvent, GateOutcome, Input, ScopeSlice, StepAnswer, StepError, StepInstance, Warning } from '../types.js';
+import type {
+  ActivityCommand,
+  ActivityResult,
+  Command,
+  EngineEvent,
+  GateOutcome,
+  Input,
+  ScopeSlice,
+  StepAnswer,
+  StepError,
+  StepInstance,
+  Warning,
+} from '../types.js';
 import type { DryLog } from './dry-log.js';
 import type { Mock, MockBook } from './mocks.js';
 
 export type Happening = Input extends infer I ? (I extends Input ? Omit<I, 'at'> : never) : never;
 type Named<N extends ActivityCommand['name']> = Extract<ActivityCommand, { readonly name: N }>;
-interface Due { readonly at: number; readonly order: number; readonly happening: Happening }
+interface Due {
+  readonly at: number;
+  readonly order: number;
+  readonly happening: Happening;
+}
 
 const UNMOCKED: Warning = { code: 'unmocked', message: 'This step has no mock: its output is null' };
 
@@ -19,7 +46,12 @@ export class DryWorld {
   private due: Due[] = [];
   private order = 0;
 
-  constructor(private readonly plan: Plan, private readonly mocks: MockBook, private readonly log: DryLog, public nowMs: number) {}
+  constructor(
+    private readonly plan: Plan,
+    private readonly mocks: MockBook,
+    private readonly log: DryLog,
+    public nowMs: number,
+  ) {}
 
   /** The next thing that happens; the clock jumps there. */
   next(): Happening {
@@ -50,7 +82,11 @@ export class DryWorld {
         this.soon({ kind: 'child_started', id: command.id });
         return this.endChild(command.executionId, command.instance);
       case 'cancel_child':
-        return this.soon({ kind: 'child_ended', executionId: command.executionId, outcome: { status: 'cancelled', output: NULL_VALUE, error: null } });
+        return this.soon({
+          kind: 'child_ended',
+          executionId: command.executionId,
+          outcome: { status: 'cancelled', output: NULL_VALUE, error: null },
+        });
     }
   }
 
@@ -60,7 +96,12 @@ export class DryWorld {
     const mock = this.mockOf(instance);
     if (mock !== undefined && 'error' in mock) return;
     if (mock === undefined) this.log.warn(instance, UNMOCKED);
-    this.soon({ kind: 'event', id: `dry_${this.order}`, event: String(data['event']), payload: { v: mock?.output ?? null } });
+    this.soon({
+      kind: 'event',
+      id: `dry_${this.order}`,
+      event: typeof data['event'] === 'string' ? data['event'] : '',
+      payload: { v: mock?.output ?? null },
+    });
   }
 
   private answer(command: ActivityCommand): ActivityResult {
@@ -91,7 +132,8 @@ export class DryWorld {
     this.log.started(instance, nowMs, input.json);
     const mock = this.mockOf(instance);
     const warnings = [...input.warnings, ...(mock === undefined ? [UNMOCKED] : [])];
-    if (mock !== undefined && 'error' in mock) return this.end(instance, { ended: 'failed', at: nowMs, error: errorOf(mock, instance) }, warnings);
+    if (mock !== undefined && 'error' in mock)
+      return this.end(instance, { ended: 'failed', at: nowMs, error: errorOf(mock, instance) }, warnings);
     return this.end(instance, { ended: 'completed', at: nowMs, output: { v: mock?.output ?? null } }, warnings);
   }
 
@@ -115,7 +157,10 @@ export class DryWorld {
     const decision = asObject(mock?.output);
     const status = decision['decision'] === 'denied' || decision['decision'] === 'deny' ? 'denied' : 'approved';
     const reason = typeof decision['reason'] === 'string' ? decision['reason'] : null;
-    return { of: 'gate', gate: gateOf(instance, { status, decidedAt, decidedBy: ['dry-run'], reason, answer: { v: decision['answer'] ?? null } }) };
+    return {
+      of: 'gate',
+      gate: gateOf(instance, { status, decidedAt, decidedBy: ['dry-run'], reason, answer: { v: decision['answer'] ?? null } }),
+    };
   }
 
   private endChild(executionId: string, instance: StepInstance): void {
@@ -130,7 +175,11 @@ export class DryWorld {
     return this.mocks.next(stepId);
   }
 
-  private inputOf(instance: StepInstance, scope: ScopeSlice, nowMs: number): { readonly json: Json; readonly warnings: readonly Warning[] } | { readonly error: StepError } {
+  private inputOf(
+    instance: StepInstance,
+    scope: ScopeSlice,
+    nowMs: number,
+  ): { readonly json: Json; readonly warnings: readonly Warning[] } | { readonly error: StepError } {
     const missing: string[] = [];
     try {
       const value = renderStepInput(this.plan, stepOf(this.plan, instance.stepId), dryReader(scope, nowMs, missing), 'full');
@@ -150,7 +199,7 @@ export class DryWorld {
         case 'template':
           return { of: 'value', value: render(source.source, reader, 'full') };
         case 'results':
-          return { of: 'value', value: { v: (scope['loop']?.['results']?.v as readonly (readonly Json[])[]).flat() } };
+          return { of: 'value', value: { v: flattened(scope['loop']?.['results']?.v) } };
         case 'items':
           return { of: 'value', value: { v: chunkOf(scope['loop']?.['list']?.v ?? null, source.from) as unknown as Json } };
       }
@@ -174,8 +223,17 @@ function errorOf(mock: Extract<Mock, { error: unknown }>, instance: StepInstance
   return { ...stepError(code, message, { retryable, ...(details === undefined ? {} : { details }) }), ...instance };
 }
 
-const asObject = (json: Json | undefined): { readonly [key: string]: Json } => (typeof json === 'object' && json !== null && !Array.isArray(json) ? (json as { readonly [key: string]: Json }) : {});
+const flattened = (lists: Json | undefined): Json => (Array.isArray(lists) ? (lists as readonly Json[]).flat() : []);
+
+const asObject = (json: Json | undefined): { readonly [key: string]: Json } =>
+  typeof json === 'object' && json !== null && !Array.isArray(json) ? (json as { readonly [key: string]: Json }) : {};
 
 function gateOf(instance: StepInstance, fields: Pick<GateOutcome, 'status' | 'decidedAt'> & Partial<GateOutcome>): GateOutcome {
-  return { approvalId: `apr_dry_${instance.iterationPath}/${instance.stepId}#${instance.attempt}`, decidedBy: [], reason: null, answer: NULL_VALUE, ...fields };
+  return {
+    approvalId: `apr_dry_${instance.iterationPath}/${instance.stepId}#${instance.attempt}`,
+    decidedBy: [],
+    reason: null,
+    answer: NULL_VALUE,
+    ...fields,
+  };
 }

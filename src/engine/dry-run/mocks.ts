@@ -1,7 +1,12 @@
 /** What a dry run is told of the steps that it does not execute. */
 import type { Json } from '../../definition/runtime.js';
 
-export interface MockError { readonly code: string; readonly message?: string; readonly retryable?: boolean; readonly details?: { readonly [key: string]: Json } }
+export interface MockError {
+  readonly code: string;
+  readonly message?: string;
+  readonly retryable?: boolean;
+  readonly details?: { readonly [key: string]: Json };
+}
 export type Mock = { readonly output: Json } | { readonly error: MockError };
 /** By step id: one for every visit, or one a visit (the last repeats). */
 export type Mocks = { readonly [stepId: string]: Mock | readonly Mock[] };

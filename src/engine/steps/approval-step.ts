@@ -49,7 +49,11 @@ function opened(at: At<ApprovalPlan>, result: ActivityResult): Next {
   if (gate.status !== 'pending') return settle(at, gate);
   run.state.gates[gate.approvalId] = fiber.id;
   const instance = instanceOf(frame);
-  data.timer = armTimer(run, { fiber: fiber.id, frame: fiber.frames.length - 1, purpose: 'gate', at: data.deadlineAt, instance }, `${instanceId(instance)}:deadline`);
+  data.timer = armTimer(
+    run,
+    { fiber: fiber.id, frame: fiber.frames.length - 1, purpose: 'gate', at: data.deadlineAt, instance },
+    `${instanceId(instance)}:deadline`,
+  );
   return waitForDecision(at, gate.approvalId);
 }
 
@@ -106,7 +110,13 @@ function settle(at: At<ApprovalPlan>, gate: GateOutcome): Next {
 }
 
 function outputOf({ decidedBy, decidedAt, reason, answer }: GateOutcome, decision: 'approved' | 'denied') {
-  return objectValue([['decision', { v: decision }], ['decidedBy', { v: decidedBy }], ['decidedAt', { v: decidedAt }], ['reason', { v: reason }], ['answer', answer]]);
+  return objectValue([
+    ['decision', { v: decision }],
+    ['decidedBy', { v: decidedBy }],
+    ['decidedAt', { v: decidedAt }],
+    ['reason', { v: reason }],
+    ['answer', answer],
+  ]);
 }
 
 function denied(at: At<ApprovalPlan>, gate: GateOutcome): Next {
@@ -119,7 +129,10 @@ function denied(at: At<ApprovalPlan>, gate: GateOutcome): Next {
       return failed(error);
     case 'cancel':
       return ended({
-        ended: 'finishes', error, output: NULL_VALUE, recorded: false,
+        ended: 'finishes',
+        error,
+        output: NULL_VALUE,
+        recorded: false,
         outcome: { status: 'cancelled', output: NULL_VALUE, error: null, reason: 'approval_denied', requested: false },
       });
   }
@@ -127,5 +140,7 @@ function denied(at: At<ApprovalPlan>, gate: GateOutcome): Next {
 
 function expired(at: At<ApprovalPlan>, gate: GateOutcome): Next {
   if (at.step.onTimeout === 'deny') return denied(at, { ...gate, decidedBy: [] });
-  return failed(stepError('approval_expired', `Nobody decided approval ${at.step.id} in time`, { details: { approvalId: gate.approvalId } }));
+  return failed(
+    stepError('approval_expired', `Nobody decided approval ${at.step.id} in time`, { details: { approvalId: gate.approvalId } }),
+  );
 }

@@ -27,4 +27,3 @@ export const AFTER_BRANCH = {
   blockEnded: ({ frame }: At, _block: BlockFrame, end: BlockEnd): Next =>
     end.ended === 'failed' ? failed(end.error) : completed((frame.data as BranchingData).output),
 };
-

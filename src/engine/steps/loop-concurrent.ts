@@ -45,7 +45,9 @@ function startPassFiber(at: At<LoopPlan>, data: LoopData, item: Value | undefine
   run.budget -= 1;
   data.results.push(NULL_VALUE);
   const path = innerPath(frame.path, step.id, `i${index}`);
-  data.running.push(spawn(at, index, newBlock({ owner: step.id, slot: 'i', path, base: frame.childBase, scope: emptyScope(), pass: passOf(index, item) })));
+  data.running.push(
+    spawn(at, index, newBlock({ owner: step.id, slot: 'i', path, base: frame.childBase, scope: emptyScope(), pass: passOf(index, item) })),
+  );
 }
 
 /** Takes note of a pass that ended. Its own fiber is gone by now: the running ones are those that still exist. */

@@ -9,7 +9,8 @@ import type { StepError } from '../types.js';
 /** What stands in `results` for a pass that failed. */
 export const failedItem = ({ code, message }: StepError): Value => ({ v: { error: { code, message } } });
 
-export const passOf = (index: number, item: Value | undefined): NonNullable<BlockFrame['pass']> => (item === undefined ? { index } : { index, item });
+export const passOf = (index: number, item: Value | undefined): NonNullable<BlockFrame['pass']> =>
+  item === undefined ? { index } : { index, item };
 
 /** Finds out how many items there are. @throws StepFault loop_over_not_array; Suspended */
 export function measure(at: At<LoopPlan>, data: LoopData, list: Value): void {

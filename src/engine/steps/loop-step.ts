@@ -36,7 +36,21 @@ export const loopStep: StepHandler<LoopPlan> = {
 const isConcurrent = ({ step }: At<LoopPlan>): boolean => step.concurrency > 1 && step.while === undefined;
 
 function newData(list: Value | null): LoopData {
-  return { type: 'loop', list, count: null, chunk: null, next: 0, failed: 0, results: [], stored: [], storedPasses: 0, running: [], merged: { variables: {}, outputs: {} }, stop: false, error: null };
+  return {
+    type: 'loop',
+    list,
+    count: null,
+    chunk: null,
+    next: 0,
+    failed: 0,
+    results: [],
+    stored: [],
+    storedPasses: 0,
+    running: [],
+    merged: { variables: {}, outputs: {} },
+    stop: false,
+    error: null,
+  };
 }
 
 /** A rerun walks the list that was recorded. */
@@ -64,11 +78,19 @@ function isNextWanted(at: At<LoopPlan>, data: LoopData): boolean {
 }
 
 const limitError = ({ step }: At<LoopPlan>) =>
-  stepError('loop_limit_exceeded', `Loop ${step.id} may run at most ${step.maxIterations} passes`, { details: { maxIterations: step.maxIterations } });
+  stepError('loop_limit_exceeded', `Loop ${step.id} may run at most ${step.maxIterations} passes`, {
+    details: { maxIterations: step.maxIterations },
+  });
 
 function finish(at: At<LoopPlan>, data: LoopData): Next {
   const iterations = data.storedPasses + data.results.length;
-  return completed(objectValue([['iterations', { v: iterations }], ['failed', { v: data.failed }], ['results', resultsOf(at, data)]]));
+  return completed(
+    objectValue([
+      ['iterations', { v: iterations }],
+      ['failed', { v: data.failed }],
+      ['results', resultsOf(at, data)],
+    ]),
+  );
 }
 
 /** Results that went out in chunks, or are too large together, become one list elsewhere. @throws Suspended, StepFault */

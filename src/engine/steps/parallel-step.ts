@@ -56,7 +56,9 @@ function proceed(at: At<ParallelPlan>): Next {
   if (isAnyRunning(data)) return wait(at);
   merge(at, data);
   if (data.decided === 'failed') return failed(data.error ?? stepError('internal_error', `Not enough branches of ${at.step.id} completed`));
-  return completed({ v: { branches: Object.fromEntries(at.step.branches.map(({ id }, index) => [id, data.branches[index]?.status ?? 'cancelled'])) } });
+  return completed({
+    v: { branches: Object.fromEntries(at.step.branches.map(({ id }, index) => [id, data.branches[index]?.status ?? 'cancelled'])) },
+  });
 }
 
 /** Settles the race at most once, and takes down who lost it. */

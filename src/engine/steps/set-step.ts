@@ -8,7 +8,9 @@ import { completed, NEVER_WAITS, type StepHandler } from '../step-handler.js';
 export const setStep: StepHandler<SetPlan> = {
   begin: (at) => {
     const { run, fiber, step } = at;
-    const values = step.values.map(([name, template], index) => [name, renderAt(at, { stepId: step.id, field: 'values', index }, template)] as const);
+    const values = step.values.map(
+      ([name, template], index) => [name, renderAt(at, { stepId: step.id, field: 'values', index }, template)] as const,
+    );
     const { variables } = scopeAt(run, fiber);
     for (const [name, value] of values) {
       noteGrowth(run.state, value);

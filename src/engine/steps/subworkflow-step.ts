@@ -18,7 +18,8 @@ export const subworkflowStep: StepHandler<SubworkflowPlan> = {
     tellStarted(at);
     const depth = run.state.execution.depth + 1;
     const { maxDepth } = run.plan.constraints;
-    if (depth >= maxDepth) return failed(stepError('depth_exceeded', `More than ${maxDepth} executions in a chain`, { details: { maxDepth } }));
+    if (depth >= maxDepth)
+      return failed(stepError('depth_exceeded', `More than ${maxDepth} executions in a chain`, { details: { maxDepth } }));
     return order(at, { name: 'prepare_child', depth, ...stepCall(at, inputSources(step), null) });
   },
   proceed: () => WAIT,
@@ -52,7 +53,9 @@ function prepared(at: At<SubworkflowPlan>, result: ActivityResult): Next {
 function dropStrayEnds({ run }: At, executionId: string): void {
   const { state } = run;
   if (Object.values(state.calls).some(({ name }) => name === 'prepare_child')) return;
-  state.earlyEnds = Object.fromEntries(Object.entries(state.earlyEnds).filter(([id]) => id === executionId || Object.hasOwn(state.children, id)));
+  state.earlyEnds = Object.fromEntries(
+    Object.entries(state.earlyEnds).filter(([id]) => id === executionId || Object.hasOwn(state.children, id)),
+  );
 }
 
 function start({ run, fiber, frame }: At, executionId: string): Next {
@@ -86,7 +89,11 @@ function childExecutionEnded(at: At<SubworkflowPlan>, { status, output, error }:
   if (status === 'completed') return completed(output);
   if (data.cancelSent) return cancelled();
   const details = { executionId, status, error: error === null ? null : asJson(error) };
-  return failed(stepError('subworkflow_failed', `Child execution ${executionId} ended ${status}${error === null ? '' : `: ${error.message}`}`, { details }));
+  return failed(
+    stepError('subworkflow_failed', `Child execution ${executionId} ended ${status}${error === null ? '' : `: ${error.message}`}`, {
+      details,
+    }),
+  );
 }
 
 /** Nobody waits for the child any more. @returns `value` */
@@ -104,7 +111,8 @@ function abort(at: At<SubworkflowPlan>): Aborted {
   const data = dataOf(at);
   const { executionId } = data;
   if (executionId === null) return 'gone';
-  if (!data.cancelSent) run.order({ kind: 'cancel_child', executionId, reason: run.state.ending?.outcome.reason ?? 'parent_step_cancelled' });
+  if (!data.cancelSent)
+    run.order({ kind: 'cancel_child', executionId, reason: run.state.ending?.outcome.reason ?? 'parent_step_cancelled' });
   data.cancelSent = true;
   if (!data.started || activeUnwind(fiber)?.hard === true) return forget(at, 'gone');
   fiber.wait = { on: 'child', executionId };

@@ -42,7 +42,10 @@ function handle(at: At<TryPlan>, data: TryData, error: StepError): Next {
   data.stage = 'catch';
   data.handler = index;
   const caught = asJson(error);
-  return enterBlock(at, `catch${index}`, { caught: error, ...(handler.as === undefined ? {} : { local: { [handler.as]: { v: caught } } }) });
+  return enterBlock(at, `catch${index}`, {
+    caught: error,
+    ...(handler.as === undefined ? {} : { local: { [handler.as]: { v: caught } } }),
+  });
 }
 
 /** A handler that fails in turn tells what it was to handle. */
@@ -58,7 +61,8 @@ function enterFinally(at: At<TryPlan>, data: TryData): Next {
 
 /** A `finally` that fails replaces the end; while unwinding there is none to replace. */
 function endFinally(data: TryData, end: BlockEnd): Next {
-  if (end.ended === 'failed' && data.outcome !== null) data.outcome = { error: 'error' in data.outcome ? causedBy(end.error, data.outcome.error) : end.error };
+  if (end.ended === 'failed' && data.outcome !== null)
+    data.outcome = { error: 'error' in data.outcome ? causedBy(end.error, data.outcome.error) : end.error };
   return over(data);
 }
 

@@ -25,7 +25,12 @@ export const waitForEventStep: StepHandler<WaitForEventPlan> = {
     const found = findEvent(at, data);
     if (found !== undefined) return take(at, data, found);
     if (data.expired) return failed(stepError('event_timeout', `No event ${data.event} came in time`, { details: { event: data.event } }));
-    if (!data.told) tellStep(at, 'step.waiting', { for: 'event', event: data.event, until: data.deadlineAt === null ? null : formatInstant(data.deadlineAt) });
+    if (!data.told)
+      tellStep(at, 'step.waiting', {
+        for: 'event',
+        event: data.event,
+        until: data.deadlineAt === null ? null : formatInstant(data.deadlineAt),
+      });
     data.told = true;
     at.fiber.wait = { on: 'event', event: data.event };
     return WAIT;
@@ -53,7 +58,11 @@ function nameOf(at: At<WaitForEventPlan>): string {
 
 function armDeadline({ run, fiber, frame }: At, at: number): string {
   const instance = instanceOf(frame);
-  return armTimer(run, { fiber: fiber.id, frame: fiber.frames.length - 1, purpose: 'event', at, instance }, `${instanceId(instance)}:event`);
+  return armTimer(
+    run,
+    { fiber: fiber.id, frame: fiber.frames.length - 1, purpose: 'event', at, instance },
+    `${instanceId(instance)}:event`,
+  );
 }
 
 /** @throws Suspended while `match` is evaluated elsewhere; the answer counts for that event only */

@@ -3,19 +3,69 @@
  * values. It checks what must hold for every run: one finish, the last command, with everything in flight answered before it.
  */
 import { compileDefinition } from '../../../src/definition/compile/compile.js';
-import { evaluate, type Json, listValue, NeedsValue, objectValue, type Plan, render, type Ref, replaceRefs, type ScopeReader, sliceReader, toDisplay, type Value } from '../../../src/definition/runtime.js';
+import {
+  evaluate,
+  type Json,
+  listValue,
+  NeedsValue,
+  objectValue,
+  type Plan,
+  render,
+  type Ref,
+  replaceRefs,
+  type ScopeReader,
+  sliceReader,
+  toDisplay,
+  type Value,
+} from '../../../src/definition/runtime.js';
 import { advance, chunkOf, type EngineState, initialState, renderStepInput, sourceAt } from '../../../src/engine/index.js';
 import type {
-  ActivityCommand, ActivityResult, Command, EngineEvent, ExecutionOutcome, GateOutcome, GateStatus, Input, Seed, StartData, StepAnswer, StepError, StepInstance,
+  ActivityCommand,
+  ActivityResult,
+  Command,
+  EngineEvent,
+  ExecutionOutcome,
+  GateOutcome,
+  GateStatus,
+  Input,
+  Seed,
+  StartData,
+  StepAnswer,
+  StepError,
+  StepInstance,
 } from '../../../src/engine/types.js';
 
 export const START_MS = 1_700_000_000_000;
 
 /** How a call of a scripted step goes. Without a script it completes at once with null. */
-export interface Reply { readonly output?: Json; readonly value?: Value; readonly error?: Partial<StepError> & { readonly code: string }; readonly afterMs?: number; readonly never?: true; readonly lost?: true }
+export interface Reply {
+  readonly output?: Json;
+  readonly value?: Value;
+  readonly error?: Partial<StepError> & { readonly code: string };
+  readonly afterMs?: number;
+  readonly never?: true;
+  readonly lost?: true;
+}
 export type Script = Reply | readonly Reply[] | ((call: Call) => Reply);
-export interface Call { readonly stepId: string; readonly iterationPath: string; readonly attempt: number; readonly input: Json; readonly at: number; readonly nth: number }
-export interface Row { readonly stepId: string; readonly iterationPath: string; readonly attempt: number; status: string; stepType: string; output: Value | null; error: StepError | null; choice: Json; seeded: boolean }
+export interface Call {
+  readonly stepId: string;
+  readonly iterationPath: string;
+  readonly attempt: number;
+  readonly input: Json;
+  readonly at: number;
+  readonly nth: number;
+}
+export interface Row {
+  readonly stepId: string;
+  readonly iterationPath: string;
+  readonly attempt: number;
+  status: string;
+  stepType: string;
+  output: Value | null;
+  error: StepError | null;
+  choice: Json;
+  seeded: boolean;
+}
 
 export interface Options {
   readonly variables?: { readonly [name: string]: Json };
@@ -39,7 +89,12 @@ export const planOf = (definition: { readonly [key: string]: unknown }): Plan =>
   return plan;
 };
 
-interface Due { readonly at: number; readonly order: number; readonly input: Input; readonly before?: () => void }
+interface Due {
+  readonly at: number;
+  readonly order: number;
+  readonly input: Input;
+  readonly before?: () => void;
+}
 type Happening = Input extends infer I ? (I extends Input ? Omit<I, 'at'> : never) : never;
 
 export class Driver {
@@ -59,7 +114,10 @@ export class Driver {
   private readonly open = new Map<string, Command>();
   private more = false;
 
-  constructor(readonly plan: Plan, private readonly options: Options = {}) {
+  constructor(
+    readonly plan: Plan,
+    private readonly options: Options = {},
+  ) {
     const variables = Object.fromEntries(Object.entries(options.variables ?? {}).map(([name, v]) => [name, { v }]));
     for (const [ref, json] of Object.entries(options.stored ?? {})) this.stored.set(ref, json);
     this.state = initialState({ ...startOf(plan, options), variables: { ...variables, ...options.values } });
@@ -121,7 +179,8 @@ export class Driver {
   repeat(input: Input): void {
     const { state, commands, events } = advance(this.plan, this.state, { ...input, at: this.nowMs });
     this.state = state;
-    if (commands.length + events.length > 0) throw new Error(`A repeated input had an effect: ${JSON.stringify([input, commands, events])}`);
+    if (commands.length + events.length > 0)
+      throw new Error(`A repeated input had an effect: ${JSON.stringify([input, commands, events])}`);
   }
 
   feed(input: Input): void {
@@ -148,7 +207,13 @@ export class Driver {
     return this;
   }
 
-  endChild(afterMs: number, executionId: string, status: 'completed' | 'failed' | 'cancelled', output: Json = null, error: StepError | null = null): this {
+  endChild(
+    afterMs: number,
+    executionId: string,
+    status: 'completed' | 'failed' | 'cancelled',
+    output: Json = null,
+    error: StepError | null = null,
+  ): this {
     return this.later(afterMs, { kind: 'child_ended', executionId, outcome: { status, output: { v: output }, error } });
   }
 
@@ -173,7 +238,7 @@ export class Driver {
   }
 
   private at(at: number, happening: Happening, before?: () => void): void {
-    const due: Due = { at: Math.max(at, this.nowMs), order: this.order, input: { ...happening, at: Math.max(at, this.nowMs) } as Input };
+    const due: Due = { at: Math.max(at, this.nowMs), order: this.order, input: { ...happening, at: Math.max(at, this.nowMs) } };
     this.order += 1;
     this.due.push(before === undefined ? due : { ...due, before });
   }
@@ -193,7 +258,8 @@ export class Driver {
       case 'cancel_activity':
         return this.cancelActivity(command.id);
       case 'timer':
-        if (this.due.some(({ input }) => input.kind === 'timer' && input.id === command.id)) throw new Error(`Timer ${command.id} armed twice`);
+        if (this.due.some(({ input }) => input.kind === 'timer' && input.id === command.id))
+          throw new Error(`Timer ${command.id} armed twice`);
         return this.at(command.at, { kind: 'timer', id: command.id });
       case 'cancel_timer':
         this.due = this.due.filter(({ input }) => !(input.kind === 'timer' && input.id === command.id));
@@ -204,7 +270,11 @@ export class Driver {
         return this.scriptChild(command.executionId, command.instance.stepId);
       case 'cancel_child':
         this.childCancels.push(command.executionId);
-        this.at(this.nowMs + 1, { kind: 'child_ended', executionId: command.executionId, outcome: { status: 'cancelled', output: { v: null }, error: null } });
+        this.at(this.nowMs + 1, {
+          kind: 'child_ended',
+          executionId: command.executionId,
+          outcome: { status: 'cancelled', output: { v: null }, error: null },
+        });
         return undefined;
       case 'finish':
         if (this.open.size > 0) throw new Error(`Finished with ${[...this.open.keys()].join(', ')} in flight`);
@@ -246,7 +316,9 @@ export class Driver {
     }
   }
 
-  private doStep(command: Extract<ActivityCommand, { name: 'agent_turn' }> | Extract<ActivityCommand, { name: 'tool' | 'bash' | 'notify' }>): void {
+  private doStep(
+    command: Extract<ActivityCommand, { name: 'agent_turn' }> | Extract<ActivityCommand, { name: 'tool' | 'bash' | 'notify' }>,
+  ): void {
     const { instance, stepType } = command;
     const step = this.stepOf(instance.stepId);
     const earlier = this.callsOf(instance.stepId).length;
@@ -254,14 +326,23 @@ export class Driver {
     try {
       input = toDisplay(this.withValues((reader) => renderStepInput(this.plan, step, reader, 'full'), command.scope, command.nowMs));
     } catch (thrown) {
-      return this.finishCall(command.id, instance, stepType, { ended: 'failed', at: this.nowMs, error: { code: 'expression_error', message: String(thrown), retryable: false } });
+      return this.finishCall(command.id, instance, stepType, {
+        ended: 'failed',
+        at: this.nowMs,
+        error: { code: 'expression_error', message: String(thrown), retryable: false },
+      });
     }
     const call: Call = { ...instance, input, at: this.nowMs - START_MS, nth: earlier };
     this.calls.push(call);
     this.setRow(instance, stepType, { status: 'running' });
     this.noteActivityEvent('step.started', instance, stepType);
     const script = this.options.script?.[instance.stepId] ?? this.options.world ?? {};
-    const reply = typeof script === 'function' ? script(call) : Array.isArray(script) ? ((script as Reply[])[Math.min(earlier, script.length - 1)] as Reply) : (script as Reply);
+    const reply =
+      typeof script === 'function'
+        ? script(call)
+        : Array.isArray(script)
+          ? ((script as Reply[])[Math.min(earlier, script.length - 1)] as Reply)
+          : (script as Reply);
     if (reply.never === true) return undefined;
     if (reply.lost === true) return this.answer(command.id, { of: 'lost', timedOut: false }, reply.afterMs);
     const timedOut = command.timeoutMs !== null && (reply.afterMs ?? 0) > command.timeoutMs;
@@ -290,7 +371,8 @@ export class Driver {
     if (answered !== undefined && answered.at <= this.nowMs) return undefined;
     this.due = this.due.filter((one) => one !== answered);
     this.endings.delete(id);
-    if (command.name === 'evaluate') return this.answer(id, { of: 'fault', error: { code: 'internal_error', message: 'cancelled', retryable: false } });
+    if (command.name === 'evaluate')
+      return this.answer(id, { of: 'fault', error: { code: 'internal_error', message: 'cancelled', retryable: false } });
     const answer: StepAnswer = { ended: 'cancelled', at: this.nowMs };
     this.settleRow(command.instance, 'stepType' in command ? command.stepType : '', answer);
     return this.answer(id, { of: 'step', answer });
@@ -310,11 +392,20 @@ export class Driver {
     const source = sourceAt(this.plan, site);
     try {
       if (source.kind === 'items') return { of: 'value', value: this.chunk(scope['loop']?.['list'] ?? { v: null }, source.from) };
-      if (source.kind === 'results') return { of: 'value', value: this.keepLarge({ v: this.listsOf(scope['loop']?.['results'] ?? { v: [] }).flat() }) };
-      const value = this.withValues((reader) => (source.kind === 'template' ? render(source.source, reader, 'full') : (evaluate(source.source, reader, 'full') ?? { v: null })), scope, nowMs);
+      if (source.kind === 'results')
+        return { of: 'value', value: this.keepLarge({ v: this.listsOf(scope['loop']?.['results'] ?? { v: [] }).flat() }) };
+      const value = this.withValues(
+        (reader) =>
+          source.kind === 'template' ? render(source.source, reader, 'full') : (evaluate(source.source, reader, 'full') ?? { v: null }),
+        scope,
+        nowMs,
+      );
       return { of: 'value', value: this.keepLarge(value) };
     } catch (thrown) {
-      return { of: 'fault', error: { code: (thrown as { code?: string }).code ?? 'expression_error', message: String(thrown), retryable: false } };
+      return {
+        of: 'fault',
+        error: { code: (thrown as { code?: string }).code ?? 'expression_error', message: String(thrown), retryable: false },
+      };
     }
   }
 
@@ -325,10 +416,17 @@ export class Driver {
   private chunk(list: Value, from: number): Value {
     const chunk = chunkOf(this.stored.get(list.refs?.['']?.ref ?? '') ?? null, from);
     if (chunk === undefined) throw Object.assign(new Error('no list'), { code: 'loop_over_not_array' });
-    return objectValue([['length', { v: chunk.length }], ['items', listValue(chunk.items.map((item) => this.keepLarge({ v: item })))]]);
+    return objectValue([
+      ['length', { v: chunk.length }],
+      ['items', listValue(chunk.items.map((item) => this.keepLarge({ v: item })))],
+    ]);
   }
 
-  private withValues<T>(work: (reader: ScopeReader) => T, scope: { readonly [root: string]: { readonly [name: string]: Value } }, nowMs: number): T {
+  private withValues<T>(
+    work: (reader: ScopeReader) => T,
+    scope: { readonly [root: string]: { readonly [name: string]: Value } },
+    nowMs: number,
+  ): T {
     try {
       return work(sliceReader(scope, nowMs, { resolve: (ref: Ref) => this.stored.get(ref.ref), secret: (name) => `secret-${name}` }));
     } catch (thrown) {
@@ -348,7 +446,7 @@ export class Driver {
   }
 
   private stepOf(stepId: string) {
-    const found = findStep(this.plan.steps as readonly Nested[], stepId);
+    const found = findStep(this.plan.steps, stepId);
     if (found === undefined) throw new Error(`No step ${stepId}`);
     return found as never;
   }
@@ -359,38 +457,66 @@ export class Driver {
     this.events.push(event);
     if (event.instance === null || event.stepType === undefined) return;
     const { record, instance, stepType } = event;
-    const status = { 'step.started': 'running', 'step.completed': 'completed', 'step.failed': 'failed', 'step.skipped': 'skipped', 'step.cancelled': 'cancelled', 'step.waiting': 'waiting_event' }[event.kind as string];
+    const status = {
+      'step.started': 'running',
+      'step.completed': 'completed',
+      'step.failed': 'failed',
+      'step.skipped': 'skipped',
+      'step.cancelled': 'cancelled',
+      'step.waiting': 'waiting_event',
+    }[event.kind as string];
     if (status === undefined) return;
     const before = this.rows.get(keyOf(instance));
-    if (before !== undefined && ['completed', 'failed', 'skipped', 'cancelled'].includes(before.status)) throw new Error(`Row ${keyOf(instance)} ended twice: ${before.status}, then ${event.kind}`);
+    if (before !== undefined && ['completed', 'failed', 'skipped', 'cancelled'].includes(before.status))
+      throw new Error(`Row ${keyOf(instance)} ended twice: ${before.status}, then ${event.kind}`);
     this.setRow(instance, stepType, {
-      status, ...(record?.output === undefined ? {} : { output: record.output }), ...(record?.error === undefined ? {} : { error: record.error }),
-      ...(record?.choice === undefined ? {} : { choice: record.choice }), seeded: record?.seeded === true,
+      status,
+      ...(record?.output === undefined ? {} : { output: record.output }),
+      ...(record?.error === undefined ? {} : { error: record.error }),
+      ...(record?.choice === undefined ? {} : { choice: record.choice }),
+      seeded: record?.seeded === true,
     });
   }
 
-  private noteActivityEvent(kind: 'step.started' | 'step.completed' | 'step.failed' | 'step.cancelled', instance: StepInstance, stepType: string): void {
+  private noteActivityEvent(
+    kind: 'step.started' | 'step.completed' | 'step.failed' | 'step.cancelled',
+    instance: StepInstance,
+    stepType: string,
+  ): void {
     this.events.push({ kind, ordinal: '0', at: this.nowMs, instance, stepType: stepType as never, data: {} });
   }
 
   private settleRow(instance: StepInstance, stepType: string, answer: StepAnswer): void {
     const before = this.rows.get(keyOf(instance));
-    if (before !== undefined && ['completed', 'failed', 'cancelled'].includes(before.status)) throw new Error(`Row ${keyOf(instance)} settled twice`);
+    if (before !== undefined && ['completed', 'failed', 'cancelled'].includes(before.status))
+      throw new Error(`Row ${keyOf(instance)} settled twice`);
     this.noteActivityEvent(`step.${answer.ended}`, instance, stepType);
     this.setRow(instance, stepType, {
-      status: answer.ended, ...(answer.ended === 'completed' ? { output: answer.output } : {}), ...(answer.ended === 'failed' ? { error: answer.error } : {}),
+      status: answer.ended,
+      ...(answer.ended === 'completed' ? { output: answer.output } : {}),
+      ...(answer.ended === 'failed' ? { error: answer.error } : {}),
     });
   }
 
   private setRow(instance: StepInstance, stepType: string, fields: Partial<Row>): void {
-    const before = this.rows.get(keyOf(instance)) ?? { ...instance, status: 'pending', stepType, output: null, error: null, choice: null, seeded: false };
+    const before = this.rows.get(keyOf(instance)) ?? {
+      ...instance,
+      status: 'pending',
+      stepType,
+      output: null,
+      error: null,
+      choice: null,
+      seeded: false,
+    };
     this.rows.set(keyOf(instance), { ...before, ...fields });
   }
 }
 
 export const keyOf = ({ stepId, iterationPath, attempt }: StepInstance): string => `${iterationPath}|${stepId}#${attempt}`;
 
-interface Nested { readonly id: string }
+interface Nested {
+  readonly id: string;
+}
 
 function findStep(block: readonly Nested[], id: string): Nested | undefined {
   const seen: unknown[] = [...block];
@@ -408,15 +534,28 @@ function answerOf(reply: Reply): StepAnswer {
   return { ended: 'completed', at: 0, output: reply.value ?? { v: reply.output ?? null } };
 }
 
-const failedAnswer = (error: Partial<StepError> & { readonly code: string }): StepAnswer => ({ ended: 'failed', at: 0, error: { message: error.code, retryable: false, ...error } });
+const failedAnswer = (error: Partial<StepError> & { readonly code: string }): StepAnswer => ({
+  ended: 'failed',
+  at: 0,
+  error: { message: error.code, retryable: false, ...error },
+});
 
 export function startOf(plan: Plan, options: Options = {}): StartData {
   const execution = {
-    id: 'exe_1', ownerId: 'usr_1', workflowId: 'wfl_1', workflowName: plan.name, version: plan.version, hash: plan.hash, sessionId: 'ses_1', triggerType: 'manual',
-    depth: options.depth ?? 0, parent: null,
+    id: 'exe_1',
+    ownerId: 'usr_1',
+    workflowId: 'wfl_1',
+    workflowName: plan.name,
+    version: plan.version,
+    hash: plan.hash,
+    sessionId: 'ses_1',
+    triggerType: 'manual',
+    depth: options.depth ?? 0,
+    parent: null,
   };
   return { engineVersion: 1, plan, execution, variables: {}, ...(options.seeds === undefined ? {} : { seeds: options.seeds }) };
 }
 
 /** Compiles, runs to rest. */
-export const drive = (definition: { readonly [key: string]: unknown }, options: Options = {}): Driver => new Driver(planOf(definition), { roundTrip: true, ...options }).run();
+export const drive = (definition: { readonly [key: string]: unknown }, options: Options = {}): Driver =>
+  new Driver(planOf(definition), { roundTrip: true, ...options }).run();

@@ -11,10 +11,18 @@ export const randomSteps: fc.Arbitrary<Written[]> = fc.array(stepOf(3), { minLen
 function stepOf(depth: number): fc.Arbitrary<Draw> {
   const leaves = [
     { weight: 6, arbitrary: fc.constant({ type: 'tool', tool: 'http:request', arguments: { n: '{{n}}', last: '{{outputs}}' } }) },
-    { weight: 4, arbitrary: fc.constantFrom({ type: 'set', values: { n: '{{(n ?? 0) + 1}}' } }, { type: 'set', values: { m: '{{1 / (n - 2)}}' } }) },
+    {
+      weight: 4,
+      arbitrary: fc.constantFrom({ type: 'set', values: { n: '{{(n ?? 0) + 1}}' } }, { type: 'set', values: { m: '{{1 / (n - 2)}}' } }),
+    },
     { weight: 1, arbitrary: fc.constant({ type: 'agent_prompt', prompt: 'say {{n}}', await_timeout_ms: 5_000 }) },
     { weight: 2, arbitrary: fc.constantFrom({ type: 'wait', duration: '20ms' }, { type: 'wait', duration: '2s' }) },
-    { weight: 1, arbitrary: fc.constantFrom('cancel', 'fail', 'continue').map((onDeny) => ({ type: 'approval', timeout: '1s', onDeny, onTimeout: onDeny === 'fail' ? 'fail' : 'deny' })) },
+    {
+      weight: 1,
+      arbitrary: fc
+        .constantFrom('cancel', 'fail', 'continue')
+        .map((onDeny) => ({ type: 'approval', timeout: '1s', onDeny, onTimeout: onDeny === 'fail' ? 'fail' : 'deny' })),
+    },
     { weight: 1, arbitrary: fc.constant({ type: 'wait_for_event', event: 'go', match: 'event.payload != n', timeout: '1s' }) },
     { weight: 1, arbitrary: fc.boolean().map((awaits) => ({ type: 'subworkflow', workflow: 'w', await: awaits })) },
   ];
@@ -29,23 +37,48 @@ function container(block: fc.Arbitrary<Draw[]>): fc.Arbitrary<Draw> {
     fc.record({ type: fc.constant('conditional'), condition: fc.constantFrom('n == 1', 'true', 'false'), then: block, else: block }),
     fc.tuple(block, block).map(([one, other]) => ({ type: 'switch', cases: [{ when: 'n == 1', steps: one }], default: other })),
     fc.record({
-      type: fc.constant('loop'), over: fc.constantFrom([], [1], [1, 2, 3]), steps: block, concurrency: fc.constantFrom(1, 2, 5),
-      onItemError: fc.constantFrom('fail', 'continue'), collect: fc.constantFrom('loop.item', 'n', '1 / (loop.item - 2)'), until: fc.constantFrom('false', 'loop.index == 1'),
+      type: fc.constant('loop'),
+      over: fc.constantFrom([], [1], [1, 2, 3]),
+      steps: block,
+      concurrency: fc.constantFrom(1, 2, 5),
+      onItemError: fc.constantFrom('fail', 'continue'),
+      collect: fc.constantFrom('loop.item', 'n', '1 / (loop.item - 2)'),
+      until: fc.constantFrom('false', 'loop.index == 1'),
     }),
-    fc.tuple(fc.array(block, { minLength: 1, maxLength: 3 }), fc.constantFrom<string | number>('all', 'any', 2), fc.constantFrom('fail', 'continue')).map(([branches, wait, onBranchError]) => ({
-      type: 'parallel', branches: branches.map((steps, index) => ({ id: `b${index}`, steps })), wait: wait === 2 && branches.length < 2 ? 'all' : wait, onBranchError,
-    })),
+    fc
+      .tuple(
+        fc.array(block, { minLength: 1, maxLength: 3 }),
+        fc.constantFrom<string | number>('all', 'any', 2),
+        fc.constantFrom('fail', 'continue'),
+      )
+      .map(([branches, wait, onBranchError]) => ({
+        type: 'parallel',
+        branches: branches.map((steps, index) => ({ id: `b${index}`, steps })),
+        wait: wait === 2 && branches.length < 2 ? 'all' : wait,
+        onBranchError,
+      })),
     fc.tuple(block, fc.option(block), fc.option(block), fc.constantFrom(['*'], ['http_5*'])).map(([steps, handler, last, codes]) => ({
-      type: 'try', steps, ...(handler === null ? {} : { catch: [{ codes, as: 'e', steps: handler }] }), ...(last === null && handler !== null ? {} : { finally: last ?? steps.slice(0, 1) }),
+      type: 'try',
+      steps,
+      ...(handler === null ? {} : { catch: [{ codes, as: 'e', steps: handler }] }),
+      ...(last === null && handler !== null ? {} : { finally: last ?? steps.slice(0, 1) }),
     })),
   );
 }
 
 function modified(steps: fc.Arbitrary<Draw>): fc.Arbitrary<Draw> {
-  const more = fc.record({
-    timeout: fc.constantFrom('500ms', '3s'), retry: fc.constant({ maxAttempts: 2, initialInterval: 30, on: ['*'] }), onError: fc.constant('continue'), when: fc.constantFrom('n != 1', 'true'),
-  }, { requiredKeys: [] });
-  return fc.tuple(steps, fc.oneof({ weight: 3, arbitrary: fc.constant({}) }, { weight: 1, arbitrary: more })).map(([step, extra]) => ({ ...extra, ...step }));
+  const more = fc.record(
+    {
+      timeout: fc.constantFrom('500ms', '3s'),
+      retry: fc.constant({ maxAttempts: 2, initialInterval: 30, on: ['*'] }),
+      onError: fc.constant('continue'),
+      when: fc.constantFrom('n != 1', 'true'),
+    },
+    { requiredKeys: [] },
+  );
+  return fc
+    .tuple(steps, fc.oneof({ weight: 3, arbitrary: fc.constant({}) }, { weight: 1, arbitrary: more }))
+    .map(([step, extra]) => ({ ...extra, ...step }));
 }
 
 function withIds(steps: readonly Draw[]): Written[] {
@@ -61,7 +94,9 @@ function withIds(steps: readonly Draw[]): Written[] {
 }
 
 /** A reply that depends on nothing but the call and the world's number. */
-export function randomReply(world: number): (call: { readonly stepId: string; readonly iterationPath: string; readonly attempt: number }) => Reply {
+export function randomReply(
+  world: number,
+): (call: { readonly stepId: string; readonly iterationPath: string; readonly attempt: number }) => Reply {
   return ({ stepId, iterationPath, attempt }) => {
     const draw = hash(`${world}|${stepId}|${iterationPath}|${attempt}`);
     const afterMs = [0, 1, 20, 300, 1_500][draw % 5] ?? 0;
