@@ -44,7 +44,8 @@ interface Gateway {
 async function startGateway(config: ServiceConfig, log: Logger): Promise<Gateway> {
   const opened: Opened = [];
   const close = async (): Promise<void> => {
-    for (const end of opened.splice(0).toReversed()) await end().catch((error: unknown) => log.warn({ error }, 'a part did not close cleanly'));
+    for (const end of opened.splice(0).toReversed())
+      await end().catch((error: unknown) => log.warn({ error }, 'a part did not close cleanly'));
   };
   try {
     const operations = await openOperations(config, log, opened);
@@ -58,8 +59,12 @@ async function startGateway(config: ServiceConfig, log: Logger): Promise<Gateway
 }
 
 async function openOperations(config: ServiceConfig, log: Logger, opened: Opened): Promise<OperationDeps> {
-  await untilDatabase(log, () => applyMigrations(config.databaseUrl, { onApply: (name) => log.info({ migration: name }, 'applying a migration') }));
-  const db = openDatabase(config.databaseUrl, { onConnectionLost: (error) => log.warn({ error: error.message }, 'a database connection was lost') });
+  await untilDatabase(log, () =>
+    applyMigrations(config.databaseUrl, { onApply: (name) => log.info({ migration: name }, 'applying a migration') }),
+  );
+  const db = openDatabase(config.databaseUrl, {
+    onConnectionLost: (error) => log.warn({ error: error.message }, 'a database connection was lost'),
+  });
   opened.push(() => db.close());
   const { secret, isGiven } = await untilDatabase(log, () => bootstrap(db, config.bootstrapKey));
   // Shown this once: it is kept nowhere else.
@@ -67,16 +72,29 @@ async function openOperations(config: ServiceConfig, log: Logger, opened: Opened
   const { address, namespace } = config.temporal;
   const temporal = createTemporalGateway({ address, namespace });
   opened.push(() => temporal.close());
-  const background = createBackground((what, error) => log.error({ what, error }, 'work behind an answer failed; the reconciler repeats it'));
+  const background = createBackground((what, error) =>
+    log.error({ what, error }, 'work behind an answer failed; the reconciler repeats it'),
+  );
   opened.push(() => background.drain());
-  const operations = { db, temporal, background, log, limits: config.limits, encryptionKey: config.encryptionKey, toolIds: () => BUILT_IN_TOOL_IDS };
+  const operations = {
+    db,
+    temporal,
+    background,
+    log,
+    limits: config.limits,
+    encryptionKey: config.encryptionKey,
+    toolIds: () => BUILT_IN_TOOL_IDS,
+  };
   const reconciler = startReconciler(operations);
   opened.push(() => reconciler.stop());
   return operations;
 }
 
 async function openEvents(config: ServiceConfig, { db }: OperationDeps, log: Logger, opened: Opened): Promise<EventHub> {
-  const events = new EventHub({ ...createLogReader(db), onError: (error) => log.debug({ error }, 'a log could not be read; the next sweep tries again') });
+  const events = new EventHub({
+    ...createLogReader(db),
+    onError: (error) => log.debug({ error }, 'a log could not be read; the next sweep tries again'),
+  });
   const listener = new Listener({
     connectionString: config.databaseUrl,
     onWake: (wake) => {
@@ -96,7 +114,12 @@ async function openHttp(config: ServiceConfig, operations: OperationDeps, events
   opened.push(() => probes.close());
   const metrics = createApiMetrics();
   const app = createApp({
-    operations, events, metrics, log, version: VERSION, checkReplies: false,
+    operations,
+    events,
+    metrics,
+    log,
+    version: VERSION,
+    checkReplies: false,
     gatekeepers: {
       keyRing: new KeyRing((sha256) => findKey(operations.db, sha256)),
       rateLimiter: new RateLimiter(config.rateLimits.perKey),

@@ -15,7 +15,12 @@ export interface Gatekeepers {
 export async function authenticate(req: Request, gatekeepers: Gatekeepers): Promise<Principal> {
   const secret = bearerOf(req.headers.authorization);
   const principal = secret === undefined ? null : await gatekeepers.keyRing.principalOf(secret);
-  if (principal === null) throw new AppError('unauthenticated', secret === undefined ? 'Send Authorization: Bearer sbx_…' : 'The key is unknown, expired or revoked', {});
+  if (principal === null)
+    throw new AppError(
+      'unauthenticated',
+      secret === undefined ? 'Send Authorization: Bearer sbx_…' : 'The key is unknown, expired or revoked',
+      {},
+    );
   const waitMs = gatekeepers.rateLimiter.take(principal.keyId ?? principal.userId);
   if (waitMs > 0) {
     gatekeepers.onRateLimited();

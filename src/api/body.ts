@@ -27,8 +27,15 @@ function checkLength(req: IncomingMessage): void {
 }
 
 function checkMediaType(req: IncomingMessage): void {
-  const [type = '', ...parameters] = (req.headers['content-type'] ?? '').toLowerCase().split(';').map((part) => part.trim());
-  const charset = parameters.find((parameter) => parameter.startsWith('charset='))?.slice('charset='.length).replaceAll('"', '') ?? 'utf-8';
+  const [type = '', ...parameters] = (req.headers['content-type'] ?? '')
+    .toLowerCase()
+    .split(';')
+    .map((part) => part.trim());
+  const charset =
+    parameters
+      .find((parameter) => parameter.startsWith('charset='))
+      ?.slice('charset='.length)
+      .replaceAll('"', '') ?? 'utf-8';
   const isJson = type === 'application/json' || /^application\/[a-z0-9.!#$&^_-]+\+json$/.test(type);
   if (!isJson) throw unsupported(`Send application/json, not ${type === '' ? 'a body without Content-Type' : type}`);
   if (charset !== 'utf-8' && charset !== 'utf8') throw unsupported(`Send UTF-8, not ${charset}`);
@@ -77,13 +84,18 @@ function decodeUtf8(bytes: Buffer): string {
 export function discardBody(req: IncomingMessage): void {
   if (req.readableEnded || req.destroyed) return;
   let size = 0;
-  const cut = (): void => { req.socket.destroy(); };
+  const cut = (): void => {
+    req.socket.destroy();
+  };
   const timer = setTimeout(cut, DRAIN_MS).unref();
   req.on('data', (chunk: Buffer) => {
     size += chunk.length;
     if (size > DRAIN_BYTES) cut();
   });
-  req.once('close', () => clearTimeout(timer)).once('end', () => clearTimeout(timer)).on('error', () => undefined);
+  req
+    .once('close', () => clearTimeout(timer))
+    .once('end', () => clearTimeout(timer))
+    .on('error', () => undefined);
   req.resume();
 }
 

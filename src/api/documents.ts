@@ -9,16 +9,24 @@ const tag = 'Documents';
 export function documentRoutes(others: readonly Route[]): readonly Route[] {
   const own: Route[] = [definitionSchemaRoute];
   let document: { readonly openapi: string } | undefined;
-  own.push(publicRoute({
-    method: 'get', path: '/openapi.json', tag, summary: 'This document',
-    responses: { 200: z.looseObject({ openapi: z.string() }) },
-    handle: async ({ deps }) => reply(200, (document ??= toOpenApi([...others, ...own], deps.version))),
-  }));
+  own.push(
+    publicRoute({
+      method: 'get',
+      path: '/openapi.json',
+      tag,
+      summary: 'This document',
+      responses: { 200: z.looseObject({ openapi: z.string() }) },
+      handle: async ({ deps }) => reply(200, (document ??= toOpenApi([...others, ...own], deps.version))),
+    }),
+  );
   return own;
 }
 
 const definitionSchemaRoute = publicRoute({
-  method: 'get', path: '/api/schema/definition', tag, summary: 'JSON Schema 2020-12 of a definition',
+  method: 'get',
+  path: '/api/schema/definition',
+  tag,
+  summary: 'JSON Schema 2020-12 of a definition',
   responses: { 200: z.looseObject({}) },
   handle: async () => reply(200, definitionJsonSchema()),
 });

@@ -37,7 +37,11 @@ function logFault(log: Logger, req: Request, res: Response, error: unknown, know
 function writeProblem(req: Request, res: Response, error: AppError): void {
   const { document, headers } = toProblemReply(error, requestIdOf(res.locals));
   const body = JSON.stringify(document);
-  res.writeHead(document.status, { ...headers, 'Content-Type': 'application/problem+json; charset=utf-8', 'Content-Length': Buffer.byteLength(body) });
+  res.writeHead(document.status, {
+    ...headers,
+    'Content-Type': 'application/problem+json; charset=utf-8',
+    'Content-Length': Buffer.byteLength(body),
+  });
   res.end(body);
   discardBody(req);
 }

@@ -33,7 +33,13 @@ const IDLE_LOOK_MS = 50;
 /** @throws ListenError that says which port is taken, or what else forbids it */
 export async function listen(app: RequestListener, options: ListenOptions): Promise<HttpServer> {
   const server = createServer(
-    { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_MS, headersTimeout: HEADERS_MS, maxHeaderSize: MAX_HEADER_BYTES, connectionsCheckingInterval: 5_000 },
+    {
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      requestTimeout: REQUEST_MS,
+      headersTimeout: HEADERS_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      connectionsCheckingInterval: 5_000,
+    },
     app,
   );
   // The body's reader says when to go on: a body that will be refused is then never sent.
@@ -42,7 +48,11 @@ export async function listen(app: RequestListener, options: ListenOptions): Prom
   server.on('connect', (_req: IncomingMessage, socket: Duplex) => socket.destroy());
   await bind(server, options);
   const { port } = server.address() as AddressInfo;
-  return { port, url: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`, close: (graceMs) => close(server, graceMs) };
+  return {
+    port,
+    url: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
+    close: (graceMs) => close(server, graceMs),
+  };
 }
 
 function bind(server: Server, { host, port }: ListenOptions): Promise<void> {
@@ -58,7 +68,9 @@ function bind(server: Server, { host, port }: ListenOptions): Promise<void> {
 function explained(cause: NodeJS.ErrnoException, host: string, port: number): Error {
   switch (cause.code ?? '') {
     case 'EADDRINUSE':
-      return new ListenError(`port ${port} on ${host} is taken: stop what listens there, or set PORT to another (0: any free one)`, { cause });
+      return new ListenError(`port ${port} on ${host} is taken: stop what listens there, or set PORT to another (0: any free one)`, {
+        cause,
+      });
     case 'EACCES':
       return new ListenError(`port ${port} may not be opened by this account: set PORT to one above 1023`, { cause });
     case 'EADDRNOTAVAIL':
@@ -75,9 +87,22 @@ function answerUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
     socket.destroy();
     return;
   }
-  const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request';
-  const body = JSON.stringify({ type: 'urn:signalbox:problem:bad_request', title: 'Bad request', status: Number(status.slice(0, 3)), detail: status.slice(4), code: 'bad_request' });
-  socket.end(`HTTP/1.1 ${status}\r\nContent-Type: application/problem+json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`);
+  const status =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? '431 Request Header Fields Too Large'
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? '408 Request Timeout'
+        : '400 Bad Request';
+  const body = JSON.stringify({
+    type: 'urn:signalbox:problem:bad_request',
+    title: 'Bad request',
+    status: Number(status.slice(0, 3)),
+    detail: status.slice(4),
+    code: 'bad_request',
+  });
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/problem+json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
 }
 
 function close(server: Server, graceMs: number): Promise<void> {

@@ -22,7 +22,10 @@ const KEY_SHAPE = /^sbx_[A-Za-z0-9_]{20,200}$/;
 export class KeyRing {
   private readonly remembered = new Map<string, Remembered>();
 
-  constructor(private readonly find: FindKey, private readonly now: () => number = Date.now) {}
+  constructor(
+    private readonly find: FindKey,
+    private readonly now: () => number = Date.now,
+  ) {}
 
   /** Who holds this key, null when it is unknown, revoked or expired. @throws what the look-up throws */
   async principalOf(secret: string): Promise<Principal | null> {

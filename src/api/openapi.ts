@@ -63,7 +63,13 @@ class DocumentBuilder {
     const { properties = {}, required = [] } = this.inlined(object, 'input') as { properties?: JsonSchema; required?: string[] };
     return Object.entries(properties).map(([name, schema]) => {
       const { description, ...rest } = schema as JsonSchema;
-      return { name, in: place, required: place === 'path' || required.includes(name), ...(description === undefined ? {} : { description }), schema: rest };
+      return {
+        name,
+        in: place,
+        required: place === 'path' || required.includes(name),
+        ...(description === undefined ? {} : { description }),
+        schema: rest,
+      };
     });
   }
 
@@ -83,14 +89,19 @@ class DocumentBuilder {
 
   private problems(route: Route): JsonSchema {
     const schema = this.inlined(ProblemDocumentSchema, 'output');
-    const entries = [...problemCodes(route)].map(([status, codes]) =>
-      [status, { description: codes.join(', '), content: { 'application/problem+json': { schema } } }] as const);
+    const entries = [...problemCodes(route)].map(
+      ([status, codes]) => [status, { description: codes.join(', '), content: { 'application/problem+json': { schema } } }] as const,
+    );
     return Object.fromEntries(entries);
   }
 
   /** The schema with named parts moved to the components. */
   private inlined(schema: z.ZodType, io: Io): JsonSchema {
-    const { $schema: _, $defs = {}, ...rest } = z.toJSONSchema(schema, { metadata: components, io, unrepresentable: 'any', override: tidy(io) }) as JsonSchema;
+    const {
+      $schema: _,
+      $defs = {},
+      ...rest
+    } = z.toJSONSchema(schema, { metadata: components, io, unrepresentable: 'any', override: tidy(io) }) as JsonSchema;
     for (const [id, definition] of Object.entries($defs as JsonSchema)) this.schemas[id] = withComponentRefs(definition);
     return withComponentRefs(rest) as JsonSchema;
   }
@@ -109,8 +120,12 @@ function tidy(io: Io): (context: { jsonSchema: z.core.JSONSchema.BaseSchema; zod
 function withComponentRefs(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withComponentRefs);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, child]) =>
-    [key, key === '$ref' && typeof child === 'string' ? child.replace('#/$defs/', PREFIX) : withComponentRefs(child)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, child]) => [
+      key,
+      key === '$ref' && typeof child === 'string' ? child.replace('#/$defs/', PREFIX) : withComponentRefs(child),
+    ]),
+  );
 }
 
 /** Problems that any route of this kind may answer, and its own. */

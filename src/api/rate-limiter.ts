@@ -11,7 +11,10 @@ export class RateLimiter {
   private readonly buckets = new Map<string, Bucket>();
 
   /** @param perMinute 0: no limit */
-  constructor(private readonly perMinute: number, private readonly now: () => number = Date.now) {}
+  constructor(
+    private readonly perMinute: number,
+    private readonly now: () => number = Date.now,
+  ) {}
 
   /** Takes one token. @returns 0, or after how many ms there will be one */
   take(caller: string): number {

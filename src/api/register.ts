@@ -27,7 +27,11 @@ async function answer(route: Route, deps: ApiDependencies, req: Request, res: Re
   res.locals.route = route.path;
   const principal = route.auth === 'public' ? undefined : await admit(route, deps, req);
   const checked = await checkRequest(route, req, res);
-  const call = { ...checked, principal: principal as Principal, requestId: requestIdOf(res.locals), deps } satisfies Call<unknown, unknown, unknown>;
+  const call = { ...checked, principal: principal as Principal, requestId: requestIdOf(res.locals), deps } satisfies Call<
+    unknown,
+    unknown,
+    unknown
+  >;
   if (route.stream !== undefined) return route.stream(call, req, res);
   const reply = await route.run(call);
   if (deps.checkReplies) checkReply(route, reply);
@@ -48,7 +52,10 @@ function writeReply(route: Route, req: Request, res: Response, reply: AnyReply):
     res.writeHead(reply.status).end();
   } else {
     const text = typeof reply.body === 'string' && route.produces !== undefined ? reply.body : JSON.stringify(reply.body);
-    res.writeHead(reply.status, { 'Content-Type': route.produces ?? 'application/json; charset=utf-8', 'Content-Length': Buffer.byteLength(text) });
+    res.writeHead(reply.status, {
+      'Content-Type': route.produces ?? 'application/json; charset=utf-8',
+      'Content-Length': Buffer.byteLength(text),
+    });
     res.end(text);
   }
   discardBody(req);
@@ -59,7 +66,8 @@ async function refuse(routes: readonly Route[], deps: ApiDependencies, req: Requ
   const matching = routes.filter((route) => matches(route.path, req.path));
   if (!matching.some((route) => route.auth === 'public')) await authenticate(req, deps.gatekeepers);
   if (!isDecodable(req.path)) throw new AppError('bad_request', 'The path is not valid percent-encoded UTF-8', {});
-  if (matching.length === 0) throw new AppError('not_found', `There is nothing at ${req.path.slice(0, 200)}`, { kind: 'path', id: req.path.slice(0, 200) });
+  if (matching.length === 0)
+    throw new AppError('not_found', `There is nothing at ${req.path.slice(0, 200)}`, { kind: 'path', id: req.path.slice(0, 200) });
   const allow = allowedOf(matching);
   throw new AppError('method_not_allowed', `${req.path.slice(0, 200)} takes ${allow.join(', ')}, not ${req.method}`, { allow });
 }
@@ -74,7 +82,9 @@ function allowedOf(routes: readonly Route[]): string[] {
 function matches(pattern: string, path: string): boolean {
   const segments = path.split('/');
   const expected = pattern.split('/');
-  return expected.length === segments.length && expected.every((part, i) => (part.startsWith(':') ? segments[i] !== '' : part === segments[i]));
+  return (
+    expected.length === segments.length && expected.every((part, i) => (part.startsWith(':') ? segments[i] !== '' : part === segments[i]))
+  );
 }
 
 /** Whether a path can be decoded: the router would throw before anybody asked for a key. Pure. */

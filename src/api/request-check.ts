@@ -26,7 +26,11 @@ export async function checkRequest(route: Route, req: Request, res: Response): P
     return result.data;
   };
   const query = part(route.query, { ...req.query }, '/query');
-  const header = part(route.idempotent === true ? IdempotencyKeySchema.optional() : undefined, req.headers['idempotency-key'], '/headers/idempotency-key');
+  const header = part(
+    route.idempotent === true ? IdempotencyKeySchema.optional() : undefined,
+    req.headers['idempotency-key'],
+    '/headers/idempotency-key',
+  );
   const body = part(route.body, route.body === undefined ? undefined : await readJsonBody(req, res), '');
   if (problems.length > 0) throw validationFailed(problems);
   return { params, query, body, idempotencyKey: header as string | undefined };
@@ -37,5 +41,8 @@ function checkParams(route: Route, req: Request): unknown {
   if (route.params === undefined) return undefined;
   const result = route.params.safeParse(req.params);
   if (result.success) return result.data;
-  throw new AppError('not_found', 'There is nothing here', { kind: route.tag.toLowerCase(), id: Object.values(req.params).join('/').slice(0, 200) });
+  throw new AppError('not_found', 'There is nothing here', {
+    kind: route.tag.toLowerCase(),
+    id: Object.values(req.params).join('/').slice(0, 200),
+  });
 }

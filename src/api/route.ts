@@ -14,7 +14,11 @@ export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 export type Responses = { readonly [status: number]: z.ZodType | null };
 
 /** What the operations give back is not theirs to change. */
-type Immutable<T> = T extends readonly (infer E)[] ? readonly Immutable<E>[] : T extends object ? { readonly [K in keyof T]: Immutable<T[K]> } : T;
+type Immutable<T> = T extends readonly (infer E)[]
+  ? readonly Immutable<E>[]
+  : T extends object
+    ? { readonly [K in keyof T]: Immutable<T[K]> }
+    : T;
 
 export type Reply<R extends Responses> = {
   [S in keyof R & number]: {
@@ -79,12 +83,13 @@ export interface AnyReply {
   readonly headers?: { readonly [name: string]: string };
 }
 
-type Guarded<P, Q, B, R extends Responses> = Described & Checked<P, Q, B> & {
-  readonly auth: Action;
-  readonly responses: R;
-  readonly produces?: string;
-  readonly handle: (call: Call<Output<P>, Output<Q>, Output<B>>) => Promise<Reply<R>>;
-};
+type Guarded<P, Q, B, R extends Responses> = Described &
+  Checked<P, Q, B> & {
+    readonly auth: Action;
+    readonly responses: R;
+    readonly produces?: string;
+    readonly handle: (call: Call<Output<P>, Output<Q>, Output<B>>) => Promise<Reply<R>>;
+  };
 
 /** A route that needs a key whose role may do `auth`. */
 export function route<
@@ -106,15 +111,13 @@ export function publicRoute<const R extends Responses>(
 }
 
 /** A route that writes its answer itself, piece by piece, once the call is checked. */
-export function streamRoute<
-  P extends z.ZodObject | undefined = undefined,
-  Q extends z.ZodObject | undefined = undefined,
->(
-  definition: Described & Checked<P, Q, undefined> & {
-    readonly auth: Action;
-    readonly produces: string;
-    readonly handle: (call: Call<Output<P>, Output<Q>, undefined>, req: Request, res: Response) => Promise<void>;
-  },
+export function streamRoute<P extends z.ZodObject | undefined = undefined, Q extends z.ZodObject | undefined = undefined>(
+  definition: Described &
+    Checked<P, Q, undefined> & {
+      readonly auth: Action;
+      readonly produces: string;
+      readonly handle: (call: Call<Output<P>, Output<Q>, undefined>, req: Request, res: Response) => Promise<void>;
+    },
 ): Route {
   const { handle, ...rest } = definition;
   return {

@@ -12,7 +12,15 @@ import { valueRoutes } from './values/routes.js';
 import { workflowRoutes } from './workflows/routes.js';
 
 const described: readonly Route[] = [
-  ...workflowRoutes, ...executionRoutes, ...approvalRoutes, ...valueRoutes, ...accountRoutes, ...keyRoutes, ...secretRoutes, ...userRoutes, ...healthRoutes,
+  ...workflowRoutes,
+  ...executionRoutes,
+  ...approvalRoutes,
+  ...valueRoutes,
+  ...accountRoutes,
+  ...keyRoutes,
+  ...secretRoutes,
+  ...userRoutes,
+  ...healthRoutes,
 ];
 
 export const routes: readonly Route[] = [...described, ...documentRoutes(described)];

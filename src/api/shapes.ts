@@ -45,7 +45,10 @@ function addFaults(faults: readonly Problem[], context: z.core.$RefinementCtx): 
 }
 
 const segmentsOf = (pointer: string): string[] =>
-  pointer.split('/').slice(1).map((segment) => segment.replaceAll('~1', '/').replaceAll('~0', '~'));
+  pointer
+    .split('/')
+    .slice(1)
+    .map((segment) => segment.replaceAll('~1', '/').replaceAll('~0', '~'));
 
 /** JSON in an answer. */
 export const JsonOut = z.unknown();
@@ -53,13 +56,17 @@ export const JsonOut = z.unknown();
 const isObject = (value: Json): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** A JSON object with any content. Kept as it came, also with keys such as `__proto__` that a record would drop. */
-export const JsonObjectInput: z.ZodType<JsonObject> = AnyJson
-  .refine(isObject, 'Expected an object')
+export const JsonObjectInput: z.ZodType<JsonObject> = AnyJson.refine(isObject, 'Expected an object')
   .transform((value) => value as JsonObject)
   .meta({ type: 'object' });
 
 const LIMIT_TEXT = /^\d{1,6}$/;
-const LimitQuery = z.string().regex(LIMIT_TEXT, 'Expected a whole number').transform(Number).pipe(z.number().min(1).max(200)).meta({ type: 'integer', minimum: 1, maximum: 200, default: 50 });
+const LimitQuery = z
+  .string()
+  .regex(LIMIT_TEXT, 'Expected a whole number')
+  .transform(Number)
+  .pipe(z.number().min(1).max(200))
+  .meta({ type: 'integer', minimum: 1, maximum: 200, default: 50 });
 
 /** `?limit&cursor` of every list. */
 export const pageQuery = {
@@ -75,4 +82,3 @@ export const listOf = <S extends z.ZodType>(item: S) =>
 
 /** A path parameter: what does not match cannot exist, so it is 404, never 422. */
 export const idParam = (prefix: string) => z.string().regex(new RegExp(`^${prefix}_[0-9A-Za-z_:.-]{1,100}$`));
-export const SlugParam = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,199}$/);

@@ -14,19 +14,29 @@ export function problemsOf(error: z.ZodError, base: string): Problem[] {
 
 const pointer = (base: string, path: readonly PropertyKey[]): string => base + path.map((key) => `/${pointerSegment(key)}`).join('');
 
-const unknownField = (path: string, key: string): Problem =>
-  ({ code: 'unknown_field', severity: 'error', path, message: `There is no field ${JSON.stringify(key.slice(0, 100))} here` });
+const unknownField = (path: string, key: string): Problem => ({
+  code: 'unknown_field',
+  severity: 'error',
+  path,
+  message: `There is no field ${JSON.stringify(key.slice(0, 100))} here`,
+});
 
 function fault(issue: z.core.$ZodIssue, path: string): Problem {
   const isMissing = issue.code === 'invalid_type' && issue.message.endsWith('received undefined');
   return isMissing
-    ? { code: 'missing_field', severity: 'error', path, message: `${path.slice(path.lastIndexOf('/') + 1)} is required: expected ${issue.expected}` }
+    ? {
+        code: 'missing_field',
+        severity: 'error',
+        path,
+        message: `${path.slice(path.lastIndexOf('/') + 1)} is required: expected ${issue.expected}`,
+      }
     : { code: 'invalid_field', severity: 'error', path, message: issue.message };
 }
 
 /** @returns the error of a request that has these faults */
 export function validationFailed(problems: readonly Problem[]): AppError<'validation_failed'> {
   const first = problems[0];
-  const detail = problems.length === 1 && first !== undefined ? `${first.path}: ${first.message}` : `${problems.length} faults; see problems`;
+  const detail =
+    problems.length === 1 && first !== undefined ? `${first.path}: ${first.message}` : `${problems.length} faults; see problems`;
   return new AppError('validation_failed', detail, { problems });
 }

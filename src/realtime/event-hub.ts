@@ -165,15 +165,13 @@ export class EventHub {
   /**
    * The log of an execution from behind `after`, page by page, until its terminal event, the signal, or `close`.
    * The next page is read when the last one is taken. A failed read is tried again at the next sweep.
-   * @param hasEnded whether the execution is known to be over: then the end of the rows is the end
    */
-  async *follow(executionId: string, after: number, signal: AbortSignal, hasEnded: () => boolean = () => false): AsyncGenerator<readonly LogFrame[]> {
+  async *follow(executionId: string, after: number, signal: AbortSignal): AsyncGenerator<readonly LogFrame[]> {
     const topic = this.join(executionId);
     let position = after;
     try {
       while (!this.closed && !signal.aborted) {
         const generation = topic.generation;
-        const ended = hasEnded();
         const page = await this.tryPage(topic, position);
         if (page !== undefined && page.length > 0) {
           yield page;
@@ -181,7 +179,6 @@ export class EventHub {
           if (isTerminalKind(last.kind)) return;
           position = last.seq;
         } else {
-          if (page !== undefined && ended) return;
           await topic.changed(generation, signal);
         }
       }

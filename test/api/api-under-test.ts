@@ -59,10 +59,15 @@ export class ApiUnderTest {
   private readonly events: EventHub;
   private readonly listener: Listener;
 
-  private constructor(private readonly database: TestDatabase, readonly db: Database) {
+  private constructor(
+    private readonly database: TestDatabase,
+    readonly db: Database,
+  ) {
     const log = pino({ level: 'warn' }, { write: (line: string) => void this.logged.push(line) });
     this.operations = {
-      db, temporal: this.temporal, log,
+      db,
+      temporal: this.temporal,
+      log,
       background: createBackground((what, error) => log.error({ what, error }, 'background')),
       limits: { activePerUser: 0, active: 0 },
       toolIds: () => ['http:request'],
@@ -74,9 +79,23 @@ export class ApiUnderTest {
       onWake: (wake) => (wake === 'all' ? void this.events.sweep() : wake.forEach((id) => this.events.wake(id))),
     });
     const deps: ApiDependencies = {
-      operations: this.operations, events: this.events, log, metrics: createApiMetrics(), version: '0.0.0-test', checkReplies: true,
-      gatekeepers: { keyRing: new KeyRing((sha256) => findKey(db, sha256)), rateLimiter: new RateLimiter(0), onRateLimited: () => undefined },
-      readiness: async () => ({ ready: false, postgres: { ok: true }, temporal: { ok: false, address: 'none:7233', namespace: 'default' }, worker: { ok: false } }),
+      operations: this.operations,
+      events: this.events,
+      log,
+      metrics: createApiMetrics(),
+      version: '0.0.0-test',
+      checkReplies: true,
+      gatekeepers: {
+        keyRing: new KeyRing((sha256) => findKey(db, sha256)),
+        rateLimiter: new RateLimiter(0),
+        onRateLimited: () => undefined,
+      },
+      readiness: async () => ({
+        ready: false,
+        postgres: { ok: true },
+        temporal: { ok: false, address: 'none:7233', namespace: 'default' },
+        worker: { ok: false },
+      }),
     };
     this.server = createServer(createApp(deps));
   }
@@ -104,16 +123,27 @@ export class ApiUnderTest {
   }
 
   /** A person of this role with a key of it. */
-  async person(role: Role, overrides: { readonly name?: string; readonly groups?: readonly string[]; readonly kind?: 'person' | 'agent' } = {}): Promise<{ readonly id: string; readonly key: string; readonly keyId: string }> {
+  async person(
+    role: Role,
+    overrides: { readonly name?: string; readonly groups?: readonly string[]; readonly kind?: 'person' | 'agent' } = {},
+  ): Promise<{ readonly id: string; readonly key: string; readonly keyId: string }> {
     const { name = role, groups = [], kind = 'person' } = overrides;
     people += 1;
-    const user = await createUser(this.db, { name, email: `${name}-${people}@example.com`.toLowerCase().replaceAll(' ', '-'), role, groups });
+    const user = await createUser(this.db, {
+      name,
+      email: `${name}-${people}@example.com`.toLowerCase().replaceAll(' ', '-'),
+      role,
+      groups,
+    });
     const { key, secret } = await createKey(this.db, { userId: user.id, name: 'test', kind, role });
     return { id: user.id, key: secret, keyId: key.id };
   }
 
   /** Another key of a person. */
-  async keyOf(userId: string, key: { readonly role: Role; readonly kind?: 'person' | 'agent'; readonly expiresAt?: string; readonly scopes?: readonly string[] }): Promise<string> {
+  async keyOf(
+    userId: string,
+    key: { readonly role: Role; readonly kind?: 'person' | 'agent'; readonly expiresAt?: string; readonly scopes?: readonly string[] },
+  ): Promise<string> {
     return (await createKey(this.db, { userId, name: 'test', kind: 'person', ...key })).secret;
   }
 
@@ -131,7 +161,11 @@ export class ApiUnderTest {
     const text = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
     return new Promise((resolve, reject) => {
       const outgoing = request({
-        host: '127.0.0.1', port: this.port, method, path, agent: false,
+        host: '127.0.0.1',
+        port: this.port,
+        method,
+        path,
+        agent: false,
         headers: {
           ...(key === null || key === undefined ? {} : { authorization: `Bearer ${key}` }),
           ...(text === undefined ? {} : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) }),

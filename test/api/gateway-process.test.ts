@@ -32,19 +32,33 @@ function launch(env: Record<string, string> = {}): Running {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: {
-      PATH: process.env['PATH'], PORT: '0', HOST: '127.0.0.1', LOG_FORMAT: 'json', SIGNALBOX_ROLE: 'gateway', DATABASE_URL: database.url,
-      TEMPORAL_ADDRESS: temporalAddress, SIGNALBOX_BOOTSTRAP_KEY: KEY, SIGNALBOX_ENCRYPTION_KEY: Buffer.alloc(32, 1).toString('base64'), ...env,
+      PATH: process.env['PATH'],
+      PORT: '0',
+      HOST: '127.0.0.1',
+      LOG_FORMAT: 'json',
+      SIGNALBOX_ROLE: 'gateway',
+      DATABASE_URL: database.url,
+      TEMPORAL_ADDRESS: temporalAddress,
+      SIGNALBOX_BOOTSTRAP_KEY: KEY,
+      SIGNALBOX_ENCRYPTION_KEY: Buffer.alloc(32, 1).toString('base64'),
+      ...env,
     },
   });
   children.push(child);
   let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => { output += chunk.toString(); });
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
   const exit = once(child, 'exit').then(([code]) => code as number | null);
   return { child, output: () => output, exit };
 }
 
 async function ready(running: Running): Promise<string> {
-  const message = await Promise.race([once(running.child, 'message').then(([each]) => each as { ready: boolean; url: string }), running.exit.then(() => undefined)]);
+  const message = await Promise.race([
+    once(running.child, 'message').then(([each]) => each as { ready: boolean; url: string }),
+    running.exit.then(() => undefined),
+  ]);
   if (message?.ready !== true) throw new Error(`the gateway did not come up: ${running.output()}`);
   return message.url;
 }
@@ -53,8 +67,12 @@ const authorized = { authorization: `Bearer ${KEY}`, 'content-type': 'applicatio
 /** A stream that stays open: of an execution that no worker carries on. */
 async function openStream(url: string): Promise<Response> {
   const data = { name: 'Waits', steps: [{ id: 'w', type: 'wait', duration: '1h' }] };
-  const saved = (await (await fetch(`${url}/api/workflows/sync`, { method: 'POST', headers: authorized, body: JSON.stringify({ data }) })).json()) as { workflow: { id: string } };
-  const started = (await (await fetch(`${url}/api/workflows/${saved.workflow.id}/run`, { method: 'POST', headers: authorized, body: '{}' })).json()) as { execution: { id: string } };
+  const saved = (await (
+    await fetch(`${url}/api/workflows/sync`, { method: 'POST', headers: authorized, body: JSON.stringify({ data }) })
+  ).json()) as { workflow: { id: string } };
+  const started = (await (
+    await fetch(`${url}/api/workflows/${saved.workflow.id}/run`, { method: 'POST', headers: authorized, body: '{}' })
+  ).json()) as { execution: { id: string } };
   return await fetch(`${url}/api/executions/${started.execution.id}/stream`, { headers: authorized });
 }
 
@@ -62,15 +80,26 @@ describe('the gateway process', () => {
   it('says that it is ready, serves with the bootstrap key, and tells what it stands on', async () => {
     const url = await ready(launch());
     const [health, readiness, me, page, script] = await Promise.all([
-      fetch(`${url}/healthz`), fetch(`${url}/readyz`), fetch(`${url}/api/me`, { headers: authorized }), fetch(`${url}/docs`), fetch(`${url}/docs/swagger-ui-bundle.js`),
+      fetch(`${url}/healthz`),
+      fetch(`${url}/readyz`),
+      fetch(`${url}/api/me`, { headers: authorized }),
+      fetch(`${url}/docs`),
+      fetch(`${url}/docs/swagger-ui-bundle.js`),
     ]);
     expect([health.status, me.status, page.status, script.status]).toEqual([200, 200, 200, 200]);
     // Another test's worker may poll the same queue of this server: whether there is one is not ours to say.
     const told = (await readiness.json()) as { ready: boolean };
-    expect(told).toEqual({ ready: told.ready, postgres: { ok: true }, temporal: { ok: true, address: temporalAddress, namespace: 'default' }, worker: { ok: told.ready } });
+    expect(told).toEqual({
+      ready: told.ready,
+      postgres: { ok: true },
+      temporal: { ok: true, address: temporalAddress, namespace: 'default' },
+      worker: { ok: told.ready },
+    });
     expect(readiness.status).toBe(told.ready ? 200 : 503);
     const html = await page.text();
-    expect([...html.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1]).filter((link) => link?.startsWith('/') === false)).toEqual(['data:,']);
+    expect(
+      [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1]).filter((link) => link?.startsWith('/') === false),
+    ).toEqual(['data:,']);
   });
 
   it.each(['SIGTERM', 'SIGINT'] as const)('ends its streams and itself on %s', async (signal) => {

@@ -19,20 +19,86 @@ import type { ProblemDocument } from '../support/service-shapes.js';
 const ADMIN = `sbx_${'a'.repeat(24)}`;
 const VIEWER = `sbx_${'v'.repeat(24)}`;
 const aPrincipal = (overrides: Partial<Principal> = {}): Principal => ({
-  userId: 'usr_1', name: 'Ana', email: 'ana@example.com', groups: [], role: 'admin', kind: 'person', keyId: 'key_1', scopes: null, ...overrides,
+  userId: 'usr_1',
+  name: 'Ana',
+  email: 'ana@example.com',
+  groups: [],
+  role: 'admin',
+  kind: 'person',
+  keyId: 'key_1',
+  scopes: null,
+  ...overrides,
 });
 
 const table = [
-  publicRoute({ method: 'get', path: '/healthz', tag: 'Health', summary: 'Up', responses: { 200: z.object({ ok: z.boolean() }) }, handle: async () => reply(200, { ok: true }) }),
-  route({ method: 'get', path: '/api/things/:id', tag: 'Things', summary: 'One', auth: 'read', params: z.object({ id: z.string().regex(/^th_\w+$/) }), query: z.object(pageQuery), responses: { 200: z.object({ id: z.string(), limit: z.number() }) }, handle: async ({ params, query }) => reply(200, { id: params.id, limit: query.limit }) }),
-  route({ method: 'post', path: '/api/things', tag: 'Things', summary: 'Write', auth: 'write', idempotent: true, body: z.strictObject({ name: text(1, 20), count: z.number().int(), free: JsonObjectInput.exactOptional(), any: AnyJson.exactOptional() }), responses: { 201: z.object({ keys: z.array(z.string()), polluted: z.boolean(), idempotencyKey: z.string().nullable() }) }, handle: async ({ body, idempotencyKey }) => reply(201, { keys: Object.keys(body.free ?? {}), polluted: 'polluted' in {}, idempotencyKey: idempotencyKey ?? null }) }),
-  route({ method: 'post', path: '/api/things/decide', tag: 'Things', summary: 'Decide', auth: 'decide', body: z.strictObject({}).default({}), responses: { 204: null }, handle: async () => noContent }),
-  route({ method: 'get', path: '/api/fail/:how', tag: 'Things', summary: 'Fail', auth: 'read', params: z.object({ how: z.string() }), responses: { 200: z.object({ right: z.string() }) }, handle: ({ params }) => fail(params.how) }),
+  publicRoute({
+    method: 'get',
+    path: '/healthz',
+    tag: 'Health',
+    summary: 'Up',
+    responses: { 200: z.object({ ok: z.boolean() }) },
+    handle: async () => reply(200, { ok: true }),
+  }),
+  route({
+    method: 'get',
+    path: '/api/things/:id',
+    tag: 'Things',
+    summary: 'One',
+    auth: 'read',
+    params: z.object({ id: z.string().regex(/^th_\w+$/) }),
+    query: z.object(pageQuery),
+    responses: { 200: z.object({ id: z.string(), limit: z.number() }) },
+    handle: async ({ params, query }) => reply(200, { id: params.id, limit: query.limit }),
+  }),
+  route({
+    method: 'post',
+    path: '/api/things',
+    tag: 'Things',
+    summary: 'Write',
+    auth: 'write',
+    idempotent: true,
+    body: z.strictObject({
+      name: text(1, 20),
+      count: z.number().int(),
+      free: JsonObjectInput.exactOptional(),
+      any: AnyJson.exactOptional(),
+    }),
+    responses: { 201: z.object({ keys: z.array(z.string()), polluted: z.boolean(), idempotencyKey: z.string().nullable() }) },
+    handle: async ({ body, idempotencyKey }) =>
+      reply(201, { keys: Object.keys(body.free ?? {}), polluted: 'polluted' in {}, idempotencyKey: idempotencyKey ?? null }),
+  }),
+  route({
+    method: 'post',
+    path: '/api/things/decide',
+    tag: 'Things',
+    summary: 'Decide',
+    auth: 'decide',
+    body: z.strictObject({}).default({}),
+    responses: { 204: null },
+    handle: async () => noContent,
+  }),
+  route({
+    method: 'get',
+    path: '/api/fail/:how',
+    tag: 'Things',
+    summary: 'Fail',
+    auth: 'read',
+    params: z.object({ how: z.string() }),
+    responses: { 200: z.object({ right: z.string() }) },
+    handle: ({ params }) => fail(params.how),
+  }),
 ];
 
 async function fail(how: string): Promise<never> {
-  if (how === 'away') throw new Error('query failed', { cause: Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }) });
-  if (how === 'settled') throw new AppError('approval_settled', 'Settled by Bo', { approvalId: 'apr_1', approvalStatus: 'denied', decidedBy: [{ id: 'usr_2', name: 'Bo' }], decidedAt: null });
+  if (how === 'away')
+    throw new Error('query failed', { cause: Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }) });
+  if (how === 'settled')
+    throw new AppError('approval_settled', 'Settled by Bo', {
+      approvalId: 'apr_1',
+      approvalStatus: 'denied',
+      decidedBy: [{ id: 'usr_2', name: 'Bo' }],
+      decidedAt: null,
+    });
   if (how === 'wrong') return { status: 200, body: { wrong: 1 } } as never;
   throw new Error('password=hunter2 at /srv/secret.ts');
 }
@@ -53,10 +119,15 @@ beforeAll(async () => {
     if (sha256 === hash(VIEWER)) return { principal: aPrincipal({ role: 'viewer', keyId: 'key_2' }), expiresAtMs: null };
     return null;
   });
-  const limiter = { take: (caller: string) => (caller === 'key_2' && limit > 0 ? new RateLimiter(limit).take(caller) || 1_500 : 0) } as RateLimiter;
+  const limiter = {
+    take: (caller: string) => (caller === 'key_2' && limit > 0 ? new RateLimiter(limit).take(caller) || 1_500 : 0),
+  } as RateLimiter;
   const deps = {
     gatekeepers: { keyRing, rateLimiter: limiter, onRateLimited: () => undefined },
-    events: new EventHub({ read: async () => [], place: async () => undefined, lastSeqs: async () => new Map() }), metrics: createApiMetrics(), version: '0.0.0', checkReplies: true,
+    events: new EventHub({ read: async () => [], place: async () => undefined, lastSeqs: async () => new Map() }),
+    metrics: createApiMetrics(),
+    version: '0.0.0',
+    checkReplies: true,
     log: pino({ level: 'info', serializers: { error: pino.stdSerializers.err } }, { write: (line: string) => void logged.push(line) }),
   } as unknown as ApiDependencies;
   server = createServer(createApp(deps, table)).listen(0, '127.0.0.1');
@@ -68,22 +139,47 @@ afterAll(async () => {
   await new Promise((resolve) => server.close(resolve));
 });
 
-interface Sent { readonly status: number; readonly headers: { readonly [name: string]: string | string[] | undefined }; readonly body: ProblemDocument & { readonly [field: string]: unknown } }
+interface Sent {
+  readonly status: number;
+  readonly headers: { readonly [name: string]: string | string[] | undefined };
+  readonly body: ProblemDocument & { readonly [field: string]: unknown };
+}
 
 /** Paths go out exactly as given: fetch and URL would tidy them. */
-function send(method: string, path: string, options: { key?: string | null; body?: string | Buffer; headers?: Record<string, string> } = {}): Promise<Sent> {
+function send(
+  method: string,
+  path: string,
+  options: { key?: string | null; body?: string | Buffer; headers?: Record<string, string> } = {},
+): Promise<Sent> {
   const { key = ADMIN, body, headers = {} } = options;
   return new Promise((resolve, reject) => {
-    const outgoing = request({
-      host: '127.0.0.1', port: Number(new URL(base).port), method, path, agent: false,
-      headers: { ...(key === null ? {} : { authorization: `Bearer ${key}` }), ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) }), ...headers },
-    }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk)).on('end', () => {
-        const whole = Buffer.concat(chunks).toString();
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: (whole === '' ? {} : JSON.parse(whole)) as Sent['body'] });
-      });
-    });
+    const outgoing = request(
+      {
+        host: '127.0.0.1',
+        port: Number(new URL(base).port),
+        method,
+        path,
+        agent: false,
+        headers: {
+          ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+          ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) }),
+          ...headers,
+        },
+      },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response
+          .on('data', (chunk: Buffer) => chunks.push(chunk))
+          .on('end', () => {
+            const whole = Buffer.concat(chunks).toString();
+            resolve({
+              status: response.statusCode ?? 0,
+              headers: response.headers,
+              body: (whole !== '' && /json/.test(String(response.headers['content-type'])) ? JSON.parse(whole) : {}) as Sent['body'],
+            });
+          });
+      },
+    );
     outgoing.on('error', reject);
     outgoing.end(body);
   });
@@ -93,28 +189,56 @@ const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
 
 describe('HTTP edge', () => {
   describe('S8 paths', () => {
-    const odd = ['/api/things/th_1/', '/api//things/th_1', '//api/things/th_1', '/api/things/th_1.', '/api/things/%2e%2e/th_1', '/api%2Fthings%2Fth_1', '/api/things/th_1%2F..', '/api/things/..%2fth_1',
-      '/API/things/th_1', '/api/%74hings/th_1', '/api/things/th_1%00', '/api/things/th_1;x', '/api/things/', '/api/things/th_1/../th_1', '/api/things./th_1', '/healthz/', '/healthz/..', '/nothing'];
+    const odd = [
+      '/api/things/th_1/',
+      '/api//things/th_1',
+      '//api/things/th_1',
+      '/api/things/th_1.',
+      '/api/things/%2e%2e/th_1',
+      '/api%2Fthings%2Fth_1',
+      '/api/things/th_1%2F..',
+      '/api/things/..%2fth_1',
+      '/API/things/th_1',
+      '/api/%74hings/th_1',
+      '/api/things/th_1%00',
+      '/api/things/th_1;x',
+      '/api/things/',
+      '/api/things/th_1/../th_1',
+      '/api/things./th_1',
+      '/healthz/',
+      '/healthz/..',
+      '/nothing',
+    ];
     it.each(odd)('answers 401 without a key and 404 with one: %s', async (path) => {
       expect((await send('GET', path, { key: null })).status).toBe(401);
       const answer = await send('GET', path);
       expect([answer.status, answer.body.code]).toEqual([404, 'not_found']);
     });
 
-    it.each(['/api/things/%', '/api/things/%E0%A4', '/%c0%ae', '/api/%zz'])('answers 401 without a key and 400 with one: %s', async (path) => {
-      expect((await send('GET', path, { key: null })).status).toBe(401);
-      const answer = await send('GET', path);
-      expect([answer.status, answer.body.code]).toEqual([400, 'bad_request']);
-    });
+    it.each(['/api/things/%', '/api/things/%E0%A4', '/%c0%ae', '/api/%zz'])(
+      'answers 401 without a key and 400 with one: %s',
+      async (path) => {
+        expect((await send('GET', path, { key: null })).status).toBe(401);
+        const answer = await send('GET', path);
+        expect([answer.status, answer.body.code]).toEqual([400, 'bad_request']);
+      },
+    );
   });
 
   describe('keys', () => {
     it.each([
-      ['none', {}], ['another scheme', { authorization: 'Basic YTpi' }], ['an unknown key', { authorization: `Bearer sbx_${'x'.repeat(24)}` }], ['no key shape', { authorization: "Bearer sbx_' or 1=1" }],
+      ['none', {}],
+      ['another scheme', { authorization: 'Basic YTpi' }],
+      ['an unknown key', { authorization: `Bearer sbx_${'x'.repeat(24)}` }],
+      ['no key shape', { authorization: "Bearer sbx_' or 1=1" }],
       ['a key twice', { authorization: `Bearer ${ADMIN} ${ADMIN}` }],
     ])('answers 401 with %s', async (_what, headers) => {
       const answer = await send('GET', '/api/things/th_1', { key: null, headers });
-      expect([answer.status, answer.body.code, answer.headers['www-authenticate']]).toEqual([401, 'unauthenticated', 'Bearer realm="signalbox"']);
+      expect([answer.status, answer.body.code, answer.headers['www-authenticate']]).toEqual([
+        401,
+        'unauthenticated',
+        'Bearer realm="signalbox"',
+      ]);
     });
 
     it('looks a key up once for a burst of requests', async () => {
@@ -138,18 +262,27 @@ describe('HTTP edge', () => {
   });
 
   describe('methods', () => {
-    it.each([['DELETE', '/api/things/th_1', 'GET, HEAD'], ['GET', '/api/things', 'POST'], ['PATCH', '/api/things/decide', 'GET, HEAD, POST'], ['OPTIONS', '/api/things', 'POST'], ['TRACE', '/api/things', 'POST']])(
-      '%s %s answers 405 with Allow', async (method, path, allow) => {
-        const answer = await send(method, path);
-        expect([answer.status, answer.body.code, answer.headers['allow']]).toEqual([405, 'method_not_allowed', allow]);
-        expect((await send(method, path, { key: null })).status).toBe(401);
-      });
+    it.each([
+      ['DELETE', '/api/things/th_1', 'GET, HEAD'],
+      ['GET', '/api/things', 'POST'],
+      ['PATCH', '/api/things/decide', 'GET, HEAD, POST'],
+      ['OPTIONS', '/api/things', 'POST'],
+      ['TRACE', '/api/things', 'POST'],
+    ])('%s %s answers 405 with Allow', async (method, path, allow) => {
+      const answer = await send(method, path);
+      expect([answer.status, answer.body.code, answer.headers['allow']]).toEqual([405, 'method_not_allowed', allow]);
+      expect((await send(method, path, { key: null })).status).toBe(401);
+    });
     it('answers 405 without a key on a public path', async () => {
       expect((await send('POST', '/healthz', { key: null })).status).toBe(405);
     });
     it('answers HEAD as GET without the body', async () => {
       const answer = await send('HEAD', '/api/things/th_1');
       expect([answer.status, answer.headers['content-length']]).toEqual([200, '24']);
+    });
+    it('leads the bare address to the documentation', async () => {
+      const answer = await send('GET', '/', { key: null });
+      expect([answer.status, answer.headers['location']]).toEqual([302, '/docs']);
     });
     it('prefers a fixed path to a parameter', async () => {
       expect((await send('POST', '/api/things/decide')).status).toBe(204);
@@ -176,7 +309,11 @@ describe('HTTP edge', () => {
       ['over 1 MiB', `{"name":"x","count":1,"any":"${'y'.repeat(1024 * 1024)}"}`, {}, 413, 'payload_too_large'],
     ] as const)('refuses %s', async (_what, body, headers, status, code) => {
       const answer = await send('POST', '/api/things', { ...(body === undefined ? {} : { body }), headers });
-      expect([answer.status, answer.body.code, answer.headers['content-type']]).toEqual([status, code, 'application/problem+json; charset=utf-8']);
+      expect([answer.status, answer.body.code, answer.headers['content-type']]).toEqual([
+        status,
+        code,
+        'application/problem+json; charset=utf-8',
+      ]);
     });
 
     it.each([['application/json; charset=UTF-8'], ['application/vnd.api+json'], ['Application/JSON']])('takes %s', async (type) => {
@@ -184,15 +321,25 @@ describe('HTTP edge', () => {
     });
 
     it('lists every fault of body, query and headers at once, with pointers', async () => {
-      const answer = await send('POST', '/api/things', { body: JSON.stringify({ name: '', cuont: 2, 'a/b~': 1, any: { x: '\0', 'y/z': ['\0'] } }), headers: { 'idempotency-key': 'k'.repeat(300) } });
+      const answer = await send('POST', '/api/things', {
+        body: JSON.stringify({ name: '', cuont: 2, 'a/b~': 1, any: { x: '\0', 'y/z': ['\0'] } }),
+        headers: { 'idempotency-key': 'k'.repeat(300) },
+      });
       expect(answer.body.problems?.map(({ code, path }) => [code, path])).toEqual([
-        ['invalid_field', '/headers/idempotency-key'], ['invalid_field', '/name'], ['missing_field', '/count'], ['invalid_field', '/any/x'], ['invalid_field', '/any/y~1z/0'],
-        ['unknown_field', '/cuont'], ['unknown_field', '/a~1b~0'],
+        ['invalid_field', '/headers/idempotency-key'],
+        ['invalid_field', '/name'],
+        ['missing_field', '/count'],
+        ['invalid_field', '/any/x'],
+        ['invalid_field', '/any/y~1z/0'],
+        ['unknown_field', '/cuont'],
+        ['unknown_field', '/a~1b~0'],
       ]);
     });
 
     it('X8 leaves keys such as __proto__ without effect', async () => {
-      const answer = await send('POST', '/api/things', { body: '{"name":"x","count":1,"free":{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}}' });
+      const answer = await send('POST', '/api/things', {
+        body: '{"name":"x","count":1,"free":{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}}',
+      });
       expect(answer.body).toEqual({ keys: ['__proto__', 'constructor'], polluted: false, idempotencyKey: null });
       const top = await send('POST', '/api/things', { body: '{"name":"x","count":1,"__proto__":{"polluted":1}}' });
       expect([200, 201, 422]).toContain(top.status);
@@ -204,14 +351,18 @@ describe('HTTP edge', () => {
       expect((await send('GET', '/api/things/th_1')).status).toBe(200);
     });
 
-    it.each([['announced', { 'content-length': String(20 * 1024 * 1024) }, 0], ['streamed', {}, 1024 * 1024 + 1]])(
-      'answers 413 without waiting for a body that is too large: %s', async (_how, headers, bytes) => {
-        expect(await sendUnfinished(bytes, headers)).toBe(413);
-      });
+    it.each([
+      ['announced', { 'content-length': String(20 * 1024 * 1024) }, 0],
+      ['streamed', {}, 1024 * 1024 + 1],
+    ])('answers 413 without waiting for a body that is too large: %s', async (_how, headers, bytes) => {
+      expect(await sendUnfinished(bytes, headers)).toBe(413);
+    });
 
     it('survives a caller that hangs up in the middle of its body', async () => {
       const socket = connect(Number(new URL(base).port), '127.0.0.1');
-      socket.write(`POST /api/things HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${ADMIN}\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"name":`);
+      socket.write(
+        `POST /api/things HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${ADMIN}\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"name":`,
+      );
       await new Promise((resolve) => setImmediate(resolve));
       socket.resetAndDestroy();
       expect((await send('GET', '/api/things/th_1')).status).toBe(200);
@@ -219,12 +370,20 @@ describe('HTTP edge', () => {
   });
 
   describe('queries', () => {
-    it.each([['limit=0'], ['limit=201'], ['limit=abc'], ['limit=1&limit=2'], ['limit=-1'], ['limit=1e3'], ['cursor=%00'], ['cursor=']])('refuses ?%s with 422', async (query) => {
-      const answer = await send('GET', `/api/things/th_1?${query}`);
-      expect([answer.status, answer.body.code]).toEqual([422, 'validation_failed']);
-      expect(answer.body.problems?.[0]?.path).toBe(`/query/${query.split('=')[0]}`);
-    });
-    it.each([['', 50], ['?limit=200', 200], ['?limit=7&other=%E0', 7], ['?__proto__=1', 50]])('takes %s', async (query, limit) => {
+    it.each([['limit=0'], ['limit=201'], ['limit=abc'], ['limit=1&limit=2'], ['limit=-1'], ['limit=1e3'], ['cursor=%00'], ['cursor=']])(
+      'refuses ?%s with 422',
+      async (query) => {
+        const answer = await send('GET', `/api/things/th_1?${query}`);
+        expect([answer.status, answer.body.code]).toEqual([422, 'validation_failed']);
+        expect(answer.body.problems?.[0]?.path).toBe(`/query/${query.split('=')[0]}`);
+      },
+    );
+    it.each([
+      ['', 50],
+      ['?limit=200', 200],
+      ['?limit=7&other=%E0', 7],
+      ['?__proto__=1', 50],
+    ])('takes %s', async (query, limit) => {
       expect((await send('GET', `/api/things/th_1${query}`)).body).toEqual({ id: 'th_1', limit });
     });
   });
@@ -232,7 +391,12 @@ describe('HTTP edge', () => {
   describe('errors', () => {
     it('hides what went wrong inside, and logs it under the request id', async () => {
       const answer = await send('GET', '/api/fail/inside', { headers: { 'x-request-id': 'mine-1' } });
-      expect([answer.status, answer.body.code, answer.body['requestId'], answer.headers['x-request-id']]).toEqual([500, 'internal_error', 'mine-1', 'mine-1']);
+      expect([answer.status, answer.body.code, answer.body['requestId'], answer.headers['x-request-id']]).toEqual([
+        500,
+        'internal_error',
+        'mine-1',
+        'mine-1',
+      ]);
       expect(JSON.stringify(answer.body)).not.toMatch(/hunter2|secret|\.ts/);
       expect(logged.some((line) => line.includes('mine-1') && line.includes('hunter2'))).toBe(true);
     });
@@ -242,7 +406,14 @@ describe('HTTP edge', () => {
     });
     it('puts the fields of a code beside the common ones', async () => {
       const answer = await send('GET', '/api/fail/settled');
-      expect(answer.body).toMatchObject({ status: 409, code: 'approval_settled', title: 'Approval settled', approvalStatus: 'denied', decidedBy: [{ id: 'usr_2', name: 'Bo' }], decidedAt: null });
+      expect(answer.body).toMatchObject({
+        status: 409,
+        code: 'approval_settled',
+        title: 'Approval settled',
+        approvalStatus: 'denied',
+        decidedBy: [{ id: 'usr_2', name: 'Bo' }],
+        decidedAt: null,
+      });
     });
     it('throws on an answer that its schema does not allow', async () => {
       expect((await send('GET', '/api/fail/wrong')).status).toBe(500);
@@ -256,10 +427,20 @@ describe('HTTP edge', () => {
 /** Sends so many bytes of a body and never its end. */
 function sendUnfinished(bytes: number, headers: Record<string, string>): Promise<number> {
   return new Promise((resolve, reject) => {
-    const outgoing = request({ host: '127.0.0.1', port: Number(new URL(base).port), method: 'POST', path: '/api/things', agent: false, headers: { authorization: `Bearer ${ADMIN}`, 'content-type': 'application/json', ...headers } }, (response) => {
-      resolve(response.statusCode ?? 0);
-      outgoing.destroy();
-    });
+    const outgoing = request(
+      {
+        host: '127.0.0.1',
+        port: Number(new URL(base).port),
+        method: 'POST',
+        path: '/api/things',
+        agent: false,
+        headers: { authorization: `Bearer ${ADMIN}`, 'content-type': 'application/json', ...headers },
+      },
+      (response) => {
+        resolve(response.statusCode ?? 0);
+        outgoing.destroy();
+      },
+    );
     outgoing.on('error', reject);
     outgoing.write(Buffer.alloc(Math.max(bytes, 1), 32));
   });

@@ -15,7 +15,13 @@ function raw(port: number, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(text));
     let answer = '';
-    socket.on('data', (chunk) => { answer += chunk.toString(); }).on('end', () => socket.end()).on('close', () => resolve(answer)).on('error', reject);
+    socket
+      .on('data', (chunk) => {
+        answer += chunk.toString();
+      })
+      .on('end', () => socket.end())
+      .on('close', () => resolve(answer))
+      .on('error', reject);
   });
 }
 
@@ -43,7 +49,9 @@ describe('HTTP server', () => {
   it('lets a request under way end, takes no new one, and then closes', async () => {
     let finish: (() => void) | undefined;
     let arrive: (() => void) | undefined;
-    const arrived = new Promise<void>((resolve) => { arrive = resolve; });
+    const arrived = new Promise<void>((resolve) => {
+      arrive = resolve;
+    });
     const server = await start((_req, res) => {
       finish = () => res.end('done');
       arrive?.();

@@ -4,16 +4,28 @@ import type { KnownKey } from '../../src/operations/authenticate-key.js';
 const SECRET = `sbx_${'k'.repeat(24)}`;
 const aKey = (expiresAtMs: number | null = null): KnownKey => ({
   expiresAtMs,
-  principal: { userId: 'usr_1', name: 'Ana', email: 'ana@example.com', groups: [], role: 'viewer', kind: 'person', keyId: 'key_1', scopes: null },
+  principal: {
+    userId: 'usr_1',
+    name: 'Ana',
+    email: 'ana@example.com',
+    groups: [],
+    role: 'viewer',
+    kind: 'person',
+    keyId: 'key_1',
+    scopes: null,
+  },
 });
 
 function aRing(find: () => Promise<KnownKey | null>) {
   const clock = { now: 1_000_000 };
   const asked: string[] = [];
-  const ring = new KeyRing((sha256) => {
-    asked.push(sha256);
-    return find();
-  }, () => clock.now);
+  const ring = new KeyRing(
+    (sha256) => {
+      asked.push(sha256);
+      return find();
+    },
+    () => clock.now,
+  );
   return { ring, clock, asked };
 }
 
@@ -59,7 +71,8 @@ describe('key ring', () => {
 
   it('never asks for what cannot be a key', async () => {
     const { ring, asked } = aRing(async () => aKey());
-    for (const secret of ['', 'sbx_short', `sbx_${'k'.repeat(201)}`, `SBX_${'k'.repeat(24)}`, `sbx_${'k'.repeat(20)}-`]) expect(await ring.principalOf(secret)).toBeNull();
+    for (const secret of ['', 'sbx_short', `sbx_${'k'.repeat(201)}`, `SBX_${'k'.repeat(24)}`, `sbx_${'k'.repeat(20)}-`])
+      expect(await ring.principalOf(secret)).toBeNull();
     expect(asked).toEqual([]);
   });
 });

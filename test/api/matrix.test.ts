@@ -16,7 +16,9 @@ let otherAdmin: string;
 beforeAll(async () => {
   api = await ApiUnderTest.start();
   owned = await somebodyWithEverything(api, 'Ana');
-  keys = Object.fromEntries(await Promise.all(ROLES.map(async (role) => [role, await api.keyOf(owned.userId, { role })] as const))) as Record<Role, string>;
+  keys = Object.fromEntries(
+    await Promise.all(ROLES.map(async (role) => [role, await api.keyOf(owned.userId, { role })] as const)),
+  ) as Record<Role, string>;
   expired = await api.keyOf(owned.userId, { role: 'admin', expiresAt: new Date(Date.now() - 1_000).toISOString() });
   stranger = (await api.person('editor', { name: 'Eve' })).key;
   otherAdmin = (await api.person('admin', { name: 'Zed' })).key;
@@ -28,7 +30,10 @@ beforeAll(async () => {
 afterAll(() => api.close());
 
 async function revokedKey(): Promise<{ readonly key: string }> {
-  const { body } = await api.send<{ key: { id: string }; secret: string }>('POST', '/api/keys', { key: owned.adminKey, body: { name: 'short', role: 'admin', kind: 'person' } });
+  const { body } = await api.send<{ key: { id: string }; secret: string }>('POST', '/api/keys', {
+    key: owned.adminKey,
+    body: { name: 'short', role: 'admin', kind: 'person' },
+  });
   await api.send('GET', '/api/me', { key: body.secret });
   await api.send('DELETE', `/api/keys/${body.key.id}`, { key: owned.adminKey });
   return { key: body.secret };
@@ -42,18 +47,24 @@ const may = (probe: Probe, role: Role): boolean => probe.roles === 'everybody' |
 
 describe('S1 who may call what', () => {
   it('has a line for every route of the table, and no other', () => {
-    expect(MATRIX.map((probe) => probe.route).toSorted()).toEqual(routes.map((route) => `${route.method.toUpperCase()} ${route.path}`).toSorted());
+    expect(MATRIX.map((probe) => probe.route).toSorted()).toEqual(
+      routes.map((route) => `${route.method.toUpperCase()} ${route.path}`).toSorted(),
+    );
   });
 
   describe.each(MATRIX)('$route', (probe) => {
     const isPublic = probe.roles === 'everybody';
 
-    it.each([['no key', () => null], ['an expired key', () => expired], ['a revoked key', () => revoked], ['the key of a disabled person', () => disabled]])(
-      `answers ${isPublic ? 'as anybody' : '401'} with %s`, async (_what, key) => {
-        const { status, body } = await call(probe, key());
-        if (isPublic) expect(probe.ok).toContain(status);
-        else expect([status, body.code]).toEqual([401, 'unauthenticated']);
-      });
+    it.each([
+      ['no key', () => null],
+      ['an expired key', () => expired],
+      ['a revoked key', () => revoked],
+      ['the key of a disabled person', () => disabled],
+    ])(`answers ${isPublic ? 'as anybody' : '401'} with %s`, async (_what, key) => {
+      const { status, body } = await call(probe, key());
+      if (isPublic) expect(probe.ok).toContain(status);
+      else expect([status, body.code]).toEqual([401, 'unauthenticated']);
+    });
 
     for (const role of ROLES.filter((each) => !may(probe, each))) {
       it(`refuses the role ${role}`, async () => {
@@ -100,22 +111,36 @@ describe('S2 another owner’s ids inside a request', () => {
   });
 
   it('starts nothing in another’s session', async () => {
-    const { body: own } = await api.send<{ workflow: { id: string } }>('POST', '/api/workflows/sync', { key: stranger, body: { name: 'Own', data: { name: 'Own', steps: [{ type: 'set', values: {} }] } } });
-    const { body: theirs } = await api.send<{ execution: { sessionId: string } }>('GET', `/api/executions/${mine.executionId}`, { key: mine.adminKey });
-    const answer = await api.send('POST', `/api/workflows/${own.workflow.id}/run`, { key: stranger, body: { sessionId: theirs.execution.sessionId } });
+    const { body: own } = await api.send<{ workflow: { id: string } }>('POST', '/api/workflows/sync', {
+      key: stranger,
+      body: { name: 'Own', data: { name: 'Own', steps: [{ type: 'set', values: {} }] } },
+    });
+    const { body: theirs } = await api.send<{ execution: { sessionId: string } }>('GET', `/api/executions/${mine.executionId}`, {
+      key: mine.adminKey,
+    });
+    const answer = await api.send('POST', `/api/workflows/${own.workflow.id}/run`, {
+      key: stranger,
+      body: { sessionId: theirs.execution.sessionId },
+    });
     expect([answer.status, answer.body.code]).toEqual([404, 'not_found']);
     expect(await items('/api/executions')).toEqual([]);
   });
 
   it('does not overwrite a workflow of the same slug or name', async () => {
     const before = await api.send('GET', `/api/workflows/${mine.workflowId}`, { key: mine.adminKey });
-    const answer = await api.send<{ created: boolean }>('POST', '/api/workflows/sync', { key: stranger, body: { slug: mine.slug, name: 'Ben\'s', data: { name: 'Ben\'s', steps: [{ type: 'set', values: { stolen: true } }] } } });
+    const answer = await api.send<{ created: boolean }>('POST', '/api/workflows/sync', {
+      key: stranger,
+      body: { slug: mine.slug, name: "Ben's", data: { name: "Ben's", steps: [{ type: 'set', values: { stolen: true } }] } },
+    });
     expect([answer.status, answer.body.created]).toEqual([200, true]);
     expect((await api.send('GET', `/api/workflows/${mine.workflowId}`, { key: mine.adminKey })).body).toEqual(before.body);
   });
 
   it('makes no key for another, and revokes none', async () => {
-    const made = await api.send('POST', '/api/keys', { key: stranger, body: { name: 'x', role: 'editor', kind: 'person', userId: mine.userId } });
+    const made = await api.send('POST', '/api/keys', {
+      key: stranger,
+      body: { name: 'x', role: 'editor', kind: 'person', userId: mine.userId },
+    });
     const revoking = await api.send('DELETE', `/api/keys/${mine.keyId}`, { key: stranger });
     expect([made.status, revoking.status]).toEqual([403, 404]);
     expect((await api.send('GET', '/api/me', { key: mine.adminKey })).status).toBe(200);
@@ -123,7 +148,13 @@ describe('S2 another owner’s ids inside a request', () => {
 });
 
 describe('keys and roles', () => {
-  it.each([['viewer', 'runner'], ['approver', 'runner'], ['runner', 'editor'], ['editor', 'admin'], ['runner', 'admin']] as const)('lets no %s make a key of a %s', async (role, wider) => {
+  it.each([
+    ['viewer', 'runner'],
+    ['approver', 'runner'],
+    ['runner', 'editor'],
+    ['editor', 'admin'],
+    ['runner', 'admin'],
+  ] as const)('lets no %s make a key of a %s', async (role, wider) => {
     const answer = await api.send('POST', '/api/keys', { key: keys[role], body: { name: 'wider', role: wider, kind: 'person' } });
     expect([answer.status, answer.body.code]).toEqual([403, 'forbidden']);
   });
@@ -136,13 +167,25 @@ describe('keys and roles', () => {
     }
     const key = await api.send('POST', '/api/keys', { key: agent, body: { name: 'x', role: 'viewer', kind: 'person' } });
     expect([key.status, key.body.code]).toEqual([403, 'forbidden']);
-    const { body } = await api.send<{ items: { action: string; targetId: string; details: { code: string } }[] }>('GET', '/api/audit?limit=1', { key: owned.adminKey });
-    expect(body.items[0]).toMatchObject({ action: 'approval.refused', targetId: owned.approvalId, details: { code: 'agent_cannot_decide' } });
+    const { body } = await api.send<{ items: { action: string; targetId: string; details: { code: string } }[] }>(
+      'GET',
+      '/api/audit?limit=1',
+      { key: owned.adminKey },
+    );
+    expect(body.items[0]).toMatchObject({
+      action: 'approval.refused',
+      targetId: owned.approvalId,
+      details: { code: 'agent_cannot_decide' },
+    });
   });
 
   it('narrows a key to its scopes', async () => {
     const key = await api.keyOf(owned.userId, { role: 'admin', scopes: ['read'] });
-    const [read, run, users] = await Promise.all([api.send('GET', '/api/workflows', { key }), api.send('POST', '/api/workflows/test-run', { key, body: {} }), api.send('GET', '/api/users', { key })]);
+    const [read, run, users] = await Promise.all([
+      api.send('GET', '/api/workflows', { key }),
+      api.send('POST', '/api/workflows/test-run', { key, body: {} }),
+      api.send('GET', '/api/users', { key }),
+    ]);
     expect([read.status, run.status, users.status]).toEqual([200, 403, 403]);
   });
 
@@ -154,9 +197,14 @@ describe('keys and roles', () => {
   });
 
   it('never shows a secret again', async () => {
-    const { body: made } = await api.send<{ secret: string; key: { id: string } }>('POST', '/api/keys', { key: owned.adminKey, body: { name: 'once', role: 'viewer', kind: 'agent' } });
+    const { body: made } = await api.send<{ secret: string; key: { id: string } }>('POST', '/api/keys', {
+      key: owned.adminKey,
+      body: { name: 'once', role: 'viewer', kind: 'agent' },
+    });
     expect(made.secret).toMatch(/^sbx_[A-Za-z0-9]{20,}$/);
-    const lists = await Promise.all(['/api/keys', '/api/me', '/api/audit', '/api/secrets', '/api/users'].map((path) => api.send('GET', path, { key: owned.adminKey })));
+    const lists = await Promise.all(
+      ['/api/keys', '/api/me', '/api/audit', '/api/secrets', '/api/users'].map((path) => api.send('GET', path, { key: owned.adminKey })),
+    );
     const shown = JSON.stringify(lists.map((list) => list.body));
     expect(shown).toContain(made.key.id);
     expect(shown).not.toMatch(/sbx_|hidden/);

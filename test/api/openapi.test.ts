@@ -13,7 +13,9 @@ const document = toOpenApi(routes, '1.2.3') as {
   readonly paths: { readonly [path: string]: { readonly [method: string]: Operation } };
   readonly components: { readonly schemas: { readonly [id: string]: unknown } };
 };
-const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ path, method, operation })));
+const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
+);
 
 describe('the OpenAPI document', () => {
   it('is valid OpenAPI 3.1', () => {
@@ -28,7 +30,12 @@ describe('the OpenAPI document', () => {
   it('declares every path parameter', () => {
     for (const { path, operation } of operations) {
       const named = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
-      expect({ path, declared: operation.parameters.filter((parameter) => parameter.in === 'path' && parameter.required).map((parameter) => parameter.name) }).toEqual({ path, declared: named });
+      expect({
+        path,
+        declared: operation.parameters
+          .filter((parameter) => parameter.in === 'path' && parameter.required)
+          .map((parameter) => parameter.name),
+      }).toEqual({ path, declared: named });
     }
   });
 
@@ -38,13 +45,18 @@ describe('the OpenAPI document', () => {
   });
 
   it('holds what api.md names', () => {
-    expect(Object.keys(document.components.schemas)).toEqual(expect.arrayContaining(['Workflow', 'Execution', 'Step', 'Event', 'Approval', 'Problem', 'ProblemDocument', 'Error']));
+    expect(Object.keys(document.components.schemas)).toEqual(
+      expect.arrayContaining(['Workflow', 'Execution', 'Step', 'Event', 'Approval', 'Problem', 'ProblemDocument', 'Error']),
+    );
   });
 
   it('says 401 and 403 of everything that needs a key, and of nothing else', () => {
     for (const { path, operation } of operations) {
       const isPublic = operation.security?.length === 0;
-      expect({ path, refuses: ['401', '403'].map((status) => status in operation.responses) }).toEqual({ path, refuses: [!isPublic, !isPublic] });
+      expect({ path, refuses: ['401', '403'].map((status) => status in operation.responses) }).toEqual({
+        path,
+        refuses: [!isPublic, !isPublic],
+      });
     }
   });
 
@@ -62,6 +74,9 @@ function validated(value: unknown): unknown {
     const validator = new Validator();
     const { valid, errors } = await validator.validate(JSON.parse(text));
     console.log(JSON.stringify({ valid, errors, version: validator.version }));`;
-  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { input: JSON.stringify(value), encoding: 'utf8' });
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    input: JSON.stringify(value),
+    encoding: 'utf8',
+  });
   return stdout === '' ? stderr : JSON.parse(stdout);
 }

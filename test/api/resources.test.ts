@@ -3,9 +3,35 @@ import { openGate } from '../../src/store/gates.js';
 import { ApiUnderTest, type Refusal } from './api-under-test.js';
 import { aDefinition } from './fixtures.js';
 
-interface WorkflowBody { readonly workflow: { readonly id: string; readonly slug: string; readonly hash: string; readonly version: string; readonly name: string; readonly description: string | null; readonly tags: string[]; readonly enabled: boolean; readonly data: { readonly [field: string]: unknown } }; readonly created: boolean; readonly warnings: { readonly code: string }[] }
-interface ExecutionBody { readonly execution: { readonly id: string; readonly status: string; readonly sessionId: string; readonly trigger: { readonly type: string } }; readonly duplicate: boolean }
-interface ListBody<T> { readonly items: T[]; readonly cursor: string | null; readonly hasMore: boolean }
+interface WorkflowBody {
+  readonly workflow: {
+    readonly id: string;
+    readonly slug: string;
+    readonly hash: string;
+    readonly version: string;
+    readonly name: string;
+    readonly description: string | null;
+    readonly tags: string[];
+    readonly enabled: boolean;
+    readonly data: { readonly [field: string]: unknown };
+  };
+  readonly created: boolean;
+  readonly warnings: { readonly code: string }[];
+}
+interface ExecutionBody {
+  readonly execution: {
+    readonly id: string;
+    readonly status: string;
+    readonly sessionId: string;
+    readonly trigger: { readonly type: string };
+  };
+  readonly duplicate: boolean;
+}
+interface ListBody<T> {
+  readonly items: T[];
+  readonly cursor: string | null;
+  readonly hasMore: boolean;
+}
 
 let api: ApiUnderTest;
 let key: string;
@@ -16,21 +42,31 @@ beforeAll(async () => {
 });
 afterAll(() => api.close());
 
-const send = <Body = Refusal>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => api.send<Body>(method, path, { key, body, headers });
+const send = <Body = Refusal>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
+  api.send<Body>(method, path, { key, body, headers });
 let names = 0;
 const save = async (fields: object = {}, steps?: readonly object[]) => {
   const name = `Workflow ${(names += 1)}`;
   return (await send<WorkflowBody>('POST', '/api/workflows/sync', { name, data: aDefinition(name, steps), ...fields })).body;
 };
-const run = (id: string, body: unknown = {}, headers: Record<string, string> = {}) => send<ExecutionBody>('POST', `/api/workflows/${id}/run`, body, headers);
+const run = (id: string, body: unknown = {}, headers: Record<string, string> = {}) =>
+  send<ExecutionBody>('POST', `/api/workflows/${id}/run`, body, headers);
 
 describe('workflows', () => {
   it('are made, updated by name, and read by id and slug', async () => {
     const made = await save({ name: 'Nightly Report', tags: ['a'] });
-    const again = (await send<WorkflowBody>('POST', '/api/workflows/sync', { name: 'Nightly Report', description: 'At night', version: '1.1.0', data: aDefinition('Other name') })).body;
+    const again = (
+      await send<WorkflowBody>('POST', '/api/workflows/sync', {
+        name: 'Nightly Report',
+        description: 'At night',
+        version: '1.1.0',
+        data: aDefinition('Other name'),
+      })
+    ).body;
     expect([made.created, made.workflow.slug, again.created, again.workflow.id]).toEqual([true, 'nightly-report', false, made.workflow.id]);
     expect(again.workflow.data).toMatchObject({ name: 'Nightly Report', description: 'At night', version: '1.1.0' });
-    for (const id of [made.workflow.id, 'nightly-report']) expect((await send<WorkflowBody>('GET', `/api/workflows/${id}`)).body.workflow).toEqual(again.workflow);
+    for (const id of [made.workflow.id, 'nightly-report'])
+      expect((await send<WorkflowBody>('GET', `/api/workflows/${id}`)).body.workflow).toEqual(again.workflow);
   });
 
   it('are named by their definition where the body has no name', async () => {
@@ -41,16 +77,30 @@ describe('workflows', () => {
   it('change field by field, and null clears', async () => {
     const { workflow } = await save({ description: 'Old', tags: ['x'], enabled: false });
     const changed = await send<WorkflowBody>('PUT', `/api/workflows/${workflow.id}`, { description: null, tags: null, enabled: null });
-    expect([changed.status, changed.body.workflow]).toEqual([200, expect.objectContaining({ description: null, tags: [], enabled: true, name: workflow.name })]);
+    expect([changed.status, changed.body.workflow]).toEqual([
+      200,
+      expect.objectContaining({ description: null, tags: [], enabled: true, name: workflow.name }),
+    ]);
   });
 
   it('keep their history, tell differences, and go back', async () => {
     const first = await save({}, [{ id: 'a', type: 'set', values: { x: 1 } }]);
     const { id, name } = first.workflow;
-    const second = (await send<WorkflowBody>('PUT', `/api/workflows/${id}`, { data: aDefinition(name, [{ id: 'a', type: 'set', values: { x: 2 } }, { id: 'b', type: 'set', values: {} }]), version: '1.0.1' })).body;
+    const second = (
+      await send<WorkflowBody>('PUT', `/api/workflows/${id}`, {
+        data: aDefinition(name, [
+          { id: 'a', type: 'set', values: { x: 2 } },
+          { id: 'b', type: 'set', values: {} },
+        ]),
+        version: '1.0.1',
+      })
+    ).body;
     const history = await send<ListBody<{ hash: string; source: string }> & { currentHash: string }>('GET', `/api/workflows/${id}/history`);
     expect([history.body.currentHash, history.body.items.map((item) => item.source)]).toEqual([second.workflow.hash, ['update', 'sync']]);
-    const diff = await send<{ steps: { added: string[]; changed: { stepId: string }[] } }>('GET', `/api/workflows/${id}/diff?from=${first.workflow.hash}&to=${second.workflow.hash}`);
+    const diff = await send<{ steps: { added: string[]; changed: { stepId: string }[] } }>(
+      'GET',
+      `/api/workflows/${id}/diff?from=${first.workflow.hash}&to=${second.workflow.hash}`,
+    );
     expect(diff.body.steps).toMatchObject({ added: ['b'], changed: [{ stepId: 'a', fields: [{ path: '/values/x', from: 1, to: 2 }] }] });
     const back = await send<WorkflowBody>('POST', `/api/workflows/${id}/rollback`, { targetHash: first.workflow.hash });
     expect([back.status, back.body.workflow.version]).toEqual([200, '1.0.2']);
@@ -61,7 +111,10 @@ describe('workflows', () => {
     for (let i = 0; i < 5; i++) await save({ tags: ['paged'], enabled: i !== 2 });
     const seen: string[] = [];
     for (let cursor: string | null = ''; cursor !== null; ) {
-      const { body }: { body: ListBody<{ name: string }> } = await send<ListBody<{ name: string }>>('GET', `/api/workflows?tag=paged&limit=2${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`);
+      const { body }: { body: ListBody<{ name: string }> } = await send<ListBody<{ name: string }>>(
+        'GET',
+        `/api/workflows?tag=paged&limit=2${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`,
+      );
       expect(body.hasMore).toBe(body.cursor !== null);
       seen.push(...body.items.map((item) => item.name));
       ({ cursor } = body);
@@ -74,7 +127,10 @@ describe('workflows', () => {
   it('leave their executions behind when they are deleted', async () => {
     const { workflow } = await save();
     const { body } = await run(workflow.id);
-    expect([(await send('DELETE', `/api/workflows/${workflow.id}`)).status, (await send('GET', `/api/workflows/${workflow.id}`)).status]).toEqual([204, 404]);
+    expect([
+      (await send('DELETE', `/api/workflows/${workflow.id}`)).status,
+      (await send('GET', `/api/workflows/${workflow.id}`)).status,
+    ]).toEqual([204, 404]);
     expect((await send<{ data: unknown }>('GET', `/api/executions/${body.execution.id}/definition`)).body.data).toEqual(workflow.data);
   });
 
@@ -86,13 +142,24 @@ describe('workflows', () => {
   });
 
   it('are tried dry with mocks, and live as a test', async () => {
-    const data = aDefinition('Tried', [{ id: 'call', type: 'tool', tool: 'http:request', arguments: { url: 'http://x' } }, { id: 'gate', type: 'approval', prompt: 'Go?' }, { id: 'boom', type: 'stop', outcome: 'failed', message: 'enough' }]);
-    const dry = await send<{ status: string; error: { code: string }; steps: { stepId: string; status: string }[] }>('POST', '/api/workflows/test-run', { data, mode: 'dry', mocks: { call: { output: { status: 200 } } } });
+    const data = aDefinition('Tried', [
+      { id: 'call', type: 'tool', tool: 'http:request', arguments: { url: 'http://x' } },
+      { id: 'gate', type: 'approval', prompt: 'Go?' },
+      { id: 'boom', type: 'stop', outcome: 'failed', message: 'enough' },
+    ]);
+    const dry = await send<{ status: string; error: { code: string }; steps: { stepId: string; status: string }[] }>(
+      'POST',
+      '/api/workflows/test-run',
+      { data, mode: 'dry', mocks: { call: { output: { status: 200 } } } },
+    );
     expect([dry.status, dry.body.status, dry.body.error.code]).toEqual([200, 'failed', 'stopped']);
     expect(dry.body.steps.map((step) => step.stepId)).toEqual(['call', 'gate', 'boom']);
     const live = await send<ExecutionBody>('POST', '/api/workflows/test-run', { data, mode: 'live' });
     expect([live.status, live.body.execution.trigger.type]).toEqual([202, 'test']);
-    const listed = async (query: string): Promise<boolean> => (await send<ListBody<{ id: string }>>('GET', `/api/executions?${query}`)).body.items.some((item) => item.id === live.body.execution.id);
+    const listed = async (query: string): Promise<boolean> =>
+      (await send<ListBody<{ id: string }>>('GET', `/api/executions?${query}`)).body.items.some(
+        (item) => item.id === live.body.execution.id,
+      );
     expect([await listed(''), await listed('includeTest=true')]).toEqual([false, true]);
   });
 });
@@ -117,9 +184,19 @@ describe('starting', () => {
 
   it('V8 lists every fault of the input and starts nothing', async () => {
     const name = 'Inputs';
-    const { workflow } = await save({ name, data: { ...aDefinition(name), variables: { a: { type: 'string', required: true }, b: { type: 'string', enum: ['x', 'y'] }, c: { type: 'number', default: 7 } } } });
+    const { workflow } = await save({
+      name,
+      data: {
+        ...aDefinition(name),
+        variables: { a: { type: 'string', required: true }, b: { type: 'string', enum: ['x', 'y'] }, c: { type: 'number', default: 7 } },
+      },
+    });
     const { status, body } = await send('POST', `/api/workflows/${workflow.id}/run`, { variables: { b: 'z', c: 'x', d: 1 } });
-    expect([status, body.code, body.problems?.map((problem) => problem.code).toSorted((a, b) => a.localeCompare(b))]).toEqual([422, 'validation_failed', ['input_not_in_enum', 'input_required_missing', 'input_type_mismatch', 'input_unknown']]);
+    expect([status, body.code, body.problems?.map((problem) => problem.code).toSorted((a, b) => a.localeCompare(b))]).toEqual([
+      422,
+      'validation_failed',
+      ['input_not_in_enum', 'input_required_missing', 'input_type_mismatch', 'input_unknown'],
+    ]);
     expect((await send<ListBody<unknown>>('GET', `/api/workflows/${workflow.id}/executions`)).body.items).toEqual([]);
   });
 
@@ -142,7 +219,8 @@ describe('commands to an execution', () => {
   it('are accepted with 202, and ignored with 200 once it has ended', async () => {
     const { workflow } = await save();
     const { body } = await run(workflow.id);
-    const command = (verb: string, sent?: unknown) => send<{ ignored?: true; execution: { status: string } }>('POST', `/api/executions/${body.execution.id}/${verb}`, sent);
+    const command = (verb: string, sent?: unknown) =>
+      send<{ ignored?: true; execution: { status: string } }>('POST', `/api/executions/${body.execution.id}/${verb}`, sent);
     expect([(await command('pause')).status, (await command('resume')).status]).toEqual([202, 202]);
     const cancelled = await command('cancel', { reason: 'enough' });
     expect([cancelled.status, cancelled.body.execution.status, cancelled.body.ignored]).toEqual([202, 'cancelled', undefined]);
@@ -158,8 +236,15 @@ describe('commands to an execution', () => {
     const { workflow } = await save();
     const { body } = await run(workflow.id);
     await send('POST', `/api/executions/${body.execution.id}/cancel`, {});
-    const whole = await send<{ execution: { id: string; trigger: { type: string }; rerunOf: { executionId: string } } }>('POST', `/api/executions/${body.execution.id}/rerun`);
-    expect([whole.status, whole.body.execution.trigger.type, whole.body.execution.rerunOf.executionId]).toEqual([202, 'rerun', body.execution.id]);
+    const whole = await send<{ execution: { id: string; trigger: { type: string }; rerunOf: { executionId: string } } }>(
+      'POST',
+      `/api/executions/${body.execution.id}/rerun`,
+    );
+    expect([whole.status, whole.body.execution.trigger.type, whole.body.execution.rerunOf.executionId]).toEqual([
+      202,
+      'rerun',
+      body.execution.id,
+    ]);
     const refused = await send('POST', `/api/executions/${body.execution.id}/rerun`, { fromStepId: 'nowhere' });
     expect([refused.status, refused.body.code, typeof refused.body['reason']]).toEqual([409, 'rerun_not_possible', 'string']);
     const { body: read } = await send<{ execution: { reruns: string[] } }>('GET', `/api/executions/${body.execution.id}`);
@@ -169,9 +254,19 @@ describe('commands to an execution', () => {
   it('give an event once for its key', async () => {
     const { workflow } = await save();
     const { body } = await run(workflow.id);
-    const event = (payload: unknown) => send<{ duplicate: boolean } & Refusal>('POST', `/api/executions/${body.execution.id}/events`, { event: 'go', payload }, { 'idempotency-key': 'e' });
+    const event = (payload: unknown) =>
+      send<{ duplicate: boolean } & Refusal>(
+        'POST',
+        `/api/executions/${body.execution.id}/events`,
+        { event: 'go', payload },
+        { 'idempotency-key': 'e' },
+      );
     const answers = [await event({ n: 1 }), await event({ n: 1 }), await event({ n: 2 })];
-    expect(answers.map((answer) => [answer.status, answer.body.duplicate ?? answer.body.code])).toEqual([[202, false], [202, true], [409, 'idempotency_key_reused']]);
+    expect(answers.map((answer) => [answer.status, answer.body.duplicate ?? answer.body.code])).toEqual([
+      [202, false],
+      [202, true],
+      [409, 'idempotency_key_reused'],
+    ]);
   });
 });
 
@@ -180,13 +275,28 @@ describe('approvals', () => {
     const { workflow } = await save();
     const { body } = await run(workflow.id);
     const opened = await openGate(api.db, {
-      ownerId, executionId: body.execution.id, sessionId: body.execution.sessionId, workflowName: workflow.name, instance: { stepId: 'gate', iterationPath: '', attempt: 1 },
-      prompt: 'Go?', approvers: ['group:ops'], quorum, deadlineAt: null, carry: null, at: Date.now(), ...(form === undefined ? {} : { form: form as never }),
+      ownerId,
+      executionId: body.execution.id,
+      sessionId: body.execution.sessionId,
+      workflowName: workflow.name,
+      instance: { stepId: 'gate', iterationPath: '', attempt: 1 },
+      prompt: 'Go?',
+      approvers: ['group:ops'],
+      quorum,
+      deadlineAt: null,
+      carry: null,
+      at: Date.now(),
+      ...(form === undefined ? {} : { form: form as never }),
     });
     if (opened.kind !== 'gate') throw new Error('the gate did not open');
     return opened.gate.id;
   };
-  const vote = (voter: string, id: string, verb = 'approve', body: unknown = {}) => api.send<Refusal & { approval: { status: string; votes: { by: { name: string } }[]; decidedBy: { name: string }[] } }>('POST', `/api/approvals/${id}/${verb}`, { key: voter, body });
+  const vote = (voter: string, id: string, verb = 'approve', body: unknown = {}) =>
+    api.send<Refusal & { approval: { status: string; votes: { by: { name: string } }[]; decidedBy: { name: string }[] } }>(
+      'POST',
+      `/api/approvals/${id}/${verb}`,
+      { key: voter, body },
+    );
 
   it('count distinct people, tell who decided, and refuse in order', async () => {
     const [one, two, three] = await Promise.all(['One', 'Two', 'Three'].map((name) => api.person('approver', { name, groups: ['ops'] })));
@@ -199,9 +309,20 @@ describe('approvals', () => {
     expect([first.status, first.body.approval.status]).toEqual([200, 'pending']);
     expect([(await vote(one!.key, id)).body.code]).toEqual(['already_voted']);
     const second = await vote(two!.key, id);
-    expect([second.body.approval.status, second.body.approval.decidedBy.map((person) => person.name)]).toEqual(['approved', ['One', 'Two']]);
+    expect([second.body.approval.status, second.body.approval.decidedBy.map((person) => person.name)]).toEqual([
+      'approved',
+      ['One', 'Two'],
+    ]);
     const late = await vote(three!.key, id, 'deny');
-    expect(late).toMatchObject({ status: 409, body: { code: 'approval_settled', approvalStatus: 'approved', decidedBy: [{ name: 'One' }, { name: 'Two' }], decidedAt: expect.any(String) } });
+    expect(late).toMatchObject({
+      status: 409,
+      body: {
+        code: 'approval_settled',
+        approvalStatus: 'approved',
+        decidedBy: [{ name: 'One' }, { name: 'Two' }],
+        decidedAt: expect.any(String),
+      },
+    });
     const mine = await api.send<ListBody<{ id: string }>>('GET', '/api/approvals?mine=true&status=approved', { key: one!.key });
     expect(mine.body.items.map((item) => item.id)).toContain(id);
   });
@@ -211,7 +332,10 @@ describe('approvals', () => {
     const id = await gateOf(1, { type: 'object', properties: { amount: { type: 'number' } }, required: ['amount'] });
     const wrong = await vote(approver.key, id, 'approve', { answer: { amount: 'much' } });
     expect([wrong.status, wrong.body.code, wrong.body.problems?.length]).toEqual([422, 'validation_failed', 1]);
-    expect((await vote(approver.key, id, 'approve', { answer: { amount: 3 } })).body.approval).toMatchObject({ status: 'approved', answer: { amount: 3 } });
+    expect((await vote(approver.key, id, 'approve', { answer: { amount: 3 } })).body.approval).toMatchObject({
+      status: 'approved',
+      answer: { amount: 3 },
+    });
   });
 });
 
@@ -225,8 +349,17 @@ describe('people, keys and secrets', () => {
   });
 
   it('makes keys that work until they are revoked', async () => {
-    const made = await send<{ key: { id: string; kind: string; scopes: string[] }; secret: string }>('POST', '/api/keys', { name: 'ci', role: 'runner', kind: 'agent', scopes: ['read'], expiresAt: '2999-01-01T00:00:00+01:00' });
-    expect([made.status, made.body.key]).toEqual([201, expect.objectContaining({ kind: 'agent', scopes: ['read'], expiresAt: '2998-12-31T23:00:00.000Z' })]);
+    const made = await send<{ key: { id: string; kind: string; scopes: string[] }; secret: string }>('POST', '/api/keys', {
+      name: 'ci',
+      role: 'runner',
+      kind: 'agent',
+      scopes: ['read'],
+      expiresAt: '2999-01-01T00:00:00+01:00',
+    });
+    expect([made.status, made.body.key]).toEqual([
+      201,
+      expect.objectContaining({ kind: 'agent', scopes: ['read'], expiresAt: '2998-12-31T23:00:00.000Z' }),
+    ]);
     const me = () => api.send<{ key: { id: string }; csrfToken: null }>('GET', '/api/me', { key: made.body.secret });
     expect((await me()).body.key.id).toBe(made.body.key.id);
     expect([(await send('DELETE', `/api/keys/${made.body.key.id}`)).status, (await me()).status]).toEqual([204, 401]);
@@ -236,6 +369,8 @@ describe('people, keys and secrets', () => {
     expect((await send('PUT', '/api/secrets/API_TOKEN', { value: 'do-not-show' })).status).toBe(204);
     const { body } = await send<{ items: { name: string }[] }>('GET', '/api/secrets');
     expect([body.items.map((item) => item.name), JSON.stringify(body).includes('do-not-show')]).toEqual([['API_TOKEN'], false]);
-    expect([(await send('DELETE', '/api/secrets/API_TOKEN')).status, (await send('DELETE', '/api/secrets/API_TOKEN')).status]).toEqual([204, 404]);
+    expect([(await send('DELETE', '/api/secrets/API_TOKEN')).status, (await send('DELETE', '/api/secrets/API_TOKEN')).status]).toEqual([
+      204, 404,
+    ]);
   });
 });

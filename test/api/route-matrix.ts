@@ -23,24 +23,49 @@ const ADMINS: readonly Role[] = ['admin'];
 let fresh = 0;
 const definition = (): object => aDefinition(`Probe ${(fresh += 1)}`);
 
-const get = (path: string, roles: Probe['roles'], call: (owned: Owned) => string, stranger?: Probe['stranger']): Probe =>
-  ({ route: `GET ${path}`, roles, call: (owned) => ({ path: call(owned) }), ok: [200], ...(stranger === undefined ? {} : { stranger }) });
-const send = (route: string, roles: Probe['roles'], ok: readonly number[], call: Probe['call'], stranger?: Probe['stranger']): Probe =>
-  ({ route, roles, call, ok, ...(stranger === undefined ? {} : { stranger }) });
+const get = (path: string, roles: Probe['roles'], call: (owned: Owned) => string, stranger?: Probe['stranger']): Probe => ({
+  route: `GET ${path}`,
+  roles,
+  call: (owned) => ({ path: call(owned) }),
+  ok: [200],
+  ...(stranger === undefined ? {} : { stranger }),
+});
+const send = (route: string, roles: Probe['roles'], ok: readonly number[], call: Probe['call'], stranger?: Probe['stranger']): Probe => ({
+  route,
+  roles,
+  call,
+  ok,
+  ...(stranger === undefined ? {} : { stranger }),
+});
 const workflow = (owned: Owned, rest = ''): string => `/api/workflows/${owned.workflowId}${rest}`;
 const execution = (owned: Owned, rest = ''): string => `/api/executions/${owned.executionId}${rest}`;
 
 export const MATRIX: readonly Probe[] = [
   get('/api/workflows', ALL, () => '/api/workflows', 'empty'),
   send('POST /api/workflows/validate', ALL, [200], () => ({ path: '/api/workflows/validate', body: { data: definition() } })),
-  send('POST /api/workflows/test-run', RUNNERS, [200], () => ({ path: '/api/workflows/test-run', body: { data: definition(), mode: 'dry' } })),
-  send('POST /api/workflows/sync', EDITORS, [200], (owned) => ({ path: '/api/workflows/sync', body: { id: owned.workflowId, name: 'Synced', data: definition() } }), 404),
+  send('POST /api/workflows/test-run', RUNNERS, [200], () => ({
+    path: '/api/workflows/test-run',
+    body: { data: definition(), mode: 'dry' },
+  })),
+  send(
+    'POST /api/workflows/sync',
+    EDITORS,
+    [200],
+    (owned) => ({ path: '/api/workflows/sync', body: { id: owned.workflowId, name: 'Synced', data: definition() } }),
+    404,
+  ),
   get('/api/workflows/:id', ALL, workflow, 404),
   get('/api/workflows/:id/executions', ALL, (owned) => workflow(owned, '/executions'), 404),
   get('/api/workflows/:id/history', ALL, (owned) => workflow(owned, '/history'), 404),
   get('/api/workflows/:id/diff', ALL, (owned) => workflow(owned, `/diff?from=${owned.hash}&to=${owned.hash}`), 404),
   send('PUT /api/workflows/:id', EDITORS, [200], (owned) => ({ path: workflow(owned), body: { tags: ['probed'] } }), 404),
-  send('POST /api/workflows/:id/rollback', EDITORS, [200], (owned) => ({ path: workflow(owned, '/rollback'), body: { targetHash: owned.hash } }), 404),
+  send(
+    'POST /api/workflows/:id/rollback',
+    EDITORS,
+    [200],
+    (owned) => ({ path: workflow(owned, '/rollback'), body: { targetHash: owned.hash } }),
+    404,
+  ),
   send('POST /api/workflows/:id/run', RUNNERS, [202], (owned) => ({ path: workflow(owned, '/run'), body: {} }), 404),
   get('/api/executions', ALL, () => '/api/executions', 'empty'),
   get('/api/executions/:id', ALL, execution, 404),
@@ -54,8 +79,20 @@ export const MATRIX: readonly Probe[] = [
   send('POST /api/executions/:id/rerun', RUNNERS, [202, 409], (owned) => ({ path: execution(owned, '/rerun'), body: {} }), 404),
   get('/api/approvals', ALL, () => '/api/approvals', 'empty'),
   get('/api/approvals/:id', ALL, (owned) => `/api/approvals/${owned.approvalId}`, 404),
-  send('POST /api/approvals/:id/approve', DECIDERS, [200, 409], (owned) => ({ path: `/api/approvals/${owned.approvalId}/approve`, body: {} }), 404),
-  send('POST /api/approvals/:id/deny', DECIDERS, [200, 409], (owned) => ({ path: `/api/approvals/${owned.approvalId}/deny`, body: {} }), 404),
+  send(
+    'POST /api/approvals/:id/approve',
+    DECIDERS,
+    [200, 409],
+    (owned) => ({ path: `/api/approvals/${owned.approvalId}/approve`, body: {} }),
+    404,
+  ),
+  send(
+    'POST /api/approvals/:id/deny',
+    DECIDERS,
+    [200, 409],
+    (owned) => ({ path: `/api/approvals/${owned.approvalId}/deny`, body: {} }),
+    404,
+  ),
   get('/api/values/:ref', ALL, (owned) => `/api/values/${owned.valueRef}`, 404),
   get('/api/me', ALL, () => '/api/me'),
   get('/api/audit', ADMINS, () => '/api/audit'),
@@ -67,7 +104,10 @@ export const MATRIX: readonly Probe[] = [
   send('PUT /api/secrets/:name', EDITORS, [204], () => ({ path: '/api/secrets/PROBE', body: { value: 'x' } })),
   send('DELETE /api/secrets/:name', EDITORS, [204, 404], (owned) => ({ path: `/api/secrets/${owned.secretName}` }), 404),
   get('/api/users', ADMINS, () => '/api/users'),
-  send('POST /api/users', ADMINS, [201], () => ({ path: '/api/users', body: { name: 'Probe', email: `probe-${(fresh += 1)}@example.com`, role: 'viewer' } })),
+  send('POST /api/users', ADMINS, [201], () => ({
+    path: '/api/users',
+    body: { name: 'Probe', email: `probe-${(fresh += 1)}@example.com`, role: 'viewer' },
+  })),
   send('PATCH /api/users/:id', ADMINS, [200], (owned) => ({ path: `/api/users/${owned.userId}`, body: { groups: [] } })),
   get('/healthz', 'everybody', () => '/healthz'),
   send('GET /readyz', 'everybody', [503], () => ({ path: '/readyz' })),

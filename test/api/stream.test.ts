@@ -14,7 +14,10 @@ beforeAll(async () => {
   ana = await somebodyWithEverything(api, 'Ana');
 });
 beforeEach(async () => {
-  const { body } = await api.send<{ execution: { id: string } }>('POST', `/api/workflows/${ana.workflowId}/run`, { key: ana.adminKey, body: {} });
+  const { body } = await api.send<{ execution: { id: string } }>('POST', `/api/workflows/${ana.workflowId}/run`, {
+    key: ana.adminKey,
+    body: {},
+  });
   executionId = body.execution.id;
 });
 afterAll(() => api.close());
@@ -22,10 +25,21 @@ afterAll(() => api.close());
 /** `execution.started` is the first event of each, so these begin at 2. */
 const appendSteps = async (count: number): Promise<void> => {
   const instance = { stepId: 'a', iterationPath: 'l:i0', attempt: 1 };
-  await append(api.db, executionId, Array.from({ length: count }, () => ({ kind: 'step.completed' as const, ordinal: String((ordinal += 1)), at: Date.now(), instance, data: { output: { text: 'é\u2028\n' } } })));
+  await append(
+    api.db,
+    executionId,
+    Array.from({ length: count }, () => ({
+      kind: 'step.completed' as const,
+      ordinal: String((ordinal += 1)),
+      at: Date.now(),
+      instance,
+      data: { output: { text: 'é\u2028\n' } },
+    })),
+  );
 };
 const cancel = () => api.send('POST', `/api/executions/${executionId}/cancel`, { key: ana.adminKey, body: {} });
-const open = (query = '', headers: Record<string, string> = {}, key = ana.adminKey) => api.open('GET', `/api/executions/${executionId}/stream${query}`, { key, headers });
+const open = (query = '', headers: Record<string, string> = {}, key = ana.adminKey) =>
+  api.open('GET', `/api/executions/${executionId}/stream${query}`, { key, headers });
 
 /** Messages as they come; ends with the stream. */
 async function* messagesOf(response: IncomingMessage): AsyncGenerator<EventSourceMessage> {
@@ -58,7 +72,11 @@ describe('GET /api/executions/:id/stream', () => {
     const messages = await reading;
     const listed: { seq: number; kind: string }[] = [];
     for (let hasMore = true; hasMore; ) {
-      const { body } = await api.send<{ items: typeof listed; hasMore: boolean }>('GET', `/api/executions/${executionId}/events?limit=50&after=${listed.at(-1)?.seq ?? 0}`, { key: ana.adminKey });
+      const { body } = await api.send<{ items: typeof listed; hasMore: boolean }>(
+        'GET',
+        `/api/executions/${executionId}/events?limit=50&after=${listed.at(-1)?.seq ?? 0}`,
+        { key: ana.adminKey },
+      );
       listed.push(...body.items);
       ({ hasMore } = body);
     }
@@ -67,7 +85,11 @@ describe('GET /api/executions/:id/stream', () => {
     expect(messages.at(-1)?.event).toBe('execution.cancelled');
   });
 
-  it.each([['Last-Event-ID', '', { 'last-event-id': '4' }], ['?after', '?after=4', {}], ['both, the header first', '?after=1', { 'last-event-id': '4' }]])('R7 resumes behind %s', async (_what, query, headers) => {
+  it.each([
+    ['Last-Event-ID', '', { 'last-event-id': '4' }],
+    ['?after', '?after=4', {}],
+    ['both, the header first', '?after=1', { 'last-event-id': '4' }],
+  ])('R7 resumes behind %s', async (_what, query, headers) => {
     await appendSteps(5);
     await cancel();
     const ids = await idsOf(await open(query, headers));
@@ -129,8 +151,18 @@ describe('GET /api/executions/:id/stream', () => {
     expect((await reading)[0]).toBe(2);
   });
 
-  it.each([['?format=ai-sdk', {}], ['?format=ag-ui', {}], ['?format=', {}], ['?after=x', {}], ['', { 'last-event-id': 'abc' }], ['', { 'last-event-id': '-1' }]])('answers 422 to %s %j', async (query, headers) => {
-    const { status, body } = await api.send('GET', `/api/executions/${executionId}/stream${query}`, { key: ana.adminKey, headers: headers });
+  it.each([
+    ['?format=ai-sdk', {}],
+    ['?format=ag-ui', {}],
+    ['?format=', {}],
+    ['?after=x', {}],
+    ['', { 'last-event-id': 'abc' }],
+    ['', { 'last-event-id': '-1' }],
+  ])('answers 422 to %s %j', async (query, headers) => {
+    const { status, body } = await api.send('GET', `/api/executions/${executionId}/stream${query}`, {
+      key: ana.adminKey,
+      headers: headers,
+    });
     expect([status, body.code]).toEqual([422, 'validation_failed']);
   });
 });

@@ -24,7 +24,11 @@ class Log {
 
 const hubs: EventHub[] = [];
 const aHub = (log: Log): EventHub => {
-  const hub = new EventHub({ read: log.read, place: async () => log.place(), lastSeqs: async (ids) => new Map(ids.map((id) => [id, log.frames.length])) });
+  const hub = new EventHub({
+    read: log.read,
+    place: async () => log.place(),
+    lastSeqs: async (ids) => new Map(ids.map((id) => [id, log.frames.length])),
+  });
   hubs.push(hub);
   return hub;
 };
@@ -147,12 +151,6 @@ describe('event hub', () => {
     const log = new Log();
     log.append(2, 'execution.completed');
     expect(await aHub(log).place('exe_1', after)).toEqual(place);
-  });
-
-  it('ends at the end of the rows when the execution is known to be over', async () => {
-    const log = new Log();
-    log.append(2, 'execution.completed');
-    expect(await seqsOf(aHub(log).follow('exe_1', 3, never(), () => true))).toEqual([]);
   });
 
   it('ends when its reader goes and when the hub closes', async () => {

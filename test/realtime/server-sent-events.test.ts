@@ -4,7 +4,11 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import type { LogFrame } from '../../src/realtime/event-hub.js';
 import { writeEventStream, type EventStreamOptions } from '../../src/realtime/server-sent-events.js';
 
-const aFrame = (seq: number, text = ''): LogFrame => ({ seq, kind: seq === 0 ? 'execution.completed' : 'step.completed', json: JSON.stringify({ seq, text }) });
+const aFrame = (seq: number, text = ''): LogFrame => ({
+  seq,
+  kind: seq === 0 ? 'execution.completed' : 'step.completed',
+  json: JSON.stringify({ seq, text }),
+});
 
 let server: Server | undefined;
 afterEach(() => {
@@ -15,7 +19,9 @@ afterEach(() => {
 /** Serves one stream; `ended` resolves when the writer has let go of it. */
 async function serve(options: EventStreamOptions): Promise<{ response: IncomingMessage; ended: Promise<void>; hangUp: () => void }> {
   let release: (() => void) | undefined;
-  const ended = new Promise<void>((resolve) => { release = resolve; });
+  const ended = new Promise<void>((resolve) => {
+    release = resolve;
+  });
   server = createServer((_req, res) => void writeEventStream(res, options).then(release)).listen(0, '127.0.0.1');
   await new Promise((resolve) => server?.once('listening', resolve));
   const request = get({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', agent: false });
@@ -28,7 +34,10 @@ async function serve(options: EventStreamOptions): Promise<{ response: IncomingM
 async function read(response: IncomingMessage): Promise<{ messages: EventSourceMessage[]; comments: string[] }> {
   const messages: EventSourceMessage[] = [];
   const comments: string[] = [];
-  const parser = createParser({ onEvent: (message) => void messages.push(message), onComment: (comment) => void comments.push(comment.trim()) });
+  const parser = createParser({
+    onEvent: (message) => void messages.push(message),
+    onComment: (comment) => void comments.push(comment.trim()),
+  });
   for await (const chunk of response.setEncoding('utf8')) parser.feed(chunk as string);
   return { messages, comments };
 }
@@ -40,10 +49,15 @@ async function* pagesOf(...pages: readonly LogFrame[][]): AsyncGenerator<readonl
 describe('server-sent events', () => {
   it('R7 writes seq as id, kind as event, the event as data, and ends with the pages', async () => {
     const { response } = await serve({ pages: () => pagesOf([aFrame(1, 'a\nb\u2028c'), aFrame(2)], [aFrame(0)]) });
-    expect([response.headers['content-type'], response.headers['cache-control']]).toEqual(['text/event-stream; charset=utf-8', 'no-cache, no-transform']);
+    expect([response.headers['content-type'], response.headers['cache-control']]).toEqual([
+      'text/event-stream; charset=utf-8',
+      'no-cache, no-transform',
+    ]);
     const { messages } = await read(response);
     expect(messages.map(({ id, event, data }) => [id, event, JSON.parse(data)])).toEqual([
-      ['1', 'step.completed', { seq: 1, text: 'a\nb\u2028c' }], ['2', 'step.completed', { seq: 2, text: '' }], ['0', 'execution.completed', { seq: 0, text: '' }],
+      ['1', 'step.completed', { seq: 1, text: 'a\nb\u2028c' }],
+      ['2', 'step.completed', { seq: 2, text: '' }],
+      ['0', 'execution.completed', { seq: 0, text: '' }],
     ]);
   });
 
@@ -88,7 +102,8 @@ describe('server-sent events', () => {
 
   it('ends at a heartbeat when the reader may not go on', async () => {
     const { response } = await serve({
-      heartbeatMs: 5, mayGoOn: async () => false,
+      heartbeatMs: 5,
+      mayGoOn: async () => false,
       pages: async function* (signal) {
         yield [aFrame(1)];
         await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));

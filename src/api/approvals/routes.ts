@@ -19,22 +19,41 @@ const ListQuery = z.object({
 
 const DecisionBody = z.strictObject({ reason: text(0, 4_000).exactOptional(), answer: AnyJson.exactOptional() }).default({});
 
-const decisionRoute = (verb: 'approve' | 'deny', summary: string): Route => route({
-  method: 'post', path: `/api/approvals/:id/${verb}`, tag, summary, auth: 'decide', params, body: DecisionBody,
-  description: 'The answer shows the gate as it then is: still pending while the quorum is short.',
-  problems: { 403: ['approver_not_allowed', 'agent_cannot_decide'], 409: ['approval_settled', 'already_voted'] },
-  responses: { 200: ApprovalAnswer },
-  handle: async ({ deps, principal, params: { id }, body }) => reply(200, await decideApproval(deps.operations, principal, { id, decision: verb, ...body })),
-});
+const decisionRoute = (verb: 'approve' | 'deny', summary: string): Route =>
+  route({
+    method: 'post',
+    path: `/api/approvals/:id/${verb}`,
+    tag,
+    summary,
+    auth: 'decide',
+    params,
+    body: DecisionBody,
+    description: 'The answer shows the gate as it then is: still pending while the quorum is short.',
+    problems: { 403: ['approver_not_allowed', 'agent_cannot_decide'], 409: ['approval_settled', 'already_voted'] },
+    responses: { 200: ApprovalAnswer },
+    handle: async ({ deps, principal, params: { id }, body }) =>
+      reply(200, await decideApproval(deps.operations, principal, { id, decision: verb, ...body })),
+  });
 
 export const approvalRoutes: readonly Route[] = [
   route({
-    method: 'get', path: '/api/approvals', tag, summary: 'List approvals, newest first', auth: 'read', query: ListQuery,
+    method: 'get',
+    path: '/api/approvals',
+    tag,
+    summary: 'List approvals, newest first',
+    auth: 'read',
+    query: ListQuery,
     responses: { 200: listOf(ApprovalShape) },
     handle: async ({ deps, principal, query }) => reply(200, await listApprovals(deps.operations, principal, query)),
   }),
   route({
-    method: 'get', path: '/api/approvals/:id', tag, summary: 'One approval', auth: 'read', params, responses: { 200: ApprovalAnswer },
+    method: 'get',
+    path: '/api/approvals/:id',
+    tag,
+    summary: 'One approval',
+    auth: 'read',
+    params,
+    responses: { 200: ApprovalAnswer },
     handle: async ({ deps, principal, params: { id } }) => reply(200, await getApproval(deps.operations, principal, { id })),
   }),
   decisionRoute('approve', 'Approve'),

@@ -27,8 +27,9 @@ const START = `window.ui = SwaggerUIBundle({ url: '/openapi.json', dom_id: '#api
 
 const FILES = { 'swagger-ui.css': 'text/css; charset=utf-8', 'swagger-ui-bundle.js': 'text/javascript; charset=utf-8' } as const;
 
-/** Registers `/docs` and the three files that it loads. */
+/** Registers `/docs` and the three files that it loads, and leads whoever opens the address by itself there. */
 export function registerDocsPage(app: Express): void {
+  app.get('/', (_req, res) => res.redirect(302, '/docs'));
   app.get('/docs', (_req, res) => sendText(res, 'text/html; charset=utf-8', PAGE));
   app.get('/docs/start.js', (_req, res) => sendText(res, 'text/javascript; charset=utf-8', START));
   const folder = path.dirname(require.resolve('swagger-ui-dist/package.json'));
@@ -42,5 +43,7 @@ function sendText(res: Response, type: string, text: string): void {
 
 function sendFile(res: Response, type: string, file: string): void {
   res.writeHead(200, { 'Content-Type': type, 'Content-Length': statSync(file).size, 'Cache-Control': 'public, max-age=3600' });
-  createReadStream(file).on('error', () => res.destroy()).pipe(res);
+  createReadStream(file)
+    .on('error', () => res.destroy())
+    .pipe(res);
 }

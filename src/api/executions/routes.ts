@@ -2,18 +2,23 @@
 import { z } from 'zod';
 import { cancelExecution } from '../../operations/cancel-execution.js';
 import { pauseExecution, resumeExecution } from '../../operations/pause-execution.js';
-import { getExecution, getExecutionDefinition, listChildren, listEvents, listExecutions, listSteps } from '../../operations/read-executions.js';
+import {
+  getExecution,
+  getExecutionDefinition,
+  listChildren,
+  listEvents,
+  listExecutions,
+  listSteps,
+} from '../../operations/read-executions.js';
 import { rerunExecution } from '../../operations/rerun-execution.js';
 import { sendEvent } from '../../operations/send-event.js';
 import { idempotencyOf, IdempotencyKeySchema } from '../idempotency-key.js';
 import { reply, route, type Route } from '../route.js';
 import { AnyJson, BooleanQuery, InstantInput, JsonObjectInput, JsonOut, listOf, pageQuery, text } from '../shapes.js';
-import { EventShape, EXECUTION_STATUSES, ExecutionShape, StepShape, TRIGGER_TYPES } from './shape.js';
+import { EventShape, EXECUTION_STATUSES, ExecutionShape, StepShape, TRIGGER_TYPES, executionParams } from './shape.js';
 import { executionStreamRoute } from './stream.js';
 
 const tag = 'Executions';
-/** A scheduled run's id ends in its nominal time. */
-export const executionParams = z.object({ id: z.string().regex(/^exe_[A-Za-z0-9_:.-]{1,150}$/) });
 const params = executionParams;
 
 const ListQuery = z.object({
@@ -27,15 +32,21 @@ const ListQuery = z.object({
   includeTest: BooleanQuery.exactOptional(),
 });
 
-const SeqQuery = z.string().regex(/^\d{1,9}$/, 'Expected a whole number').transform(Number).meta({ type: 'integer', minimum: 0, default: 0 });
+const SeqQuery = z
+  .string()
+  .regex(/^\d{1,9}$/, 'Expected a whole number')
+  .transform(Number)
+  .meta({ type: 'integer', minimum: 0, default: 0 });
 const EventsQuery = z.object({ limit: pageQuery.limit, after: SeqQuery.exactOptional() });
 
-const RerunBody = z.strictObject({
-  fromStepId: text(1, 64).exactOptional(),
-  iterationPath: text(0, 4_000).exactOptional(),
-  version: z.enum(['same', 'latest']).exactOptional(),
-  variables: JsonObjectInput.exactOptional(),
-}).default({});
+const RerunBody = z
+  .strictObject({
+    fromStepId: text(1, 64).exactOptional(),
+    iterationPath: text(0, 4_000).exactOptional(),
+    version: z.enum(['same', 'latest']).exactOptional(),
+    variables: JsonObjectInput.exactOptional(),
+  })
+  .default({});
 
 const SendEventBody = z.strictObject({
   event: text(1, 200),
@@ -50,55 +61,126 @@ const NoBody = z.strictObject({}).default({});
 
 export const executionRoutes: readonly Route[] = [
   route({
-    method: 'get', path: '/api/executions', tag, summary: 'List executions, newest first', auth: 'read', query: ListQuery,
+    method: 'get',
+    path: '/api/executions',
+    tag,
+    summary: 'List executions, newest first',
+    auth: 'read',
+    query: ListQuery,
     responses: { 200: listOf(ExecutionShape) },
     handle: async ({ deps, principal, query }) => reply(200, await listExecutions(deps.operations, principal, query)),
   }),
   route({
-    method: 'get', path: '/api/executions/:id', tag, summary: 'One execution', auth: 'read', params, responses: { 200: ExecutionAnswer },
+    method: 'get',
+    path: '/api/executions/:id',
+    tag,
+    summary: 'One execution',
+    auth: 'read',
+    params,
+    responses: { 200: ExecutionAnswer },
     handle: async ({ deps, principal, params: { id } }) => reply(200, await getExecution(deps.operations, principal, { id })),
   }),
   route({
-    method: 'get', path: '/api/executions/:id/definition', tag, summary: 'The definition that it runs on', auth: 'read', params,
+    method: 'get',
+    path: '/api/executions/:id/definition',
+    tag,
+    summary: 'The definition that it runs on',
+    auth: 'read',
+    params,
     responses: { 200: z.object({ data: JsonOut, hash: z.string(), version: z.string() }) },
     handle: async ({ deps, principal, params: { id } }) => reply(200, await getExecutionDefinition(deps.operations, principal, { id })),
   }),
   route({
-    method: 'get', path: '/api/executions/:id/steps', tag, summary: 'Its step instances, in definition order', auth: 'read', params,
+    method: 'get',
+    path: '/api/executions/:id/steps',
+    tag,
+    summary: 'Its step instances, in definition order',
+    auth: 'read',
+    params,
     responses: { 200: z.object({ items: z.array(StepShape) }) },
     handle: async ({ deps, principal, params: { id } }) => reply(200, await listSteps(deps.operations, principal, { id })),
   }),
   route({
-    method: 'get', path: '/api/executions/:id/events', tag, summary: 'Its log, oldest first', auth: 'read', params, query: EventsQuery,
+    method: 'get',
+    path: '/api/executions/:id/events',
+    tag,
+    summary: 'Its log, oldest first',
+    auth: 'read',
+    params,
+    query: EventsQuery,
     responses: { 200: listOf(EventShape) },
-    handle: async ({ deps, principal, params: { id }, query }) => reply(200, await listEvents(deps.operations, principal, { id, ...query })),
+    handle: async ({ deps, principal, params: { id }, query }) =>
+      reply(200, await listEvents(deps.operations, principal, { id, ...query })),
   }),
   executionStreamRoute,
   route({
-    method: 'get', path: '/api/executions/:id/children', tag, summary: 'The subworkflows that it started', auth: 'read', params, query: z.object(pageQuery),
+    method: 'get',
+    path: '/api/executions/:id/children',
+    tag,
+    summary: 'The subworkflows that it started',
+    auth: 'read',
+    params,
+    query: z.object(pageQuery),
     responses: { 200: listOf(ExecutionShape) },
-    handle: async ({ deps, principal, params: { id }, query }) => reply(200, await listChildren(deps.operations, principal, { id, ...query })),
+    handle: async ({ deps, principal, params: { id }, query }) =>
+      reply(200, await listChildren(deps.operations, principal, { id, ...query })),
   }),
   route({
-    method: 'post', path: '/api/executions/:id/cancel', tag, summary: 'Cancel it; clean-up runs', auth: 'run', params,
-    body: z.strictObject({ reason: text(0, 2_000).exactOptional() }).default({}), responses: commandResponses,
-    handle: async ({ deps, principal, params: { id }, body }) => commanded(await cancelExecution(deps.operations, principal, { id, ...body })),
+    method: 'post',
+    path: '/api/executions/:id/cancel',
+    tag,
+    summary: 'Cancel it; clean-up runs',
+    auth: 'run',
+    params,
+    body: z.strictObject({ reason: text(0, 2_000).exactOptional() }).default({}),
+    responses: commandResponses,
+    handle: async ({ deps, principal, params: { id }, body }) =>
+      commanded(await cancelExecution(deps.operations, principal, { id, ...body })),
   }),
   route({
-    method: 'post', path: '/api/executions/:id/pause', tag, summary: 'Stop it at the next step boundary', auth: 'run', params, body: NoBody, responses: commandResponses,
+    method: 'post',
+    path: '/api/executions/:id/pause',
+    tag,
+    summary: 'Stop it at the next step boundary',
+    auth: 'run',
+    params,
+    body: NoBody,
+    responses: commandResponses,
     handle: async ({ deps, principal, params: { id } }) => commanded(await pauseExecution(deps.operations, principal, { id })),
   }),
   route({
-    method: 'post', path: '/api/executions/:id/resume', tag, summary: 'Let it go on', auth: 'run', params, body: NoBody, responses: commandResponses,
+    method: 'post',
+    path: '/api/executions/:id/resume',
+    tag,
+    summary: 'Let it go on',
+    auth: 'run',
+    params,
+    body: NoBody,
+    responses: commandResponses,
     handle: async ({ deps, principal, params: { id } }) => commanded(await resumeExecution(deps.operations, principal, { id })),
   }),
   route({
-    method: 'post', path: '/api/executions/:id/rerun', tag, summary: 'Start a new execution from one of its steps', auth: 'run', params, body: RerunBody,
-    problems: { 409: ['rerun_not_possible'], 429: ['concurrency_limit'] }, responses: { 202: ExecutionAnswer },
-    handle: async ({ deps, principal, params: { id }, body }) => reply(202, await rerunExecution(deps.operations, principal, { id, ...body })),
+    method: 'post',
+    path: '/api/executions/:id/rerun',
+    tag,
+    summary: 'Start a new execution from one of its steps',
+    auth: 'run',
+    params,
+    body: RerunBody,
+    problems: { 409: ['rerun_not_possible'], 429: ['concurrency_limit'] },
+    responses: { 202: ExecutionAnswer },
+    handle: async ({ deps, principal, params: { id }, body }) =>
+      reply(202, await rerunExecution(deps.operations, principal, { id, ...body })),
   }),
   route({
-    method: 'post', path: '/api/executions/:id/events', tag, summary: 'Send it an event', auth: 'run', params, body: SendEventBody, idempotent: true,
+    method: 'post',
+    path: '/api/executions/:id/events',
+    tag,
+    summary: 'Send it an event',
+    auth: 'run',
+    params,
+    body: SendEventBody,
+    idempotent: true,
     problems: { 409: ['execution_ended', 'idempotency_key_reused'], 429: ['event_backlog_full'] },
     responses: { 202: z.object({ accepted: z.literal(true), duplicate: z.boolean() }) },
     handle: async ({ deps, principal, params: { id }, body, idempotencyKey }) =>

@@ -41,7 +41,12 @@ export function createReadiness(probes: ReadinessProbes, temporal: TemporalPlace
 
 async function look(probes: ReadinessProbes, place: TemporalPlace): Promise<Readiness> {
   const [postgres, temporal, worker] = await Promise.all([answers(probes.postgres), answers(probes.temporal), answers(probes.worker)]);
-  return { ready: postgres && temporal && worker, postgres: { ok: postgres }, temporal: { ok: temporal, ...place }, worker: { ok: worker } };
+  return {
+    ready: postgres && temporal && worker,
+    postgres: { ok: postgres },
+    temporal: { ok: temporal, ...place },
+    worker: { ok: worker },
+  };
 }
 
 function answers(probe: Probe): Promise<boolean> {
@@ -51,6 +56,9 @@ function answers(probe: Probe): Promise<boolean> {
       clearTimeout(timer);
       resolve(ok);
     };
-    probe().then(() => settle(true), () => settle(false));
+    probe().then(
+      () => settle(true),
+      () => settle(false),
+    );
   });
 }

@@ -26,7 +26,12 @@ export function createTemporalProbes(address: string, namespace: string, taskQue
     temporal: () => bounded(() => connection.workflowService.describeNamespace({ namespace })),
     worker: async () => {
       const { pollers } = await bounded(() =>
-        connection.workflowService.describeTaskQueue({ namespace, taskQueue: { name: taskQueue }, taskQueueType: TASK_QUEUE_TYPE_WORKFLOW }));
+        connection.workflowService.describeTaskQueue({
+          namespace,
+          taskQueue: { name: taskQueue },
+          taskQueueType: TASK_QUEUE_TYPE_WORKFLOW,
+        }),
+      );
       const newest = Math.max(0, ...(pollers ?? []).map((poller) => Number(poller.lastAccessTime?.seconds ?? 0) * 1_000));
       if (newest < Date.now() - SEEN_WITHIN_MS) throw new Error(`nobody polls ${taskQueue}`);
     },

@@ -18,17 +18,32 @@ const CreateBody = z.strictObject({
 
 export const keyRoutes: readonly Route[] = [
   route({
-    method: 'get', path: '/api/keys', tag, summary: 'List your keys, newest first', auth: 'read', query: z.object(pageQuery),
+    method: 'get',
+    path: '/api/keys',
+    tag,
+    summary: 'List your keys, newest first',
+    auth: 'read',
+    query: z.object(pageQuery),
     responses: { 200: listOf(KeyShape) },
     handle: async ({ deps, principal, query }) => reply(200, await listKeys(deps.operations, principal, query)),
   }),
   route({
-    method: 'post', path: '/api/keys', tag, summary: 'Make a key; its secret is shown this once', auth: 'read', body: CreateBody,
+    method: 'post',
+    path: '/api/keys',
+    tag,
+    summary: 'Make a key; its secret is shown this once',
+    auth: 'read',
+    body: CreateBody,
     responses: { 201: z.object({ key: KeyShape, secret: z.string() }) },
     handle: async ({ deps, principal, body }) => reply(201, await createKey(deps.operations, principal, body)),
   }),
   route({
-    method: 'delete', path: '/api/keys/:id', tag, summary: 'Revoke a key', auth: 'read', params: z.object({ id: idParam('key') }),
+    method: 'delete',
+    path: '/api/keys/:id',
+    tag,
+    summary: 'Revoke a key',
+    auth: 'read',
+    params: z.object({ id: idParam('key') }),
     responses: { 204: null },
     handle: async ({ deps, principal, params: { id } }) => {
       await revokeKey(deps.operations, principal, { id });

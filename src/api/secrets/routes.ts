@@ -10,20 +10,36 @@ const SecretNameShape = z.object({ name: z.string(), createdAt: Instant, updated
 
 export const secretRoutes: readonly Route[] = [
   route({
-    method: 'get', path: '/api/secrets', tag, summary: 'The names of your secrets', auth: 'write',
+    method: 'get',
+    path: '/api/secrets',
+    tag,
+    summary: 'The names of your secrets',
+    auth: 'write',
     responses: { 200: z.object({ items: z.array(SecretNameShape) }) },
     handle: async ({ deps, principal }) => reply(200, await listSecrets(deps.operations, principal)),
   }),
   route({
-    method: 'put', path: '/api/secrets/:name', tag, summary: 'Keep a secret under a name', auth: 'write', params,
-    body: z.strictObject({ value: z.string().min(1).max(65_536) }), responses: { 204: null },
+    method: 'put',
+    path: '/api/secrets/:name',
+    tag,
+    summary: 'Keep a secret under a name',
+    auth: 'write',
+    params,
+    body: z.strictObject({ value: z.string().min(1).max(65_536) }),
+    responses: { 204: null },
     handle: async ({ deps, principal, params: { name }, body }) => {
       await putSecret(deps.operations, principal, { name, value: body.value });
       return noContent;
     },
   }),
   route({
-    method: 'delete', path: '/api/secrets/:name', tag, summary: 'Forget a secret', auth: 'write', params, responses: { 204: null },
+    method: 'delete',
+    path: '/api/secrets/:name',
+    tag,
+    summary: 'Forget a secret',
+    auth: 'write',
+    params,
+    responses: { 204: null },
     handle: async ({ deps, principal, params: { name } }) => {
       await deleteSecret(deps.operations, principal, { name });
       return noContent;

@@ -27,17 +27,34 @@ const UpdateBody = z.strictObject({
 
 export const userRoutes: readonly Route[] = [
   route({
-    method: 'get', path: '/api/users', tag, summary: 'List people, newest first', auth: 'admin', query: z.object(pageQuery),
+    method: 'get',
+    path: '/api/users',
+    tag,
+    summary: 'List people, newest first',
+    auth: 'admin',
+    query: z.object(pageQuery),
     responses: { 200: listOf(UserShape) },
     handle: async ({ deps, principal, query }) => reply(200, await listUsers(deps.operations, principal, query)),
   }),
   route({
-    method: 'post', path: '/api/users', tag, summary: 'Add a person', auth: 'admin', body: CreateBody, problems: { 409: ['email_taken'] },
+    method: 'post',
+    path: '/api/users',
+    tag,
+    summary: 'Add a person',
+    auth: 'admin',
+    body: CreateBody,
+    problems: { 409: ['email_taken'] },
     responses: { 201: UserAnswer },
     handle: async ({ deps, principal, body }) => reply(201, await createUser(deps.operations, principal, body)),
   }),
   route({
-    method: 'patch', path: '/api/users/:id', tag, summary: 'Change a person’s role, groups or access', auth: 'admin', params: z.object({ id: idParam('usr') }), body: UpdateBody,
+    method: 'patch',
+    path: '/api/users/:id',
+    tag,
+    summary: 'Change a person’s role, groups or access',
+    auth: 'admin',
+    params: z.object({ id: idParam('usr') }),
+    body: UpdateBody,
     responses: { 200: UserAnswer },
     handle: async ({ deps, principal, params: { id }, body }) => {
       const answer = await updateUser(deps.operations, principal, { id, ...body });

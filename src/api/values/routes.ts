@@ -6,7 +6,12 @@ import { idParam, JsonOut } from '../shapes.js';
 
 export const valueRoutes: readonly Route[] = [
   route({
-    method: 'get', path: '/api/values/:ref', tag: 'Values', summary: 'A large value, whole', auth: 'read', params: z.object({ ref: idParam('val') }),
+    method: 'get',
+    path: '/api/values/:ref',
+    tag: 'Values',
+    summary: 'A large value, whole',
+    auth: 'read',
+    params: z.object({ ref: idParam('val') }),
     responses: { 200: JsonOut },
     handle: async ({ deps, principal, params: { ref } }) => reply(200, await getValue(deps.operations, principal, { ref })),
   }),

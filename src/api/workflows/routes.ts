@@ -23,7 +23,9 @@ const params = z.object({ id: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,199
 
 const Version = text(0, 100).describe('Such as 1.2.0');
 const VersionOrHash = text(1, 100);
-const Hash = z.string().regex(/^(?:sha256:)?[0-9a-f]{64}$/, 'Expected sha256: and 64 hexadecimal digits')
+const Hash = z
+  .string()
+  .regex(/^(?:sha256:)?[0-9a-f]{64}$/, 'Expected sha256: and 64 hexadecimal digits')
   .transform((hash) => (hash.startsWith('sha256:') ? hash : `sha256:${hash}`));
 const Tags = z.array(text(1, 50)).max(50);
 const Slug = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,98}$/, 'Expected lower-case letters, digits, hyphens');
@@ -50,13 +52,15 @@ const UpdateBody = z.strictObject({
   tags: Tags.nullable().exactOptional(),
 });
 
-const RunBody = z.strictObject({
-  variables: JsonObjectInput.exactOptional(),
-  idempotencyKey: IdempotencyKeySchema.exactOptional(),
-  version: VersionOrHash.exactOptional(),
-  repo: z.strictObject({ url: text(1, 2_000), branch: text(1, 250).exactOptional(), ref: text(1, 250).exactOptional() }).exactOptional(),
-  sessionId: text(1, 100).exactOptional(),
-}).default({});
+const RunBody = z
+  .strictObject({
+    variables: JsonObjectInput.exactOptional(),
+    idempotencyKey: IdempotencyKeySchema.exactOptional(),
+    version: VersionOrHash.exactOptional(),
+    repo: z.strictObject({ url: text(1, 2_000), branch: text(1, 250).exactOptional(), ref: text(1, 250).exactOptional() }).exactOptional(),
+    sessionId: text(1, 100).exactOptional(),
+  })
+  .default({});
 
 const TestRunBody = z.strictObject({
   data: StorableDefinition,
@@ -73,29 +77,58 @@ const SavedAnswer = z.object({ workflow: WorkflowShape, warnings: WarningsShape 
 
 export const workflowRoutes: readonly Route[] = [
   route({
-    method: 'get', path: '/api/workflows', tag, summary: 'List workflows, newest first', auth: 'read',
-    query: z.object({ ...pageQuery, q: text(1, 200).exactOptional(), tag: text(1, 50).exactOptional(), enabled: BooleanQuery.exactOptional() }),
+    method: 'get',
+    path: '/api/workflows',
+    tag,
+    summary: 'List workflows, newest first',
+    auth: 'read',
+    query: z.object({
+      ...pageQuery,
+      q: text(1, 200).exactOptional(),
+      tag: text(1, 50).exactOptional(),
+      enabled: BooleanQuery.exactOptional(),
+    }),
     responses: { 200: listOf(WorkflowShape) },
     handle: async ({ deps, principal, query }) => reply(200, await listWorkflows(deps.operations, principal, query)),
   }),
   route({
-    method: 'post', path: '/api/workflows/sync', tag, summary: 'Save a workflow: update by id, else slug, else name; or make it', auth: 'write',
+    method: 'post',
+    path: '/api/workflows/sync',
+    tag,
+    summary: 'Save a workflow: update by id, else slug, else name; or make it',
+    auth: 'write',
     description: 'The body’s name, description and version win and are written into the definition.',
-    body: SyncBody, problems: { 409: ['slug_taken'], 422: ['definition_invalid'] },
+    body: SyncBody,
+    problems: { 409: ['slug_taken'], 422: ['definition_invalid'] },
     responses: { 200: z.object({ workflow: WorkflowShape, created: z.boolean(), warnings: WarningsShape }) },
     handle: async ({ deps, principal, body }) => reply(200, await syncWorkflow(deps.operations, principal, named(body))),
   }),
   route({
-    method: 'post', path: '/api/workflows/validate', tag, summary: 'Check a definition without saving it', auth: 'read',
+    method: 'post',
+    path: '/api/workflows/validate',
+    tag,
+    summary: 'Check a definition without saving it',
+    auth: 'read',
     body: z.strictObject({ data: z.unknown().describe('Anything: it is told what is wrong with it as a definition') }),
     responses: { 200: z.object({ valid: z.boolean(), problems: z.array(ProblemSchema), hash: z.string().nullable() }) },
     handle: async ({ deps, principal, body }) => reply(200, await validateWorkflow(deps.operations, principal, body)),
   }),
   route({
-    method: 'post', path: '/api/workflows/test-run', tag, summary: 'Try a definition without saving it: dry with mocks, or live', auth: 'run',
-    body: TestRunBody, problems: { 422: ['definition_invalid'], 429: ['concurrency_limit'] },
+    method: 'post',
+    path: '/api/workflows/test-run',
+    tag,
+    summary: 'Try a definition without saving it: dry with mocks, or live',
+    auth: 'run',
+    body: TestRunBody,
+    problems: { 422: ['definition_invalid'], 429: ['concurrency_limit'] },
     responses: {
-      200: z.object({ status: z.string(), output: JsonOut, error: ErrorShape.nullable(), steps: z.array(StepShape), events: z.array(EventShape) }),
+      200: z.object({
+        status: z.string(),
+        output: JsonOut,
+        error: ErrorShape.nullable(),
+        steps: z.array(StepShape),
+        events: z.array(EventShape),
+      }),
       202: ExecutionAnswer,
     },
     handle: async ({ deps, principal, body }) => {
@@ -104,18 +137,35 @@ export const workflowRoutes: readonly Route[] = [
     },
   }),
   route({
-    method: 'get', path: '/api/workflows/:id', tag, summary: 'One workflow, by id or slug', auth: 'read', params,
+    method: 'get',
+    path: '/api/workflows/:id',
+    tag,
+    summary: 'One workflow, by id or slug',
+    auth: 'read',
+    params,
     responses: { 200: z.object({ workflow: WorkflowShape }) },
     handle: async ({ deps, principal, params: { id } }) => reply(200, await getWorkflow(deps.operations, principal, { id })),
   }),
   route({
-    method: 'put', path: '/api/workflows/:id', tag, summary: 'Change any field of a workflow; null clears', auth: 'write', params, body: UpdateBody,
+    method: 'put',
+    path: '/api/workflows/:id',
+    tag,
+    summary: 'Change any field of a workflow; null clears',
+    auth: 'write',
+    params,
+    body: UpdateBody,
     problems: { 409: ['slug_taken'], 422: ['definition_invalid'] },
     responses: { 200: SavedAnswer },
-    handle: async ({ deps, principal, params: { id }, body }) => reply(200, await updateWorkflow(deps.operations, principal, { id, ...body })),
+    handle: async ({ deps, principal, params: { id }, body }) =>
+      reply(200, await updateWorkflow(deps.operations, principal, { id, ...body })),
   }),
   route({
-    method: 'delete', path: '/api/workflows/:id', tag, summary: 'Delete a workflow; its executions stay with their snapshot', auth: 'write', params,
+    method: 'delete',
+    path: '/api/workflows/:id',
+    tag,
+    summary: 'Delete a workflow; its executions stay with their snapshot',
+    auth: 'write',
+    params,
     responses: { 204: null },
     handle: async ({ deps, principal, params: { id } }) => {
       await deleteWorkflow(deps.operations, principal, { id });
@@ -123,7 +173,14 @@ export const workflowRoutes: readonly Route[] = [
     },
   }),
   route({
-    method: 'post', path: '/api/workflows/:id/run', tag, summary: 'Start an execution', auth: 'run', params, body: RunBody, idempotent: true,
+    method: 'post',
+    path: '/api/workflows/:id/run',
+    tag,
+    summary: 'Start an execution',
+    auth: 'run',
+    params,
+    body: RunBody,
+    idempotent: true,
     problems: { 409: ['workflow_disabled', 'idempotency_key_reused'], 429: ['concurrency_limit'] },
     responses: { 200: StartAnswer, 202: StartAnswer },
     handle: async ({ deps, principal, params: { id }, body, idempotencyKey }) => {
@@ -132,27 +189,54 @@ export const workflowRoutes: readonly Route[] = [
     },
   }),
   route({
-    method: 'get', path: '/api/workflows/:id/executions', tag, summary: 'Executions of a workflow, newest first', auth: 'read', params, query: z.object(pageQuery),
+    method: 'get',
+    path: '/api/workflows/:id/executions',
+    tag,
+    summary: 'Executions of a workflow, newest first',
+    auth: 'read',
+    params,
+    query: z.object(pageQuery),
     responses: { 200: listOf(ExecutionShape) },
-    handle: async ({ deps, principal, params: { id }, query }) => reply(200, await listWorkflowExecutions(deps.operations, principal, { id, ...query })),
+    handle: async ({ deps, principal, params: { id }, query }) =>
+      reply(200, await listWorkflowExecutions(deps.operations, principal, { id, ...query })),
   }),
   route({
-    method: 'get', path: '/api/workflows/:id/history', tag, summary: 'Every content that a workflow had, newest first', auth: 'read', params, query: z.object(pageQuery),
+    method: 'get',
+    path: '/api/workflows/:id/history',
+    tag,
+    summary: 'Every content that a workflow had, newest first',
+    auth: 'read',
+    params,
+    query: z.object(pageQuery),
     responses: { 200: listOf(HistoryItemShape).extend({ currentHash: z.string() }) },
-    handle: async ({ deps, principal, params: { id }, query }) => reply(200, await workflowHistory(deps.operations, principal, { id, ...query })),
+    handle: async ({ deps, principal, params: { id }, query }) =>
+      reply(200, await workflowHistory(deps.operations, principal, { id, ...query })),
   }),
   route({
-    method: 'get', path: '/api/workflows/:id/diff', tag, summary: 'What differs between two versions', auth: 'read', params, query: z.object({ from: Hash, to: Hash }),
+    method: 'get',
+    path: '/api/workflows/:id/diff',
+    tag,
+    summary: 'What differs between two versions',
+    auth: 'read',
+    params,
+    query: z.object({ from: Hash, to: Hash }),
     responses: { 200: DiffShape },
-    handle: async ({ deps, principal, params: { id }, query }) => reply(200, await diffWorkflow(deps.operations, principal, { id, ...query })),
+    handle: async ({ deps, principal, params: { id }, query }) =>
+      reply(200, await diffWorkflow(deps.operations, principal, { id, ...query })),
   }),
   route({
-    method: 'post', path: '/api/workflows/:id/rollback', tag, summary: 'Make an earlier content the current one', auth: 'write', params, body: RollbackBody,
+    method: 'post',
+    path: '/api/workflows/:id/rollback',
+    tag,
+    summary: 'Make an earlier content the current one',
+    auth: 'write',
+    params,
+    body: RollbackBody,
     responses: { 200: z.object({ workflow: WorkflowShape, unchanged: z.boolean().optional() }) },
-    handle: async ({ deps, principal, params: { id }, body }) => reply(200, await rollbackWorkflow(deps.operations, principal, { id, ...body })),
+    handle: async ({ deps, principal, params: { id }, body }) =>
+      reply(200, await rollbackWorkflow(deps.operations, principal, { id, ...body })),
   }),
 ];
-
 
 /** A body without a name is named by its definition; where that has none either, the validator says so with all other problems. */
 function named(body: z.output<typeof SyncBody>): SyncParams {
