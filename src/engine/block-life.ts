@@ -10,7 +10,7 @@ import { blockOf } from './plan-index.js';
 import type { At, Run } from './run.js';
 import { ownerFrame } from './scopes.js';
 import { isInsideSeeded, takeSeed } from './seeded-entry.js';
-import { type BlockFrame, type Fiber, ROOT_FIBER, type StepFrame } from './state.js';
+import type { BlockFrame, Fiber, StepFrame } from './state.js';
 import type { BlockEnd } from './step-handler.js';
 import type { StepError } from './types.js';
 import { applyNext } from './apply-next.js';
@@ -109,5 +109,3 @@ function completedFiber(block: BlockFrame, output: Value): Fiber['end'] {
   const { scope = { variables: {}, outputs: {} }, high, pass } = block;
   return { ended: 'completed', output, scope, high, stop: pass?.stop === true, fault: pass?.fault ?? null };
 }
-
-export const isRoot = (fiber: Fiber): boolean => fiber.id === ROOT_FIBER;

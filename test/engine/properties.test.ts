@@ -5,7 +5,7 @@ import { hash, randomReply, randomSteps } from './support/random-runs.js';
 
 jest.setTimeout(600_000);
 const world = fc.nat();
-const runs = { numRuns: Number(process.env['PROPERTY_RUNS'] ?? 150) };
+const runs = { numRuns: Number(process.env['PROPERTY_RUNS'] ?? 100) };
 
 function aRun(steps: readonly unknown[], number: number, options: Options = {}): Driver {
   let picks = 0;

@@ -42,12 +42,16 @@ function prepared(at: At<SubworkflowPlan>, result: ActivityResult): Next {
     case 'fault':
       return failed(result.error);
     case 'lost':
+      return activeUnwind(at.fiber) === undefined ? unprepared(at) : cancelled();
     case 'gate':
     case 'value':
     case 'values':
-      return failed(stepError('internal_error', `The child of ${at.step.id} could not be prepared`, { retryable: true }));
+      return unprepared(at);
   }
 }
+
+const unprepared = ({ step }: At): Next =>
+  failed(stepError('internal_error', `The child of ${step.id} could not be prepared`, { retryable: true }));
 
 /** Ends that came early are kept only while some child that is being prepared may be theirs. */
 function dropStrayEnds({ run }: At, executionId: string): void {

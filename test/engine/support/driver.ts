@@ -344,7 +344,10 @@ export class Driver {
           ? ((script as Reply[])[Math.min(earlier, script.length - 1)] as Reply)
           : (script as Reply);
     if (reply.never === true) return undefined;
-    if (reply.lost === true) return this.answer(command.id, { of: 'lost', timedOut: false }, reply.afterMs);
+    if (reply.lost === true) {
+      this.deaf.add(command.id);
+      return this.answer(command.id, { of: 'lost', timedOut: false }, reply.afterMs);
+    }
     const timedOut = command.timeoutMs !== null && (reply.afterMs ?? 0) > command.timeoutMs;
     const answer = timedOut ? failedAnswer({ code: 'step_timeout', retryable: true }) : answerOf(reply);
     return this.finishCall(command.id, instance, stepType, answer, timedOut ? (command.timeoutMs ?? 0) : reply.afterMs);
@@ -356,6 +359,9 @@ export class Driver {
     this.endings.set(id, () => this.settleRow(instance, stepType, answer));
   }
 
+  /** Calls whose worker is gone: they do not hear a cancel. */
+  private readonly deaf = new Set<string>();
+
   private readonly endings = new Map<string, () => void>();
 
   private settleNow(id: string): void {
@@ -365,7 +371,7 @@ export class Driver {
 
   private cancelActivity(id: string): void {
     const command = this.open.get(id);
-    if (command?.kind !== 'activity' || !('instance' in command)) return undefined;
+    if (command?.kind !== 'activity' || !('instance' in command) || this.deaf.has(id)) return undefined;
     const answered = this.due.find(({ input }) => input.kind === 'answered' && input.id === id);
     // An answer that is already on its way stands.
     if (answered !== undefined && answered.at <= this.nowMs) return undefined;
