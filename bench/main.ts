@@ -1,4 +1,4 @@
-/** `npm run bench [-- --quick] [-- --only=sequences,fan-outs,throughput]`: prints ratios to the floor, writes bench/results/. */
+/** `npm run bench [-- --quick --only=sequences,fan-outs,throughput --profile=<folder>]`: prints ratios to the floor, writes bench/results/. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -11,10 +11,10 @@ const SECTIONS: Record<string, (stage: Stage, quick: boolean) => Promise<Figure[
 
 async function main(): Promise<void> {
   const quick = process.argv.includes('--quick');
-  const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice('--only='.length).split(',');
+  const only = option('only')?.split(',');
   const say = (line: string): void => void process.stderr.write(`bench: ${line}\n`);
   say('starting servers, worker, gateway and floor');
-  const stage = await openStage(say);
+  const stage = await openStage(say, option('profile'));
   const figures: Figure[] = [];
   try {
     for (const [name, section] of Object.entries(SECTIONS)) {
@@ -28,6 +28,8 @@ async function main(): Promise<void> {
   print(figures);
   write({ at: new Date().toISOString(), commit: commit(), node: process.version, cores: cpus().length, quick, figures });
 }
+
+const option = (name: string): string | undefined => process.argv.find((argument) => argument.startsWith(`--${name}=`))?.slice(name.length + 3);
 
 function print(figures: readonly Figure[]): void {
   console.log(`${'figure'.padEnd(44)}${'ours p50'.padStart(10)}${'floor p50'.padStart(11)}${'ratio'.padStart(8)}${'ours p95'.padStart(10)}${'floor p95'.padStart(11)}  unit, goal`);

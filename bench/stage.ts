@@ -85,52 +85,66 @@ export class Api {
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
     return JSON.parse(text) as T;
   }
+}
 
-  /** Resolves when the run has ended well, by its event stream. */
-  async ended(executionId: string): Promise<void> {
-    const response = await fetch(`${this.base}/api/executions/${executionId}/stream`, { headers: { authorization: `Bearer ${KEY}` } });
-    const text = await response.text();
-    if (!text.includes('event: execution.completed')) throw new Error(`${executionId} did not complete: ${text.slice(-500)}`);
+/** What is open, closed in reverse. */
+type Opened = (() => Promise<void>)[];
+
+/** @param profileDir writes a CPU profile of our worker and gateway there when they stop */
+export async function openStage(log: (line: string) => void, profileDir?: string): Promise<Stage> {
+  const opened: Opened = [];
+  const close = async (): Promise<void> => {
+    for (const end of opened.splice(0).toReversed()) await end();
+  };
+  try {
+    return { ...(await open(opened, log, profileDir)), close };
+  } catch (error) {
+    await close();
+    throw error;
   }
 }
 
-export async function openStage(log: (line: string) => void): Promise<Stage> {
+async function open(opened: Opened, log: (line: string) => void, profileDir: string | undefined): Promise<Omit<Stage, 'close'>> {
   const folder = mkdtempSync(join(tmpdir(), 'sbx-bench-'));
-  const children: ChildProcess[] = [];
+  opened.push(async () => rmSync(folder, { recursive: true, force: true }));
   const stub = await Stub.start();
+  opened.push(() => stub.close());
   const postgres = await startPostgres({ dir: join(folder, 'postgres'), log });
-  const temporal = await startTemporal({ dir: join(folder, 'temporal'), ui: false, log });
+  opened.push(() => postgres.stop());
+  const temporal = await startTemporal({ dir: join(folder, 'temporal'), cliCacheDir: join(ROOT, '.cache/temporal-cli'), ui: false, log });
+  opened.push(() => temporal.stop());
   const port = await freePort();
   const env = {
     ...process.env, TZ: 'UTC', PORT: String(port), DATABASE_URL: postgres.url, TEMPORAL_ADDRESS: temporal.address, SIGNALBOX_DATA_DIR: join(folder, 'data'),
     SIGNALBOX_BOOTSTRAP_KEY: KEY, SIGNALBOX_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'), SIGNALBOX_HTTP_ALLOW: stub.host,
     SIGNALBOX_MAX_ACTIVE: '0', SIGNALBOX_MAX_ACTIVE_PER_USER: '0', SIGNALBOX_RATE_LIMIT: '0', LOG_LEVEL: 'warn', NODE_ENV: 'production',
   };
-  const begin = async (file: string, args: string[], execArgv: string[] = []): Promise<ChildProcess> => {
-    const child = fork(join(ROOT, file), args, { cwd: ROOT, env, execArgv, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-    children.push(child);
-    await Promise.race([once(child, 'message'), once(child, 'exit').then(() => { throw new Error(`${file} ended at start`); })]);
-    return child;
-  };
-  await begin('dist/server.js', []);
-  const worker = await begin('dist/worker.js', []);
-  await begin('bench/floor/worker.ts', [temporal.address, stub.host], ['-r', join(ROOT, 'scripts/register.cjs')]);
+  const profile = profileDir === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profileDir];
+  await begin(opened, 'dist/server.js', env, [], profile);
+  const worker = await begin(opened, 'dist/worker.js', env, [], profile);
+  await begin(opened, 'bench/floor/worker.ts', env, [temporal.address, stub.host], ['-r', join(ROOT, 'scripts/register.cjs')]);
   const connection = await Connection.connect({ address: temporal.address });
-  return {
-    stub, temporal: new Client({ connection }), api: new Api(`http://127.0.0.1:${port}`), workerPid: worker.pid ?? 0,
-    async close() {
-      await connection.close();
-      for (const child of children.toReversed()) {
-        const gone = once(child, 'exit');
-        child.kill('SIGTERM');
-        const force = setTimeout(() => child.kill('SIGKILL'), 15_000);
-        await gone;
-        clearTimeout(force);
-      }
-      await temporal.stop();
-      await postgres.stop();
-      await stub.close();
-      rmSync(folder, { recursive: true, force: true });
-    },
-  };
+  opened.push(() => connection.close());
+  return { stub, temporal: new Client({ connection }), api: new Api(`http://127.0.0.1:${port}`), workerPid: worker.pid ?? 0 };
+}
+
+/** Starts a process and waits until it says that it is ready. */
+async function begin(opened: Opened, file: string, env: NodeJS.ProcessEnv, args: string[], execArgv: string[] = []): Promise<ChildProcess> {
+  const child = fork(join(ROOT, file), args, { cwd: ROOT, env, execArgv, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  opened.push(() => end(child));
+  const ended = once(child, 'exit').then(() => {
+    throw new Error(`${file} ended at start`);
+  });
+  await Promise.race([once(child, 'message'), ended]);
+  ended.catch(() => {});
+  return child;
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, 'exit');
+  child.kill('SIGTERM');
+  const force = setTimeout(() => child.kill('SIGKILL'), 15_000);
+  await gone;
+  clearTimeout(force);
 }

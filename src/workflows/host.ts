@@ -3,7 +3,7 @@
  * It decides nothing: the engine says what follows, the rows say what a race settled.
  */
 import {
-  CancellationScope, ChildWorkflowCancellationType, condition, isCancellation, log, makeContinueAsNewFunc, ParentClosePolicy, proxyLocalActivities,
+  CancellationScope, ChildWorkflowCancellationType, isCancellation, log, makeContinueAsNewFunc, ParentClosePolicy, proxyLocalActivities,
   sleep, startChild, workflowInfo,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
@@ -63,6 +63,7 @@ export class Host {
   private cancelReason: string | null | undefined;
   private cancelBegun = false;
   private more = false;
+  private wakeUp: (() => void) | undefined;
   /** Argument bytes issued since the history last grew: what one workflow task will send. */
   private issued = { atHistoryLength: -1, bytes: 0 };
   private readonly childNames = new Map<string, string>();
@@ -74,7 +75,7 @@ export class Host {
       this.start = rest;
       this.state = initialState(input.start);
       this.status = new StatusAttribute(null);
-      this.inbox.push({ kind: 'start' });
+      this.post({ kind: 'start' });
       return;
     }
     this.start = input.start;
@@ -90,27 +91,29 @@ export class Host {
 
   takeApproval(signal: ApproveSignal): void {
     this.approvals.push(signal);
+    this.wake();
   }
 
   takeEvent(signal: EventSignal, fallbackId: string): void {
     const id = signal.id ?? fallbackId;
     const payload: Value = signal.value ?? { v: signal.payload ?? null };
-    this.inbox.push({ kind: 'event', id, event: signal.event, payload });
+    this.post({ kind: 'event', id, event: signal.event, payload });
     if (signal.id !== undefined) this.carried.addDelivered(signal.id);
   }
 
   takePause(kind: 'pause' | 'resume', signal: PauseSignal): void {
-    this.inbox.push({ kind, by: signal.by ?? null });
+    this.post({ kind, by: signal.by ?? null });
     if (signal.id !== undefined) this.carried.addDelivered(signal.id);
   }
 
   takeChild(signal: ChildSignal): void {
-    this.inbox.push({ kind: 'child_ended', executionId: signal.executionId, outcome: signal.outcome });
+    this.post({ kind: 'child_ended', executionId: signal.executionId, outcome: signal.outcome });
     this.carried.addDelivered(signal.id);
   }
 
   takeCancel(reason: string | null): void {
     this.cancelReason = reason;
+    this.wake();
   }
 
   snapshot(): Json {
@@ -119,20 +122,38 @@ export class Host {
 
   // ---- the driver ----
 
-  /** Runs until the execution has ended or is handed over (then it throws ContinueAsNew). */
+  /** Runs until the execution has ended or is handed over (then it throws ContinueAsNew). Awaits nothing that it need not: see activity-calls. */
   async run(): Promise<ExecutionOutcome> {
     for (;;) {
-      await condition(() => this.hasWork());
-      await this.beginCancel();
-      await this.readApprovals();
-      await this.feedInbox();
+      if (!this.hasWork()) await this.untilWoken();
+      if (this.cancelReason !== undefined && !this.cancelBegun) await this.beginCancel(this.cancelReason);
+      if (this.approvals.length > 0) await this.readApprovals();
+      this.feedInbox();
+      if (this.more) await this.goOnPure();
       if (this.finish !== undefined) return await this.settle(this.finish);
       if (this.carried.bytes > CARRY_LIMIT_BYTES) await this.flush();
       this.pump();
-      await this.flushUnhanded();
+      // What no issued activity carries would wait for the next one: readers see it at once.
+      if (this.carried.hasUnhanded) await this.flush();
       this.show();
       if (this.canHandOver()) await this.handOver();
     }
+  }
+
+  private post(happening: Happening): void {
+    this.inbox.push(happening);
+    this.wake();
+  }
+
+  private wake(): void {
+    this.wakeUp?.();
+    this.wakeUp = undefined;
+  }
+
+  private untilWoken(): Promise<void> {
+    return new Promise((resolve) => {
+      this.wakeUp = resolve;
+    });
   }
 
   /** Feeds a cancel that the rows know of although Temporal's own request has not come: the settled end says so. */
@@ -153,13 +174,11 @@ export class Host {
   }
 
   /** The host's first act on a raw Temporal cancel; after our own it finds the row `cancelling` already. */
-  private async beginCancel(): Promise<void> {
-    if (this.cancelReason === undefined || this.cancelBegun) return;
+  private async beginCancel(requested: string | null): Promise<void> {
     this.cancelBegun = true;
-    const reason = this.cancelReason;
-    const { proceed, ...row } = await this.callLocal((common) => local.beginCancel({ ...common, reason }));
-    if (proceed) this.inbox.push({ kind: 'cancel', reason: row.reason, by: row.by });
-    else this.finish = { status: 'cancelled', output: { v: null }, error: null, reason, requested: true };
+    const { proceed, reason, by } = await this.callLocal((common) => local.beginCancel({ ...common, reason: requested }));
+    if (proceed) this.post({ kind: 'cancel', reason, by });
+    else this.finish = { status: 'cancelled', output: { v: null }, error: null, reason: requested, requested: true };
   }
 
   private async readApprovals(): Promise<void> {
@@ -172,7 +191,7 @@ export class Host {
     this.approvals = this.isOpening() ? unknown : [];
     for (const signal of ready) {
       const gate = await this.callLocal((common) => local.readGate({ ...common, approvalId: signal.approvalId, signal }));
-      if (gate !== null && gate.status !== 'pending') this.inbox.push({ kind: 'gate', gate });
+      if (gate !== null && gate.status !== 'pending') this.post({ kind: 'gate', gate });
     }
   }
 
@@ -186,16 +205,20 @@ export class Host {
     return this.queue.some((command) => command.kind === 'activity' && command.name === 'open_gate');
   }
 
-  private async feedInbox(): Promise<void> {
-    while (this.finish === undefined) {
-      if (this.more) {
-        await this.flush();
-        this.feed({ kind: 'continue' });
-        continue;
-      }
+  private feedInbox(): void {
+    while (this.finish === undefined && !this.more) {
       const next = this.inbox.shift();
       if (next === undefined) return;
       this.feed(next);
+    }
+  }
+
+  /** A pure stretch goes on in chunks, each after the events of the one before are written (durability §4). */
+  private async goOnPure(): Promise<void> {
+    while (this.more) {
+      await this.flush();
+      this.feed({ kind: 'continue' });
+      this.feedInbox();
     }
   }
 
@@ -247,7 +270,7 @@ export class Host {
       return;
     }
     this.queue.splice(queued, 1);
-    this.inbox.push({ kind: 'answered', id, result: { of: 'lost', timedOut: false } });
+    this.post({ kind: 'answered', id, result: { of: 'lost', timedOut: false } });
   }
 
   private armTimer(command: TimerCommand): void {
@@ -255,12 +278,12 @@ export class Host {
     this.timers.set(command.id, { command, scope });
     const summary = command.instance === null ? command.id : `${command.instance.stepId} · ${command.id}`.slice(0, 200);
     void scope
-      .run(async () => await sleep(Math.max(1, command.at - Date.now()), { summary }))
+      .run(() => sleep(Math.max(1, command.at - Date.now()), { summary }))
       .then(
         () => {
           if (this.timers.get(command.id)?.scope !== scope) return;
           this.timers.delete(command.id);
-          this.inbox.push({ kind: 'timer', id: command.id });
+          this.post({ kind: 'timer', id: command.id });
         },
         (error: unknown) => this.expectCancellation(error),
       );
@@ -285,7 +308,7 @@ export class Host {
     this.inFlight.set(command.id, { command, scope });
     const { common, mark } = this.common(CARRY_LIMIT_BYTES);
     void scope
-      .run(async () => await callActivity(command, common))
+      .run(() => callActivity(command, common))
       .then((result) => {
         this.inFlight.delete(command.id);
         if (result.of === 'lost') this.carried.forget();
@@ -293,7 +316,7 @@ export class Host {
         // Known from here on: a signal kept for it must not be judged before the answer is fed.
         if (result.of === 'gate') this.noteGate(result.gate);
         if (result.of === 'child' && result.workflowName !== undefined) this.childNames.set(result.executionId, result.workflowName);
-        this.inbox.push({ kind: 'answered', id: command.id, result });
+        this.post({ kind: 'answered', id: command.id, result });
       });
   }
 
@@ -322,7 +345,7 @@ export class Host {
 
   private childStarted(id: string): void {
     this.inFlight.delete(id);
-    this.inbox.push({ kind: 'child_started', id });
+    this.post({ kind: 'child_started', id });
   }
 
   // ---- writing ----
@@ -358,11 +381,6 @@ export class Host {
       await local.flush(common);
       this.carried.acknowledge(mark);
     }
-  }
-
-  /** What no issued activity carries would wait for the next one: written at once, so that readers see it. */
-  private async flushUnhanded(): Promise<void> {
-    if (this.carried.hasUnhanded) await this.flush();
   }
 
   private async settle(outcome: ExecutionOutcome): Promise<ExecutionOutcome> {
