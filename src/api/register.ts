@@ -32,10 +32,16 @@ async function answer(route: Route, deps: ApiDependencies, req: Request, res: Re
     unknown,
     unknown
   >;
-  if (route.stream !== undefined) return route.stream(call, req, res);
+  if (route.stream !== undefined) return answerStream(route, call, req, res);
   const reply = await route.run(call);
   if (deps.checkReplies) checkReply(route, reply);
   writeReply(route, req, res, reply);
+}
+
+/** A HEAD has nothing to wait for. */
+async function answerStream(route: Route, call: Call<unknown, unknown, unknown>, req: Request, res: Response): Promise<void> {
+  if (req.method === 'HEAD') res.writeHead(200, { 'Content-Type': route.produces ?? 'text/plain' }).end();
+  else await route.stream?.(call, req, res);
 }
 
 async function admit(route: Route, deps: ApiDependencies, req: Request): Promise<Principal> {

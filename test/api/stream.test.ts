@@ -143,6 +143,11 @@ describe('GET /api/executions/:id/stream', () => {
     browser.resume();
   });
 
+  it('answers HEAD at once', async () => {
+    const { status, headers } = await api.send('HEAD', `/api/executions/${executionId}/stream`, { key: ana.adminKey });
+    expect([status, headers['content-type']]).toEqual([200, 'text/event-stream']);
+  });
+
   it('takes an id from the future as the end of the log', async () => {
     const response = await open('', { 'last-event-id': '99999' });
     const reading = idsOf(response);
