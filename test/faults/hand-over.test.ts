@@ -8,7 +8,7 @@ describe('hand-over at a low threshold', () => {
   let stub: StubServer;
   let service: Service;
   beforeAll(async () => {
-    const dynamicConfig = { 'limit.historyCount.suggestContinueAsNew': '40', 'history.workflowIdReuseMinimalInterval': '"0s"' };
+    const dynamicConfig = { 'limit.historyCount.suggestContinueAsNew': 40, 'history.workflowIdReuseMinimalInterval': '0s' };
     [stub, service] = await Promise.all([startStubServer(), Service.start({ ownServers: true, dynamicConfig })]);
   });
   beforeEach(() => stub.clear());
@@ -39,7 +39,7 @@ describe('hand-over at a low threshold', () => {
     await stub.called('/d4', 30);
     await service.until('several runs', async () => ((await runsOf(id)) >= 3 ? true : undefined));
     const open = await service.openApprovals(id, 3);
-    expect(open.map(({ stepId }) => stepId).sort()).toEqual(['g1', 'g2', 'g3']);
+    expect(open.map(({ stepId }) => stepId).toSorted()).toEqual(['g1', 'g2', 'g3']);
     for (const approval of open) expect((await service.api.post(`/api/approvals/${approval.id}/approve`)).status).toBe(200);
     expect((await service.untilEnded(id)).status).toBe('completed');
     const timer = await service.step(id, 'w', 'p:b3');
@@ -65,7 +65,7 @@ describe('hand-over at a low threshold', () => {
     }
     const ended = await service.untilEnded(id, 60_000);
     expect(ended.status).toBe('completed');
-    expect([...(ended.output as number[])].sort((a, b) => a - b)).toEqual(Array.from({ length: 200 }, (_, n) => n));
+    expect([...(ended.output as number[])].toSorted((a, b) => a - b)).toEqual(Array.from({ length: 200 }, (_, n) => n));
     expect(await runsOf(id)).toBeGreaterThan(3);
     await service.expectGapFreeLog(id);
   });

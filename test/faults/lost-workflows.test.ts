@@ -74,6 +74,10 @@ describe('workflows that Temporal lost or was told to end', () => {
   async function inDatabase(run: (database: Database) => Promise<unknown>): Promise<void> {
     const database = new Database({ connectionString: service.servers.databaseUrl });
     await database.connect();
-    await run(database).finally(() => database.end());
+    try {
+      await run(database);
+    } finally {
+      await database.end();
+    }
   }
 });

@@ -216,7 +216,7 @@ describe('approvals on the real service', () => {
     stub.on('/h10', { delayMs: 1_500 });
     const { id } = await service.run([parallel('p', { a: [gate('one')], b: [gate('two'), call('slow', stub, '/h10')] })]);
     const open = await service.openApprovals(id, 2);
-    expect(open.map(({ stepId }) => stepId).sort()).toEqual(['one', 'two']);
+    expect(open.map(({ stepId }) => stepId).toSorted()).toEqual(['one', 'two']);
     await service.untilStatus(id, 'waiting_approval');
     await decide(open.find(({ stepId }) => stepId === 'two')?.id ?? '', 'approve');
     await stub.called('/h10');

@@ -97,7 +97,7 @@ describe('commands to an execution', () => {
       const workflow = await service.save({ name: 'D13', variables: { n: { type: 'number' } }, steps: [call('c', stub, '/d13')] });
       const start = (n: number) => service.api.post<{ execution: Execution; duplicate: boolean }>(`/api/workflows/${workflow.id}/run`, { variables: { n } }, { headers: { 'Idempotency-Key': 'same' } });
       const answers = await Promise.all(Array.from({ length: 20 }, () => start(1)));
-      expect(answers.map(({ status }) => status).sort()).toEqual([...Array(19).fill(200), 202]);
+      expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([...Array(19).fill(200), 202]);
       expect(answers.filter(({ status }) => status === 200).every(({ body }) => body.duplicate)).toBe(true);
       expect(new Set(answers.map(({ body }) => body.execution.id)).size).toBe(1);
       await service.untilEnded(answers[0]?.body.execution.id ?? '');

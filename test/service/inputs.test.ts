@@ -28,7 +28,7 @@ describe('what comes in', () => {
       expect(answer.status).toBe(422);
       expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
       expect(answer.body.code).toBe('validation_failed');
-      expect(answer.body.problems?.map(({ code }) => code).sort()).toEqual(['input_not_in_enum', 'input_required_missing', 'input_type_mismatch', 'input_unknown']);
+      expect(answer.body.problems?.map(({ code }) => code).toSorted()).toEqual(['input_not_in_enum', 'input_required_missing', 'input_type_mismatch', 'input_unknown']);
       expect((await service.api.get<{ items: Execution[] }>(`/api/workflows/${workflow.id}/executions`)).body.items).toEqual([]);
     });
 

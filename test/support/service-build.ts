@@ -19,7 +19,8 @@ export function bundlePath(): string {
 export const checkoutRoot = (): string => ROOT;
 
 function ensureBuilt(): void {
-  if (built) return;
+  // `npm test` has brought the checkout up to date before Jest starts.
+  if (built || process.env['SIGNALBOX_PREPARED'] === '1') return;
   const script = "import('./scripts/prepare.mjs').then(({ prepare }) => prepare())";
   const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { cwd: ROOT, encoding: 'utf8' });
   if (status !== 0) throw new Error(`the build failed:\n${stdout}${stderr}`);

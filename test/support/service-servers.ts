@@ -27,7 +27,7 @@ export async function sharedServers(): Promise<Servers> {
 }
 
 /** Servers of its own, durable as in production, under fixed ports so that they can come back. */
-export async function ownServers(dynamicConfig: { readonly [key: string]: string }): Promise<Servers> {
+export async function ownServers(dynamicConfig: { readonly [key: string]: string | number }): Promise<Servers> {
   const own = new OwnServers(dynamicConfig);
   await own.start();
   return { databaseUrl: own.databaseUrl, temporalAddress: own.temporalAddress, namespace: 'default', own, stop: () => own.stop() };
@@ -39,7 +39,7 @@ export class OwnServers {
   private temporal: EmbeddedTemporal | undefined;
   private ports = { postgres: [] as number[], temporal: [] as number[] };
 
-  constructor(private readonly dynamicConfig: { readonly [key: string]: string }) {}
+  constructor(private readonly dynamicConfig: { readonly [key: string]: string | number }) {}
 
   async start(): Promise<void> {
     await Promise.all([this.startPostgres(), this.startTemporal()]);

@@ -20,8 +20,8 @@ export interface ServiceOptions {
   readonly env?: { readonly [name: string]: string };
   /** True: PostgreSQL and Temporal of its own, which the test may kill. */
   readonly ownServers?: boolean;
-  /** Of an own Temporal server, values as JSON text. */
-  readonly dynamicConfig?: { readonly [key: string]: string };
+  /** Of an own Temporal server. */
+  readonly dynamicConfig?: { readonly [key: string]: string | number };
   /** False: the test starts the worker itself. */
   readonly worker?: boolean;
 }

@@ -1,0 +1,61 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { type EmbeddedTemporal, startTemporal } from '../../src/embedded/temporal.js';
+import { SCENARIOS } from '../histories/scenarios.js';
+import { type Played, ScenarioStage } from '../support/scenario-stage.js';
+import { bundlePath } from '../support/service-build.js';
+
+jest.setTimeout(180_000);
+
+/** Scenarios at once: most of their time is waiting. */
+const AT_ONCE = 6;
+
+describe('the execution workflow with nothing cached and an early hand-over', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sbx-scenarios-'));
+  const played = new Map<string, Played | Error>();
+  let server: EmbeddedTemporal;
+
+  beforeAll(async () => {
+    Runtime.install({ logger: new DefaultLogger('ERROR') });
+    server = await startTemporal({ dir: folder, ui: false, dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 40, 'history.workflowIdReuseMinimalInterval': '0s' } });
+    await ScenarioStage.with({ address: server.address, namespace: 'default', bundle: bundlePath(), maxCachedWorkflows: 0 }, async (stage) => {
+      const waiting = [...SCENARIOS];
+      const take = async (): Promise<void> => {
+        for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+          played.set(next.name, await stage.play(next).catch((error: unknown) => (error instanceof Error ? error : new Error(String(error)))));
+        }
+      };
+      await Promise.all(Array.from({ length: AT_ONCE }, take));
+    });
+  });
+  afterAll(async () => {
+    await server?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const playedOf = (name: string): Played => {
+    const found = played.get(name);
+    if (found === undefined || found instanceof Error) throw found ?? new Error(`${name} was not played`);
+    return found;
+  };
+
+  it.each(SCENARIOS.map(({ name, expected }) => [name, expected] as const))('D2 plays %s to its end: %s', (name, expected) => {
+    const { outcome, journal } = playedOf(name);
+    expect(outcome).toBe(expected);
+    expect(new Set(journal.calls).size).toBe(journal.calls.length - repeats(name));
+  });
+
+  it('says of every event signal with an id that it was applied, once', () => {
+    expect([...playedOf('wait-for-event').journal.delivered].toSorted()).toEqual(['evt_1', 'evt_2']);
+    expect([...playedOf('pause-resume').journal.delivered].toSorted()).toEqual(['cmd_1', 'cmd_2']);
+  });
+
+  it('runs `finally` once after a cancel', () => {
+    expect(playedOf('cancel-call').journal.calls.filter((call) => call.startsWith('f@'))).toEqual(['f@t:finally#1']);
+  });
+
+  /** Calls of a scenario that Temporal repeats after a fault of the platform. */
+  const repeats = (name: string): number => (name === 'platform-retry' ? 2 : 0);
+});
