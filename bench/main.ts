@@ -29,12 +29,21 @@ async function main(): Promise<void> {
   write({ at: new Date().toISOString(), commit: commit(), node: process.version, cores: cpus().length, quick, figures });
 }
 
-const option = (name: string): string | undefined => process.argv.find((argument) => argument.startsWith(`--${name}=`))?.slice(name.length + 3);
+const option = (name: string): string | undefined =>
+  process.argv.find((argument) => argument.startsWith(`--${name}=`))?.slice(name.length + 3);
 
 function print(figures: readonly Figure[]): void {
-  console.log(`${'figure'.padEnd(44)}${'ours p50'.padStart(10)}${'floor p50'.padStart(11)}${'ratio'.padStart(8)}${'ours p95'.padStart(10)}${'floor p95'.padStart(11)}  unit, goal`);
+  console.log(
+    `${'figure'.padEnd(44)}${'ours p50'.padStart(10)}${'floor p50'.padStart(11)}${'ratio'.padStart(8)}${'ours p95'.padStart(10)}${'floor p95'.padStart(11)}  unit, goal`,
+  );
   for (const { name, unit, ours, floor, ratio, goal } of figures) {
-    const cells = [ours.p50.toFixed(1).padStart(10), floor.p50.toFixed(1).padStart(11), ratio.toFixed(2).padStart(8), ours.p95.toFixed(1).padStart(10), floor.p95.toFixed(1).padStart(11)];
+    const cells = [
+      ours.p50.toFixed(1).padStart(10),
+      floor.p50.toFixed(1).padStart(11),
+      ratio.toFixed(2).padStart(8),
+      ours.p95.toFixed(1).padStart(10),
+      floor.p95.toFixed(1).padStart(11),
+    ];
     console.log(`${name.padEnd(44)}${cells.join('')}  ${unit}${goal === undefined ? '' : `, ${goal}`}`);
   }
 }

@@ -1,9 +1,15 @@
 /** Plain statistics over samples in ms. */
-export interface Summary { readonly n: number; readonly p50: number; readonly p95: number; readonly mean: number; readonly min: number }
+export interface Summary {
+  readonly n: number;
+  readonly p50: number;
+  readonly p95: number;
+  readonly mean: number;
+  readonly min: number;
+}
 
 export function summarise(samples: readonly number[]): Summary {
   if (samples.length === 0) throw new Error('nothing was measured');
-  const sorted = [...samples].sort((a, b) => a - b);
+  const sorted = [...samples].toSorted((a, b) => a - b);
   const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] as number;
   const mean = sorted.reduce((sum, sample) => sum + sample, 0) / sorted.length;
   const round = (value: number): number => Math.round(value * 100) / 100;
@@ -23,5 +29,12 @@ export interface Figure {
 export function figure(name: string, unit: Figure['unit'], ours: readonly number[], floor: readonly number[], goal?: string): Figure {
   const mine = summarise(ours);
   const theirs = summarise(floor);
-  return { name, unit, ours: mine, floor: theirs, ratio: Math.round((mine.p50 / theirs.p50) * 100) / 100, ...(goal === undefined ? {} : { goal }) };
+  return {
+    name,
+    unit,
+    ours: mine,
+    floor: theirs,
+    ratio: Math.round((mine.p50 / theirs.p50) * 100) / 100,
+    ...(goal === undefined ? {} : { goal }),
+  };
 }

@@ -16,7 +16,16 @@ const sequenceDefinition = (steps: number): object => ({
 const fanOutDefinition = (branches: number): object => ({
   name: `bench parallel ${branches}`,
   variables: { base: { type: 'string', required: true } },
-  steps: [{ id: 'fan', type: 'parallel', branches: Array.from({ length: branches }, (_, index) => ({ id: `b${index}`, steps: [call(`c${index}`, `{{variables.base}}/${index}`)] })) }],
+  steps: [
+    {
+      id: 'fan',
+      type: 'parallel',
+      branches: Array.from({ length: branches }, (_, index) => ({
+        id: `b${index}`,
+        steps: [call(`c${index}`, `{{variables.base}}/${index}`)],
+      })),
+    },
+  ],
 });
 
 export interface Sample {
@@ -33,7 +42,9 @@ export interface Sample {
 async function ours(stage: Stage, workflowId: string, calls: number): Promise<Sample> {
   const run = runId();
   const started = performance.now();
-  const { execution } = await stage.api.call<{ execution: { id: string } }>('POST', `/api/workflows/${workflowId}/run`, { variables: { base: `http://${stage.stub.host}/${run}` } });
+  const { execution } = await stage.api.call<{ execution: { id: string } }>('POST', `/api/workflows/${workflowId}/run`, {
+    variables: { base: `http://${stage.stub.host}/${run}` },
+  });
   await ended(stage, execution.id);
   return await sample(stage, run, calls, started, performance.now());
 }
@@ -53,23 +64,42 @@ async function ended(stage: Stage, executionId: string): Promise<void> {
 async function floor(stage: Stage, type: 'sequence' | 'fanOut', calls: number): Promise<Sample> {
   const run = runId();
   const started = performance.now();
-  const handle = await stage.temporal.workflow.start(type, { taskQueue: 'floor', workflowId: `floor-${run}`, workflowTaskTimeout: '5s', args: [{ urls: stage.stub.urls(run, calls) }] });
+  const handle = await stage.temporal.workflow.start(type, {
+    taskQueue: 'floor',
+    workflowId: `floor-${run}`,
+    workflowTaskTimeout: '5s',
+    args: [{ urls: stage.stub.urls(run, calls) }],
+  });
   await handle.result();
   return await sample(stage, run, calls, started, performance.now());
 }
 
 async function sample(stage: Stage, run: string, count: number, started: number, ended: number): Promise<Sample> {
-  const calls = [...(await stage.stub.calls(run, count))].sort((a, b) => a.at - b.at);
+  const calls = [...(await stage.stub.calls(run, count))].toSorted((a, b) => a.at - b.at);
   const gaps = calls.slice(1).map((next, index) => next.at - (calls[index]?.done ?? 0));
-  return { toFirst: (calls[0]?.at ?? 0) - started, gaps, whole: ended - started, span: Math.max(...calls.map(({ done }) => done)) - (calls[0]?.at ?? 0) };
+  return {
+    toFirst: (calls[0]?.at ?? 0) - started,
+    gaps,
+    whole: ended - started,
+    span: Math.max(...calls.map(({ done }) => done)) - (calls[0]?.at ?? 0),
+  };
 }
 
 async function save(stage: Stage, data: object): Promise<string> {
-  const { workflow } = await stage.api.call<{ workflow: { id: string } }>('POST', '/api/workflows/sync', { name: (data as { name: string }).name, data });
+  const { workflow } = await stage.api.call<{ workflow: { id: string } }>('POST', '/api/workflows/sync', {
+    name: (data as { name: string }).name,
+    data,
+  });
   return workflow.id;
 }
 
-async function pairs(stage: Stage, workflowId: string, type: 'sequence' | 'fanOut', calls: number, rounds: number): Promise<{ mine: Sample[]; theirs: Sample[] }> {
+async function pairs(
+  stage: Stage,
+  workflowId: string,
+  type: 'sequence' | 'fanOut',
+  calls: number,
+  rounds: number,
+): Promise<{ mine: Sample[]; theirs: Sample[] }> {
   const mine: Sample[] = [];
   const theirs: Sample[] = [];
   for (let round = -1; round < rounds; round += 1) {
@@ -90,10 +120,25 @@ export async function sequences(stage: Stage, quick: boolean): Promise<Figure[]>
   const long = await pairs(stage, hundred, 'sequence', 100, quick ? 2 : 6);
   const gaps = (samples: readonly Sample[]): number[] => samples.flatMap((sample) => sample.gaps);
   return [
-    figure('start → first step', 'ms', short.mine.map((s) => s.toFirst), short.theirs.map((s) => s.toFirst)),
+    figure(
+      'start → first step',
+      'ms',
+      short.mine.map((s) => s.toFirst),
+      short.theirs.map((s) => s.toFirst),
+    ),
     figure('gap between steps (100 steps)', 'ms', gaps(long.mine), gaps(long.theirs), '≤ 1.25 × floor'),
-    figure('run of 3 steps', 'ms', short.mine.map((s) => s.whole), short.theirs.map((s) => s.whole)),
-    figure('run of 100 steps', 'ms', long.mine.map((s) => s.whole), long.theirs.map((s) => s.whole)),
+    figure(
+      'run of 3 steps',
+      'ms',
+      short.mine.map((s) => s.whole),
+      short.theirs.map((s) => s.whole),
+    ),
+    figure(
+      'run of 100 steps',
+      'ms',
+      long.mine.map((s) => s.whole),
+      long.theirs.map((s) => s.whole),
+    ),
   ];
 }
 
@@ -101,8 +146,18 @@ export async function fanOuts(stage: Stage, quick: boolean): Promise<Figure[]> {
   const workflow = await save(stage, fanOutDefinition(50));
   const { mine, theirs } = await pairs(stage, workflow, 'fanOut', 50, quick ? 3 : 12);
   return [
-    figure('parallel of 50, first call → last end', 'ms', mine.map((s) => s.span), theirs.map((s) => s.span)),
-    figure('run with a parallel of 50', 'ms', mine.map((s) => s.whole), theirs.map((s) => s.whole)),
+    figure(
+      'parallel of 50, first call → last end',
+      'ms',
+      mine.map((s) => s.span),
+      theirs.map((s) => s.span),
+    ),
+    figure(
+      'run with a parallel of 50',
+      'ms',
+      mine.map((s) => s.whole),
+      theirs.map((s) => s.whole),
+    ),
   ];
 }
 

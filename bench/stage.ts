@@ -18,7 +18,10 @@ const KEY = 'sbx_bench_0123456789abcdefghij';
 export class Stub {
   readonly arrivals = new Map<string, { readonly at: number; done: number }[]>();
   private readonly waiters = new Set<() => void>();
-  private constructor(private readonly server: Server, readonly host: string) {}
+  private constructor(
+    private readonly server: Server,
+    readonly host: string,
+  ) {}
 
   static async start(): Promise<Stub> {
     const server = createServer();
@@ -79,7 +82,9 @@ export class Api {
 
   async call<T>(method: string, path: string, body?: unknown): Promise<T> {
     const response = await fetch(this.base + path, {
-      method, headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' }, ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      method,
+      headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await response.text();
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
@@ -115,9 +120,20 @@ async function open(opened: Opened, log: (line: string) => void, profileDir: str
   opened.push(() => temporal.stop());
   const port = await freePort();
   const env = {
-    ...process.env, TZ: 'UTC', PORT: String(port), DATABASE_URL: postgres.url, TEMPORAL_ADDRESS: temporal.address, SIGNALBOX_DATA_DIR: join(folder, 'data'),
-    SIGNALBOX_BOOTSTRAP_KEY: KEY, SIGNALBOX_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'), SIGNALBOX_HTTP_ALLOW: stub.host,
-    SIGNALBOX_MAX_ACTIVE: '0', SIGNALBOX_MAX_ACTIVE_PER_USER: '0', SIGNALBOX_RATE_LIMIT: '0', LOG_LEVEL: 'warn', NODE_ENV: 'production',
+    ...process.env,
+    TZ: 'UTC',
+    PORT: String(port),
+    DATABASE_URL: postgres.url,
+    TEMPORAL_ADDRESS: temporal.address,
+    SIGNALBOX_DATA_DIR: join(folder, 'data'),
+    SIGNALBOX_BOOTSTRAP_KEY: KEY,
+    SIGNALBOX_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'),
+    SIGNALBOX_HTTP_ALLOW: stub.host,
+    SIGNALBOX_MAX_ACTIVE: '0',
+    SIGNALBOX_MAX_ACTIVE_PER_USER: '0',
+    SIGNALBOX_RATE_LIMIT: '0',
+    LOG_LEVEL: 'warn',
+    NODE_ENV: 'production',
   };
   const profile = profileDir === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profileDir];
   await begin(opened, 'dist/server.js', env, [], profile);

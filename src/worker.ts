@@ -24,7 +24,11 @@ type Queue = keyof typeof TASK_QUEUES;
 type Opened = (() => Promise<unknown>)[];
 
 const QUEUES: { readonly [R in Role]: readonly Queue[] } = {
-  all: ['core', 'agent', 'shell'], worker: ['core', 'agent', 'shell'], 'worker:agent': ['agent'], 'worker:shell': ['shell'], gateway: [],
+  all: ['core', 'agent', 'shell'],
+  worker: ['core', 'agent', 'shell'],
+  'worker:agent': ['agent'],
+  'worker:shell': ['shell'],
+  gateway: [],
 };
 const CONNECT_RETRY_MS = 500;
 /** Used when a key is given and SIGNALBOX_MODELS is not. */
@@ -68,33 +72,60 @@ async function openWorkers(config: ServiceConfig, log: Logger, opened: Opened): 
   log.debug({ tools: tools.ids() }, 'tools are registered');
   const bundle = workflowBundle();
   const options = (queue: Queue): WorkerOptions => ({
-    connection, namespace: config.temporal.namespace, taskQueue: TASK_QUEUES[queue], activities: { ...activities[queue] },
-    ...WORKER_SETTINGS, maxConcurrentActivityTaskExecutions: CONCURRENT_ACTIVITIES[queue],
+    connection,
+    namespace: config.temporal.namespace,
+    taskQueue: TASK_QUEUES[queue],
+    activities: { ...activities[queue] },
+    ...WORKER_SETTINGS,
+    maxConcurrentActivityTaskExecutions: CONCURRENT_ACTIVITIES[queue],
     ...(queue === 'core' ? { workflowBundle: bundle } : {}),
   });
   return await Promise.all(QUEUES[config.role].map((queue) => Worker.create(options(queue))));
 }
 
-async function openActivities(config: ServiceConfig, log: Logger, opened: Opened): Promise<{ activities: Activities; tools: ToolRegistry }> {
-  const db = openDatabase(config.databaseUrl, { poolSize: POOL_SIZE, onConnectionLost: (error) => log.warn({ error: error.message }, 'a database connection was lost') });
+async function openActivities(
+  config: ServiceConfig,
+  log: Logger,
+  opened: Opened,
+): Promise<{ activities: Activities; tools: ToolRegistry }> {
+  const db = openDatabase(config.databaseUrl, {
+    poolSize: POOL_SIZE,
+    onConnectionLost: (error) => log.warn({ error: error.message }, 'a database connection was lost'),
+  });
   opened.push(() => db.close());
   const temporal = createTemporalGateway({ address: config.temporal.address, namespace: config.temporal.namespace });
   opened.push(() => temporal.close());
-  const background = createBackground((what, error) => log.error({ what, error }, 'work behind an answer failed; the reconciler repeats it'));
+  const background = createBackground((what, error) =>
+    log.error({ what, error }, 'work behind an answer failed; the reconciler repeats it'),
+  );
   opened.push(() => background.drain());
   const http = createHttpClient({ allow: config.httpAllow });
   const tools = createBuiltInTools(http);
-  const deps: OperationDeps = { db, temporal, background, log, limits: config.limits, encryptionKey: config.encryptionKey, toolIds: () => tools.ids() };
+  const deps: OperationDeps = {
+    db,
+    temporal,
+    background,
+    log,
+    limits: config.limits,
+    encryptionKey: config.encryptionKey,
+    toolIds: () => tools.ids(),
+  };
   const { model, models } = await openModel(config, log, opened);
   const shell = { mode: config.shell, dataDir: config.dataDir };
   const operations = activityOperations({ ...deps, signalDecisions: config.signalDecisions });
-  return { activities: createActivities({ db, encryptionKey: config.encryptionKey, tools, http, model, models, shell, operations }), tools };
+  return {
+    activities: createActivities({ db, encryptionKey: config.encryptionKey, tools, http, model, models, shell, operations }),
+    tools,
+  };
 }
 
 /** Without a key and a base URL the built-in demo model answers, labelled as such. */
 async function openModel({ model: { apiKey, baseUrl, names } }: ServiceConfig, log: Logger, opened: Opened) {
   if (apiKey !== undefined || baseUrl !== undefined) {
-    return { model: createModelClient({ apiKey: apiKey ?? 'none', baseUrl: baseUrl ?? PROVIDER_URL }), models: names.length > 0 ? names : [DEFAULT_MODEL] };
+    return {
+      model: createModelClient({ apiKey: apiKey ?? 'none', baseUrl: baseUrl ?? PROVIDER_URL }),
+      models: names.length > 0 ? names : [DEFAULT_MODEL],
+    };
   }
   const demo = await startDemoModel();
   opened.push(() => demo.close());
@@ -104,7 +135,8 @@ async function openModel({ model: { apiKey, baseUrl, names } }: ServiceConfig, l
 
 function activityOperations(deps: OperationDeps & { readonly signalDecisions: boolean }): ActivityOperations {
   return {
-    startChild: ({ ownerId: _owner, version, input, ...child }) => startChild(deps, { ...child, input: { v: input }, ...(version === null ? {} : { version }) }),
+    startChild: ({ ownerId: _owner, version, input, ...child }) =>
+      startChild(deps, { ...child, input: { v: input }, ...(version === null ? {} : { version }) }),
     async cancelChild({ childId, ownerId, parentId, reason }) {
       await requestCancel(deps, childId, { ownerId, by: { id: parentId, name: 'Parent execution' }, reason });
     },
@@ -132,7 +164,8 @@ function workflowBundle(): { codePath: string } {
   const codePath = join(__dirname, 'workflow-bundle.js');
   const { sdkVersion } = JSON.parse(readFileSync(join(__dirname, 'workflow-bundle.meta.json'), 'utf8')) as { sdkVersion: string };
   const { version } = JSON.parse(readFileSync(require.resolve('@temporalio/workflow/package.json'), 'utf8')) as { version: string };
-  if (sdkVersion !== version) throw new Error(`dist/workflow-bundle.js was built with @temporalio/workflow ${sdkVersion}, installed is ${version}: build again`);
+  if (sdkVersion !== version)
+    throw new Error(`dist/workflow-bundle.js was built with @temporalio/workflow ${sdkVersion}, installed is ${version}: build again`);
   return { codePath };
 }
 

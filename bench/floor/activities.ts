@@ -16,7 +16,10 @@ export function createFloorActivities(tools: ToolRegistry): FloorActivities {
       return await tool.prepare({ url: args.url }).run({
         idempotencyKey: `${workflowExecution?.workflowId ?? ''}-${activityId}`,
         signal: Context.current().cancellationSignal,
-        ownerId: 'floor', executionId: 'floor', sessionId: 'floor', redact: (text) => text,
+        ownerId: 'floor',
+        executionId: 'floor',
+        sessionId: 'floor',
+        redact: (text) => text,
       });
     },
   };

@@ -12,8 +12,13 @@ async function main(): Promise<void> {
   const workflowBundle = await bundleWorkflowCode({ workflowsPath: require.resolve('./workflows.ts'), logger: new DefaultLogger('WARN') });
   const tools = createBuiltInTools(createHttpClient({ allow: [stub] }));
   const worker = await Worker.create({
-    connection, namespace: 'default', taskQueue: 'floor', workflowBundle, activities: { ...createFloorActivities(tools) },
-    ...WORKER_SETTINGS, maxConcurrentActivityTaskExecutions: CONCURRENT_ACTIVITIES.core,
+    connection,
+    namespace: 'default',
+    taskQueue: 'floor',
+    workflowBundle,
+    activities: { ...createFloorActivities(tools) },
+    ...WORKER_SETTINGS,
+    maxConcurrentActivityTaskExecutions: CONCURRENT_ACTIVITIES.core,
   });
   process.once('SIGTERM', () => worker.shutdown());
   process.send?.({ ready: true });

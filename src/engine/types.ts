@@ -26,13 +26,27 @@ export interface StepError {
   readonly retryAfterMs?: number;
 }
 
-export interface Warning { readonly code: string; readonly message: string }
+export interface Warning {
+  readonly code: string;
+  readonly message: string;
+}
 
-export interface TokenUsage { readonly inputTokens: number; readonly outputTokens: number; readonly cacheReadTokens: number; readonly models: readonly string[] }
+export interface TokenUsage {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cacheReadTokens: number;
+  readonly models: readonly string[];
+}
 
 /** How a step's row says that the instance ended. `at` is when, in ms. */
 export type StepAnswer =
-  | { readonly ended: 'completed'; readonly at: number; readonly output: Value; readonly warnings?: readonly Warning[]; readonly usage?: TokenUsage }
+  | {
+      readonly ended: 'completed';
+      readonly at: number;
+      readonly output: Value;
+      readonly warnings?: readonly Warning[];
+      readonly usage?: TokenUsage;
+    }
   | { readonly ended: 'failed'; readonly at: number; readonly error: StepError; readonly usage?: TokenUsage }
   | { readonly ended: 'cancelled'; readonly at: number };
 
@@ -55,7 +69,23 @@ export type ScopeSlice = { readonly [root: string]: { readonly [name: string]: V
 /** Which expression of the plan an `evaluate` activity is to evaluate; '' as stepId is the root `output`. */
 export interface ExpressionSite {
   readonly stepId: string;
-  readonly field: 'when' | 'condition' | 'case' | 'over' | 'while' | 'until' | 'collect' | 'values' | 'duration' | 'until_instant' | 'event' | 'match' | 'message' | 'output' | 'items' | 'results';
+  readonly field:
+    | 'when'
+    | 'condition'
+    | 'case'
+    | 'over'
+    | 'while'
+    | 'until'
+    | 'collect'
+    | 'values'
+    | 'duration'
+    | 'until_instant'
+    | 'event'
+    | 'match'
+    | 'message'
+    | 'output'
+    | 'items'
+    | 'results';
   /**
    * The n-th case, the n-th value of a set. For `items`, the first index of the chunk wanted of the list in `scope.loop.list` (a stored value):
    * the answer is chunkOf's `{ length, items }`, a single item over 32 KB as a reference; no list is the fault loop_over_not_array.
@@ -82,15 +112,43 @@ export type ActivityCommand =
   /** Opens the gate's row; answers with the row. `deadlineAt` ms. */
   | ({ readonly kind: 'activity'; readonly id: string; readonly name: 'open_gate'; readonly deadlineAt: number } & StepCall)
   /** Tries pending → `to` (its deadline came; its step was aborted); answers with the row as it then is. */
-  | { readonly kind: 'activity'; readonly id: string; readonly name: 'expire_gate'; readonly instance: StepInstance; readonly approvalId: string; readonly to: 'expired' | 'cancelled' }
+  | {
+      readonly kind: 'activity';
+      readonly id: string;
+      readonly name: 'expire_gate';
+      readonly instance: StepInstance;
+      readonly approvalId: string;
+      readonly to: 'expired' | 'cancelled';
+    }
   /** Resolves and pins the child's version, renders its input, inserts its row; answers with its id. */
   | ({ readonly kind: 'activity'; readonly id: string; readonly name: 'prepare_child'; readonly depth: number } & StepCall)
   /** Evaluates what the host may not: inside references, secrets, heavy functions. */
-  | { readonly kind: 'activity'; readonly id: string; readonly name: 'evaluate'; readonly instance: StepInstance; readonly site: ExpressionSite; readonly scope: ScopeSlice; readonly nowMs: number }
+  | {
+      readonly kind: 'activity';
+      readonly id: string;
+      readonly name: 'evaluate';
+      readonly instance: StepInstance;
+      readonly site: ExpressionSite;
+      readonly scope: ScopeSlice;
+      readonly nowMs: number;
+    }
   /** Stores the values; answers with them by reference, in order. */
-  | { readonly kind: 'activity'; readonly id: string; readonly name: 'store'; readonly instance: StepInstance; readonly values: readonly Value[] }
+  | {
+      readonly kind: 'activity';
+      readonly id: string;
+      readonly name: 'store';
+      readonly instance: StepInstance;
+      readonly values: readonly Value[];
+    }
   /** Fences a step off whose activity gave no answer, and settles its row. */
-  | { readonly kind: 'activity'; readonly id: string; readonly name: 'recover'; readonly instance: StepInstance; readonly stepType: StepType; readonly settle: StepAnswer };
+  | {
+      readonly kind: 'activity';
+      readonly id: string;
+      readonly name: 'recover';
+      readonly instance: StepInstance;
+      readonly stepType: StepType;
+      readonly settle: StepAnswer;
+    };
 
 /** How an execution ends. `error` with failed; `reason` with cancelled (`cancel_requested`, `approval_denied`, `stopped`, or free text). */
 export interface ExecutionOutcome {
@@ -137,7 +195,11 @@ export type Input = { readonly at: number } & (
   /** `id` makes a repeat harmless. */
   | { readonly kind: 'event'; readonly id: string; readonly event: string; readonly payload: Value }
   | { readonly kind: 'child_started'; readonly id: string }
-  | { readonly kind: 'child_ended'; readonly executionId: string; readonly outcome: { readonly status: 'completed' | 'failed' | 'cancelled'; readonly output: Value; readonly error: StepError | null } }
+  | {
+      readonly kind: 'child_ended';
+      readonly executionId: string;
+      readonly outcome: { readonly status: 'completed' | 'failed' | 'cancelled'; readonly output: Value; readonly error: StepError | null };
+    }
   | { readonly kind: 'cancel'; readonly reason: string | null; readonly by: Json }
   | { readonly kind: 'pause'; readonly by: Json }
   | { readonly kind: 'resume'; readonly by: Json }
@@ -146,10 +208,33 @@ export type Input = { readonly at: number } & (
 );
 
 export type EventKind =
-  | 'execution.started' | 'execution.waiting' | 'execution.paused' | 'execution.resumed' | 'execution.cancelling' | 'execution.completed'
-  | 'execution.failed' | 'execution.cancelled' | 'step.started' | 'step.completed' | 'step.failed' | 'step.retrying' | 'step.skipped'
-  | 'step.cancelled' | 'step.waiting' | 'approval.required' | 'approval.voted' | 'approval.approved' | 'approval.denied' | 'approval.expired'
-  | 'approval.cancelled' | 'approval.reminded' | 'approval.escalated' | 'agent.turn' | 'agent.tool_call' | 'agent.repair' | 'agent.failover';
+  | 'execution.started'
+  | 'execution.waiting'
+  | 'execution.paused'
+  | 'execution.resumed'
+  | 'execution.cancelling'
+  | 'execution.completed'
+  | 'execution.failed'
+  | 'execution.cancelled'
+  | 'step.started'
+  | 'step.completed'
+  | 'step.failed'
+  | 'step.retrying'
+  | 'step.skipped'
+  | 'step.cancelled'
+  | 'step.waiting'
+  | 'approval.required'
+  | 'approval.voted'
+  | 'approval.approved'
+  | 'approval.denied'
+  | 'approval.expired'
+  | 'approval.cancelled'
+  | 'approval.reminded'
+  | 'approval.escalated'
+  | 'agent.turn'
+  | 'agent.tool_call'
+  | 'agent.repair'
+  | 'agent.failover';
 
 /**
  * An event as the engine tells it. Key in the log: (execution, step instance, kind, ordinal). `data` is display JSON for readers;
@@ -162,12 +247,32 @@ export interface EngineEvent {
   readonly instance: StepInstance | null;
   readonly stepType?: StepType;
   readonly data: { readonly [key: string]: Json };
-  readonly record?: { readonly input?: Value; readonly output?: Value; readonly error?: StepError; readonly warnings?: readonly Warning[]; readonly choice?: Json; readonly seeded?: true };
+  readonly record?: {
+    readonly input?: Value;
+    readonly output?: Value;
+    readonly error?: StepError;
+    readonly warnings?: readonly Warning[];
+    readonly choice?: Json;
+    readonly seeded?: true;
+  };
 }
 
-export type ExecutionStatus = 'pending' | 'running' | 'waiting_approval' | 'waiting_event' | 'paused' | 'cancelling' | 'completed' | 'failed' | 'cancelled';
+export type ExecutionStatus =
+  | 'pending'
+  | 'running'
+  | 'waiting_approval'
+  | 'waiting_event'
+  | 'paused'
+  | 'cancelling'
+  | 'completed'
+  | 'failed'
+  | 'cancelled';
 /** done/total count top-level steps; current are the step ids of open leaves (at most 50). */
-export interface Progress { readonly done: number; readonly total: number; readonly current: readonly string[] }
+export interface Progress {
+  readonly done: number;
+  readonly total: number;
+  readonly current: readonly string[];
+}
 
 /** Projection of the engine on the execution's row: taken only when `counter` is higher than the row's. */
 export interface Projection {
@@ -202,7 +307,12 @@ export interface ExecutionMeta {
   readonly triggerType: string;
   /** How many executions above it in a chain of subworkflows; 0 at the root. */
   readonly depth: number;
-  readonly parent: { readonly executionId: string; readonly stepId: string; readonly iterationPath: string; readonly awaited: boolean } | null;
+  readonly parent: {
+    readonly executionId: string;
+    readonly stepId: string;
+    readonly iterationPath: string;
+    readonly awaited: boolean;
+  } | null;
 }
 
 /**

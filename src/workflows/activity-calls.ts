@@ -108,7 +108,10 @@ function recording(command: ActivityCommand): ActivityOptions {
 
 function summaryOf(command: ActivityCommand): string {
   const type = 'stepType' in command ? command.stepType : command.name;
-  return [command.instance.stepId, command.instance.iterationPath, type].filter((part) => part !== '').join(' · ').slice(0, SUMMARY_LIMIT);
+  return [command.instance.stepId, command.instance.iterationPath, type]
+    .filter((part) => part !== '')
+    .join(' · ')
+    .slice(0, SUMMARY_LIMIT);
 }
 
 /** A failed step comes as a failure that carries its answer; everything else is an answer that never came. */

@@ -56,7 +56,10 @@ export class CarriedEvents {
     }
     const mark = { events: this.writtenEvents + count, delivered: this.end.delivered };
     this.handed = { events: Math.max(this.handed.events, mark.events), delivered: mark.delivered };
-    return { carry: { ...projection, events: this.events.slice(0, count).map(({ event }) => event), delivered: [...this.delivered] }, mark };
+    return {
+      carry: { ...projection, events: this.events.slice(0, count).map(({ event }) => event), delivered: [...this.delivered] },
+      mark,
+    };
   }
 
   acknowledge(mark: CarryMark): void {

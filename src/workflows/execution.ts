@@ -6,7 +6,18 @@ import type { Json } from '../definition/value.js';
 import type { EngineState } from '../engine/index.js';
 import { ENGINE_VERSION, type ExecutionInput, type ExecutionOutcome } from '../engine/types.js';
 import { Host } from './host.js';
-import { approveSignal, childSignal, eventSignal, pauseSignal, resumeSignal, stateQuery, TASK_QUEUES, type ChildSignal, type EventSignal, type PauseSignal } from './messages.js';
+import {
+  approveSignal,
+  childSignal,
+  eventSignal,
+  pauseSignal,
+  resumeSignal,
+  stateQuery,
+  TASK_QUEUES,
+  type ChildSignal,
+  type EventSignal,
+  type PauseSignal,
+} from './messages.js';
 
 const { load } = proxyActivities<CoreActivities>({
   taskQueue: TASK_QUEUES.core,
@@ -59,7 +70,11 @@ const isRecord = (value: unknown): boolean => typeof value === 'object' && value
 type Start = Extract<ExecutionInput<EngineState>, { kind: 'start' | 'continued' }> | { readonly kind: 'nothing'; readonly outcome: Json };
 
 async function loadStart(input: Extract<ExecutionInput, { kind: 'load' }>): Promise<Start> {
-  const { start, outcome } = await load({ executionId: input.executionId, ...(input.triggerId === undefined ? {} : { triggerId: input.triggerId }), firstExecutionRunId: workflowInfo().firstExecutionRunId });
+  const { start, outcome } = await load({
+    executionId: input.executionId,
+    ...(input.triggerId === undefined ? {} : { triggerId: input.triggerId }),
+    firstExecutionRunId: workflowInfo().firstExecutionRunId,
+  });
   return start === null ? { kind: 'nothing', outcome: outcome ?? null } : { kind: 'start', start };
 }
 
@@ -82,5 +97,10 @@ async function toTemporal(outcome: ExecutionOutcome, host: Host): Promise<Json> 
 }
 
 function cancelReason(error: unknown): string | null {
-  return isCancellation(error) && error instanceof Error && error.message !== '' && !/^(Workflow|Cancellation scope) cancelled$/i.test(error.message) ? error.message : null;
+  return isCancellation(error) &&
+    error instanceof Error &&
+    error.message !== '' &&
+    !/^(Workflow|Cancellation scope) cancelled$/i.test(error.message)
+    ? error.message
+    : null;
 }

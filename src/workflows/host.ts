@@ -3,8 +3,16 @@
  * It decides nothing: the engine says what follows, the rows say what a race settled.
  */
 import {
-  CancellationScope, ChildWorkflowCancellationType, isCancellation, log, makeContinueAsNewFunc, ParentClosePolicy, proxyLocalActivities,
-  sleep, startChild, workflowInfo,
+  CancellationScope,
+  ChildWorkflowCancellationType,
+  isCancellation,
+  log,
+  makeContinueAsNewFunc,
+  ParentClosePolicy,
+  proxyLocalActivities,
+  sleep,
+  startChild,
+  workflowInfo,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { ApproveSignal, Carry, Common, CoreActivities } from '../activities/contract.js';
@@ -225,7 +233,7 @@ export class Host {
   private feed(happening: Happening): void {
     if (happening.kind === 'answered' && happening.result.of === 'gate') this.noteGate(happening.result.gate);
     if (happening.kind === 'gate') this.noteGate(happening.gate);
-    const result = advance(this.start.plan, this.state, { ...happening, at: Date.now() } as Input);
+    const result = advance(this.start.plan, this.state, { ...happening, at: Date.now() });
     this.state = result.state;
     this.more = result.more;
     this.carried.add(result.events);
@@ -358,8 +366,13 @@ export class Host {
   private withCarry(carry: Carry): Common {
     const { execution, engineVersion, plan } = this.start;
     return {
-      executionId: execution.id, ownerId: execution.ownerId, sessionId: execution.sessionId, workflowName: execution.workflowName,
-      planHash: plan.hash, engineVersion, carry,
+      executionId: execution.id,
+      ownerId: execution.ownerId,
+      sessionId: execution.sessionId,
+      workflowName: execution.workflowName,
+      planHash: plan.hash,
+      engineVersion,
+      carry,
     };
   }
 
@@ -417,7 +430,14 @@ export class Host {
   }
 
   private canHandOver(): boolean {
-    return this.isHandOverDue() && this.inFlight.size === 0 && this.inbox.length === 0 && !this.more && this.approvals.length === 0 && this.finish === undefined;
+    return (
+      this.isHandOverDue() &&
+      this.inFlight.size === 0 &&
+      this.inbox.length === 0 &&
+      !this.more &&
+      this.approvals.length === 0 &&
+      this.finish === undefined
+    );
   }
 
   private async handOver(): Promise<void> {

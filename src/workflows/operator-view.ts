@@ -12,10 +12,10 @@ const triggerKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.trigger, SearchAtt
 
 export function childSearchAttributes(ownerId: string, workflowName: string | undefined): SearchAttributePair[] {
   return [
-    ...(workflowName === undefined ? [] : [{ key: workflowKey, value: workflowName } as SearchAttributePair]),
-    { key: ownerKey, value: ownerId } as SearchAttributePair,
-    { key: triggerKey, value: 'subworkflow' } as SearchAttributePair,
-    { key: statusKey, value: 'running' } as SearchAttributePair,
+    ...(workflowName === undefined ? [] : [{ key: workflowKey, value: workflowName }]),
+    { key: ownerKey, value: ownerId },
+    { key: triggerKey, value: 'subworkflow' },
+    { key: statusKey, value: 'running' },
   ];
 }
 
@@ -49,5 +49,7 @@ export function showDetails(plan: Plan, { status, progress }: Projection): void 
   });
   const more = plan.steps.length > DETAIL_STEPS ? [`- … ${plan.steps.length - DETAIL_STEPS} more`] : [];
   const current = progress.current.length > 0 ? `\n\nNow: ${progress.current.join(', ')}` : '';
-  setCurrentDetails(`**${plan.name}** ${plan.version}: ${status}, ${progress.done}/${progress.total}\n\n${[...lines, ...more].join('\n')}${current}`);
+  setCurrentDetails(
+    `**${plan.name}** ${plan.version}: ${status}, ${progress.done}/${progress.total}\n\n${[...lines, ...more].join('\n')}${current}`,
+  );
 }
