@@ -17,7 +17,7 @@ export class WorkingCall {
 
   constructor() {
     if (!this.context.info.isLocal) {
-      this.context.heartbeat();
+      // None at the start: most steps end within the first interval, and a heartbeat costs the server as much as a step.
       this.heartbeat = setInterval(() => this.context.heartbeat(), HEARTBEAT_MS);
     }
     if (this.context.cancellationSignal.aborted) this.onCancel();
