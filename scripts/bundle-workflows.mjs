@@ -14,6 +14,11 @@ const require = createRequire(import.meta.url);
 const FORBIDDEN = ['zod', 'acorn', 'pg', '@prisma', '@temporalio/client', '@temporalio/worker', 'express'];
 /** Reached lazily, and only where a function may be evaluated: in an activity. The host orders `evaluate` instead. */
 const ACTIVITIES_ONLY = ['re2js'];
+/**
+ * Evaluated once a worker instead of once a workflow (and frozen): pure code without state of its own. A start is milliseconds
+ * quicker for it, and a cached workflow smaller.
+ */
+const SHARED = ['src/definition/runtime.ts', 'src/engine/index.ts'];
 
 export const BUNDLE_SOURCES = ['src/workflows', 'src/engine', 'src/definition'];
 
@@ -22,7 +27,12 @@ export async function bundleWorkflows(folder = join(ROOT, 'dist')) {
   const { bundleWorkflowCode, DefaultLogger, Runtime } = require('@temporalio/worker');
   const logger = new DefaultLogger('WARN');
   Runtime.install({ logger });
-  const { code } = await bundleWorkflowCode({ workflowsPath: join(ROOT, 'src/workflows/index.ts'), ignoreModules: ACTIVITIES_ONLY, logger });
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: join(ROOT, 'src/workflows/index.ts'),
+    preloadModules: SHARED.map((path) => join(ROOT, path)),
+    ignoreModules: ACTIVITIES_ONLY,
+    logger,
+  });
   const stray = FORBIDDEN.filter((name) => code.includes(`/node_modules/${name}/`));
   if (stray.length > 0)
     throw new Error(`the workflow bundle must not hold ${stray.join(', ')}: an import in src/workflows, engine or definition brings it in`);
