@@ -42,7 +42,7 @@ function startPassFiber(at: At<LoopPlan>, data: LoopData, item: Value | undefine
   const { run, frame, step } = at;
   const index = data.next;
   data.next += 1;
-  run.budget -= 1;
+  if (step.steps.length === 0) run.budget -= 1;
   data.results.push(NULL_VALUE);
   const path = innerPath(frame.path, step.id, `i${index}`);
   data.running.push(

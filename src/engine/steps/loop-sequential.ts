@@ -10,8 +10,8 @@ import { failedItem, passOf } from './loop-item.js';
 export function startPass({ run, fiber, frame, step }: At<LoopPlan>, data: LoopData, item: Value | undefined): Next {
   const index = data.next;
   data.next += 1;
-  // A pass costs like a step, so that a loop with an empty body is cut into chunks too.
-  run.budget -= 1;
+  // Its steps count; a pass without any costs like one, so that a loop with an empty body is cut into chunks too.
+  if (step.steps.length === 0) run.budget -= 1;
   const path = innerPath(frame.path, step.id, `i${index}`);
   fiber.frames.push(newBlock({ owner: step.id, slot: 'i', path, base: frame.childBase, scope: emptyScope(), pass: passOf(index, item) }));
   return ON;
