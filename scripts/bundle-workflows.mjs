@@ -18,7 +18,7 @@ const ACTIVITIES_ONLY = ['re2js'];
  * Evaluated once a worker instead of once a workflow (and frozen): pure code without state of its own. A start is milliseconds
  * quicker for it, and a cached workflow smaller.
  */
-const SHARED = ['src/definition/runtime.ts', 'src/engine/index.ts'];
+const SHARED = ['src/workflows/short-stacks.ts', 'src/definition/runtime.ts', 'src/engine/index.ts'];
 
 export const BUNDLE_SOURCES = ['src/workflows', 'src/engine', 'src/definition'];
 

@@ -41,7 +41,8 @@ interface Baggage {
 
 /** Carried events beyond this are flushed before the next activity is issued (durability §7). */
 const CARRY_LIMIT_BYTES = 64 * 1024;
-const FLUSH_CHUNK_BYTES = 1024 * 1024;
+/** One chunk holds the events of 1,000 pure steps, so that they cost one marker; a local activity's input is not in the history. */
+const FLUSH_CHUNK_BYTES = 4 * 1024 * 1024;
 const MAX_IN_FLIGHT = 500;
 const ARGUMENTS_PER_TASK_BYTES = 1024 * 1024;
 /** Hand-over is due at these sizes of the history (durability §8), or when the server suggests it. */
