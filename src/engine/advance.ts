@@ -7,7 +7,7 @@ import type { EngineState } from './state.js';
 import { boundInlineValues } from './store-values.js';
 import { statusOf, waitingFor } from './status.js';
 import { tellExecution } from './tell.js';
-import { armMaxDuration, checkMaxDuration } from './timer-fired.js';
+import { armMaxDuration, checkMaxDuration, outlasts } from './timer-fired.js';
 import type { AdvanceResult, Input } from './types.js';
 
 /**
@@ -36,7 +36,7 @@ function comeToRest(run: Run): void {
   const before = state.status;
   state.status = statusOf(state);
   if (state.status !== 'waiting_approval' && state.status !== 'waiting_event') {
-    if (state.status === 'paused') armMaxDuration(run);
+    if (state.status === 'paused' || outlasts(run)) armMaxDuration(run);
     return;
   }
   armMaxDuration(run);

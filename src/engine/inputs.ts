@@ -102,13 +102,19 @@ function gate(run: Run, outcome: GateOutcome): void {
   deliver(run, fiber, (at) => handlerOf(at).gate?.(at, outcome));
 }
 
-/** How many handled event ids are remembered against repeats. */
-const REMEMBERED_EVENTS = 1_000;
+/** How many ids of handled events and commands are remembered against repeats. */
+const REMEMBERED_IDS = 1_000;
+
+/** Remembers the id. @returns whether it was handled before */
+function isRepeat({ state }: Run, id: string): boolean {
+  if (state.handledEvents.includes(id)) return true;
+  state.handledEvents = [...state.handledEvents, id].slice(-REMEMBERED_IDS);
+  return false;
+}
 
 function event(run: Run, { id, event: name, payload }: Of<'event'>): void {
   const { state } = run;
-  if (state.handledEvents.includes(id)) return;
-  state.handledEvents = [...state.handledEvents, id].slice(-REMEMBERED_EVENTS);
+  if (isRepeat(run, id)) return;
   state.inbox.push({ seq: run.nextSerial(), event: name, payload, at: state.nowMs });
   for (const fiber of Object.values(state.fibers)) {
     if (fiber.wait?.on === 'event' && fiber.wait.event === name) wake(run, fiber);
@@ -140,14 +146,16 @@ function cancel(run: Run, { reason }: Of<'cancel'>): void {
   fireDeferred(run);
 }
 
-function pause(run: Run, { by }: Of<'pause'>): void {
+function pause(run: Run, { id, by }: Of<'pause'>): void {
   const { state } = run;
+  if (id !== undefined && isRepeat(run, id)) return;
   if (state.paused || state.ending !== null) return;
   state.paused = true;
   tellExecution(run, 'execution.paused', { by });
 }
 
-function resume(run: Run, { by }: Of<'resume'>): void {
+function resume(run: Run, { id, by }: Of<'resume'>): void {
+  if (id !== undefined && isRepeat(run, id)) return;
   if (!run.state.paused) return;
   tellExecution(run, 'execution.resumed', { by });
   unpark(run);

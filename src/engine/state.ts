@@ -42,7 +42,7 @@ export interface EngineState {
   /** Ends of children that came before the engine knew the child. */
   earlyEnds: Record<string, ChildEnd>;
   inbox: InboxEvent[];
-  /** Ids of handled outside events, newest last; bounded. */
+  /** Ids of handled outside events, pauses and resumes, newest last; bounded. */
   handledEvents: string[];
   paused: boolean;
   ending: Ending | null;

@@ -90,6 +90,12 @@ export function armMaxDuration(run: Run): void {
   armTimer(run, { fiber: ROOT_FIBER, frame: -1, purpose: 'max_duration', at, instance: null }, MAX_DURATION_TIMER);
 }
 
+/** Whether a retry's delay, which counts as running, reaches beyond the run's own limit: a server's Retry-After may be years. */
+export function outlasts({ state, plan }: Run): boolean {
+  const end = state.startedAt + plan.constraints.maxDurationMs;
+  return Object.values(state.timers).some(({ purpose, at }) => purpose === 'retry' && at > end);
+}
+
 /** Looked at with every input, as a busy run has no timer for it. */
 export function checkMaxDuration(run: Run): void {
   const { state } = run;

@@ -201,8 +201,9 @@ export type Input = { readonly at: number } & (
       readonly outcome: { readonly status: 'completed' | 'failed' | 'cancelled'; readonly output: Value; readonly error: StepError | null };
     }
   | { readonly kind: 'cancel'; readonly reason: string | null; readonly by: Json }
-  | { readonly kind: 'pause'; readonly by: Json }
-  | { readonly kind: 'resume'; readonly by: Json }
+  /** `id` is the command's, absent on a raw signal: a repeat that comes behind a later command must not undo it. */
+  | { readonly kind: 'pause'; readonly id?: string; readonly by: Json }
+  | { readonly kind: 'resume'; readonly id?: string; readonly by: Json }
   /** Goes on with a pure stretch that was cut after 1,000 steps (`more`). */
   | { readonly kind: 'continue' }
 );

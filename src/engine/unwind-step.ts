@@ -8,8 +8,8 @@ import { tellCancelled } from './tell.js';
 import { dropTimer } from './timers.js';
 import { activeUnwind, dropUnwind } from './unwind.js';
 
-/** These do not take long and their answer is needed: they are waited for. */
-const NOT_CANCELLED = new Set(['expire_gate', 'recover', 'prepare_child', 'store']);
+/** These do not take long and their answer is needed: what they have opened or started has to be closed. They are waited for. */
+const NOT_CANCELLED = new Set(['open_gate', 'expire_gate', 'recover', 'prepare_child', 'start_child', 'store']);
 
 /** @returns whether the fiber goes on */
 export function unwindOnce(run: Run, fiber: Fiber, unwind: Unwind): boolean {

@@ -30,6 +30,8 @@ export const approvalStep: StepHandler<ApprovalPlan> = {
   abort: (at): Aborted => {
     if (at.frame.data === null || dataOf(at).approvalId === null) return 'gone';
     const data = dataOf(at);
+    // Closed before it was open: its row said so, and there is nothing to close.
+    if (data.gate !== null && data.gate.status !== 'pending') return 'gone';
     dropTimer(at.run, data.timer);
     data.timer = null;
     data.closing = true;
