@@ -1,6 +1,7 @@
 /** What is measured: each function takes one pair of samples in turns, ours and the floor's, so that the machine's mood hits both. */
 import { randomBytes } from 'node:crypto';
 import { WorkflowNotFoundError } from '@temporalio/client';
+import { WORKFLOW_TASK_TIMEOUT } from '../src/workflows/messages.js';
 import { figure, type Figure } from './measure.js';
 import type { Stage } from './stage.js';
 
@@ -67,7 +68,7 @@ async function floor(stage: Stage, type: 'sequence' | 'fanOut', calls: number): 
   const handle = await stage.temporal.workflow.start(type, {
     taskQueue: 'floor',
     workflowId: `floor-${run}`,
-    workflowTaskTimeout: '5s',
+    workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
     args: [{ urls: stage.stub.urls(run, calls) }],
   });
   await handle.result();

@@ -16,6 +16,3 @@ export const WORKER_SETTINGS = {
 } as const satisfies Partial<WorkerOptions>;
 
 export const CONCURRENT_ACTIVITIES = { core: 100, agent: 50, shell: 4 } as const;
-
-/** Start options of every execution: a workflow task lost with its worker is handed out again after this (durability §3). */
-export const WORKFLOW_TASK_TIMEOUT = '5s';

@@ -24,7 +24,9 @@ export const isRecord = (value: unknown): value is JsonObject => typeof value ==
 export function slotsOf(step: JsonObject): Slot[] {
   const names = typeof step['type'] === 'string' && Object.hasOwn(SLOTS, step['type']) ? SLOTS[step['type']] : undefined;
   if (names === undefined) return [];
-  const blocks = names.blocks.filter((name) => Array.isArray(step[name])).map((name): Slot => ({ path: [name], steps: step[name] as readonly Json[] }));
+  const blocks = names.blocks
+    .filter((name) => Array.isArray(step[name]))
+    .map((name): Slot => ({ path: [name], steps: step[name] as readonly Json[] }));
   const lists = names.lists.flatMap((name) => slotsOfList(name, step[name]));
   const late = blocks.filter(({ path }) => path[0] === 'default' || path[0] === 'finally');
   return [...blocks.filter((slot) => !late.includes(slot)), ...lists, ...late];
@@ -39,7 +41,10 @@ function slotsOfList(name: string, list: Json | undefined): Slot[] {
 }
 
 /** Each step with the way to it, outermost first, in author order. */
-export function* walkSteps(steps: readonly unknown[], path: readonly Segment[]): Generator<{ readonly step: JsonObject; readonly path: readonly Segment[] }> {
+export function* walkSteps(
+  steps: readonly unknown[],
+  path: readonly Segment[],
+): Generator<{ readonly step: JsonObject; readonly path: readonly Segment[] }> {
   for (const [index, step] of steps.entries()) {
     if (!isRecord(step)) continue;
     const here = [...path, index];
@@ -83,13 +88,20 @@ function fillBlock(steps: readonly unknown[], ids: IdSource): Json[] {
 
 function fillStep(step: JsonObject, ids: IdSource): JsonObject {
   const type = step['type'];
-  const filled: { [key: string]: Json } = step['id'] === undefined ? { id: ids.take(isStepId(type) ? type.slice(0, 40) : 'step'), ...step } : { ...step };
+  const filled: { [key: string]: Json } =
+    step['id'] === undefined ? { id: ids.take(isStepId(type) ? type.slice(0, 40) : 'step'), ...step } : { ...step };
   for (const { path, steps } of slotsOf(step)) {
     const [name, index] = path as [string, number?];
     if (index === undefined) filled[name] = fillBlock(steps, ids);
-    else listCopy(filled, step, name)[index] = { ...((step[name] as readonly JsonObject[])[index] as JsonObject), steps: fillBlock(steps, ids) };
+    else
+      listCopy(filled, step, name)[index] = {
+        ...((step[name] as readonly JsonObject[])[index] as JsonObject),
+        steps: fillBlock(steps, ids),
+      };
   }
-  return type === 'parallel' && Array.isArray(step['branches']) ? { ...filled, branches: fillBranches(filled['branches'] as readonly Json[]) } : filled;
+  return type === 'parallel' && Array.isArray(step['branches'])
+    ? { ...filled, branches: fillBranches(filled['branches'] as readonly Json[]) }
+    : filled;
 }
 
 /** The list of cases, branches or handlers, copied once. */

@@ -10,7 +10,9 @@ import type { Json, JsonObject } from './value.js';
 /** The whole page. Pure. */
 export function renderDefinitionReference(): string {
   const schema = definitionJsonSchema();
-  return [INTRODUCTION, root(schema), common(schema), ...STEP_TYPES.map((type) => step(type, schema)), EXPRESSIONS, functions(), BOUNDS].join('\n\n').concat('\n');
+  return [INTRODUCTION, root(schema), common(schema), ...STEP_TYPES.map((type) => step(type, schema)), EXPRESSIONS, functions(), BOUNDS]
+    .join('\n\n')
+    .concat('\n');
 }
 
 const INTRODUCTION = `# Definition reference
@@ -24,7 +26,14 @@ const object = (json: Json | undefined): JsonObject => (isRecord(json) ? json : 
 
 function root(schema: JsonObject): string {
   const variable = object(object(schema['$defs'])['Variable']);
-  return ['## Root', table(schema), '### `variables.<name>`', table(variable), '### `constraints`', table(object(object(schema['properties'])['constraints']))].join('\n\n');
+  return [
+    '## Root',
+    table(schema),
+    '### `variables.<name>`',
+    table(variable),
+    '### `constraints`',
+    table(object(object(schema['properties'])['constraints'])),
+  ].join('\n\n');
 }
 
 function stepSchema(type: StepTypeName, schema: JsonObject): JsonObject {
@@ -35,15 +44,27 @@ function stepSchema(type: StepTypeName, schema: JsonObject): JsonObject {
 function common(schema: JsonObject): string {
   const set = stepSchema('set', schema);
   const retry = object(object(set['properties'])['retry']);
-  return ['## Every step', `**\`type\`** is one of ${STEP_TYPES.map((type) => `\`${type}\``).join(', ')}. All of them have:`, table(set, (name) => name in COMMON), '### `retry`', table(retry)].join('\n\n');
+  return [
+    '## Every step',
+    `**\`type\`** is one of ${STEP_TYPES.map((type) => `\`${type}\``).join(', ')}. All of them have:`,
+    table(set, (name) => name in COMMON),
+    '### `retry`',
+    table(retry),
+  ].join('\n\n');
 }
 
 function step(type: StepTypeName, schema: JsonObject): string {
   const own = stepSchema(type, schema);
-  const isOwn = (name: string): boolean => name !== 'type' && (!(name in COMMON) || COMMON[name as keyof typeof COMMON] !== STEP_SCHEMAS[type].shape[name as 'id']);
+  const isOwn = (name: string): boolean =>
+    name !== 'type' && (!(name in COMMON) || COMMON[name as keyof typeof COMMON] !== STEP_SCHEMAS[type].shape[name as 'id']);
   const oneOf = (own['oneOf'] ?? own['anyOf']) as readonly JsonObject[] | undefined;
-  const choice = oneOf === undefined ? [] : [`One of ${oneOf.map((each) => `\`${shown((each['required'] as readonly Json[])[0])}\``).join(', ')} is required.`];
-  return [`## \`${type}\``, shown(own['description']), table(own, isOwn), ...nested(own), ...choice].filter((part) => part !== '').join('\n\n');
+  const choice =
+    oneOf === undefined
+      ? []
+      : [`One of ${oneOf.map((each) => `\`${shown((each['required'] as readonly Json[])[0])}\``).join(', ')} is required.`];
+  return [`## \`${type}\``, shown(own['description']), table(own, isOwn), ...nested(own), ...choice]
+    .filter((part) => part !== '')
+    .join('\n\n');
 }
 
 /** Lists of objects (cases, branches, catch) and objects (escalate) have a table of their own. */
@@ -58,8 +79,12 @@ function nested(own: JsonObject): string[] {
 
 function table(schema: JsonObject, isShown: (name: string) => boolean = () => true): string {
   const required = (schema['required'] ?? []) as readonly Json[];
-  const rows = Object.entries(object(schema['properties'])).filter(([name]) => isShown(name))
-    .map(([name, field]) => `| ${required.includes(name) ? `**\`${name}\`**` : `\`${name}\``} | ${typeText(object(field))} | ${defaultText(object(field))} | ${cell(shown(object(field)['description'] ?? ''))} |`);
+  const rows = Object.entries(object(schema['properties']))
+    .filter(([name]) => isShown(name))
+    .map(
+      ([name, field]) =>
+        `| ${required.includes(name) ? `**\`${name}\`**` : `\`${name}\``} | ${typeText(object(field))} | ${defaultText(object(field))} | ${cell(shown(object(field)['description'] ?? ''))} |`,
+    );
   return rows.length === 0 ? '' : ['| field | type | default | meaning |', '|---|---|---|---|', ...rows].join('\n');
 }
 
@@ -77,7 +102,8 @@ function typeText(field: JsonObject): string {
   return type + (most === undefined ? '' : ` ${shown(least ?? '')}–${shown(most)}`);
 }
 
-const defaultText = ({ default: value }: JsonObject): string => (value === undefined || (isRecord(value) && Object.keys(value).length === 0) ? '' : `\`${JSON.stringify(value)}\``);
+const defaultText = ({ default: value }: JsonObject): string =>
+  value === undefined || (isRecord(value) && Object.keys(value).length === 0) ? '' : `\`${JSON.stringify(value)}\``;
 
 const EXPRESSIONS = `## Expressions and templates
 
@@ -103,7 +129,11 @@ Expressions look like JavaScript and are none: they are parsed to a closed list 
 
 function functions(): string {
   const rows = Object.values(LIBRARY).map(({ usage, gives }) => `| \`${usage.replaceAll('|', '\\|')}\` | ${cell(gives)} |`);
-  return ['### Functions', 'Functions change nothing of what they are given. A wrong kind of argument is an `expression_error`.', ['| function | gives |', '|---|---|', ...rows].join('\n')].join('\n\n');
+  return [
+    '### Functions',
+    'Functions change nothing of what they are given. A wrong kind of argument is an `expression_error`.',
+    ['| function | gives |', '|---|---|', ...rows].join('\n'),
+  ].join('\n\n');
 }
 
 const BOUNDS = `### Bounds

@@ -71,12 +71,17 @@ function withoutBlocks(step: JsonObject): JsonObject {
   return own;
 }
 
-const withoutKey = (object: JsonObject, key: string): JsonObject => Object.fromEntries(Object.entries(object).filter(([name]) => name !== key));
+const withoutKey = (object: JsonObject, key: string): JsonObject =>
+  Object.fromEntries(Object.entries(object).filter(([name]) => name !== key));
 
 function compareFields(from: Json | undefined, to: Json | undefined, path: readonly Segment[]): FieldChange[] {
   if (isSameJson(from, to)) return [];
-  if (isRecord(from) && isRecord(to)) return [...new Set([...Object.keys(from), ...Object.keys(to)])].toSorted().flatMap((key) => compareFields(from[key], to[key], [...path, key]));
-  if (Array.isArray(from) && Array.isArray(to) && from.length === to.length) return from.flatMap((item: Json, index) => compareFields(item, to[index] as Json, [...path, index]));
+  if (isRecord(from) && isRecord(to))
+    return [...new Set([...Object.keys(from), ...Object.keys(to)])]
+      .toSorted()
+      .flatMap((key) => compareFields(from[key], to[key], [...path, key]));
+  if (Array.isArray(from) && Array.isArray(to) && from.length === to.length)
+    return from.flatMap((item: Json, index) => compareFields(item, to[index] as Json, [...path, index]));
   return [{ path: path.map((segment) => `/${escapeToken(segment)}`).join(''), from: from ?? null, to: to ?? null }];
 }
 

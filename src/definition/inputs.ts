@@ -34,7 +34,10 @@ export function checkInputs(variables: Plan['variables'], input: JsonObject): In
   }
   for (const [name, value] of Object.entries(input)) {
     if (name.startsWith('_')) setOwn(values, name, value);
-    else if (!Object.hasOwn(variables, name)) problems.push(inputProblem('input_unknown', name, `There is no input ${name.slice(0, 100)}`, didYouMean(name, Object.keys(variables))));
+    else if (!Object.hasOwn(variables, name))
+      problems.push(
+        inputProblem('input_unknown', name, `There is no input ${name.slice(0, 100)}`, didYouMean(name, Object.keys(variables))),
+      );
   }
   return { values, problems };
 }
@@ -45,9 +48,12 @@ function problemOfMissing(name: string, variable: VariablePlan): Problem | undef
 }
 
 function problemOfValue(name: string, variable: VariablePlan, value: Json): Problem | undefined {
-  if (typeOf(value) !== variable.type) return inputProblem('input_type_mismatch', name, `${name}: expected ${variable.type}, got ${typeOf(value)}`);
+  if (typeOf(value) !== variable.type)
+    return inputProblem('input_type_mismatch', name, `${name}: expected ${variable.type}, got ${typeOf(value)}`);
   const isAllowed = variable.enum === undefined || variable.enum.some((allowed) => isSameJson(allowed, value));
-  return isAllowed ? undefined : inputProblem('input_not_in_enum', name, `${name}: expected one of ${JSON.stringify(variable.enum).slice(0, 500)}`);
+  return isAllowed
+    ? undefined
+    : inputProblem('input_not_in_enum', name, `${name}: expected one of ${JSON.stringify(variable.enum).slice(0, 500)}`);
 }
 
 function inputProblem(code: ProblemCode, name: string, message: string, suggestion?: string): Problem {

@@ -13,7 +13,14 @@ export function parseInstant(input: Json | undefined): number | undefined {
   if (typeof input !== 'string') return undefined;
   const match = ISO.exec(input.trim());
   if (match === null) return undefined;
-  const [year, month, day, hour, minute, second] = match.slice(1, 7).map((part) => Number(part ?? 0)) as [number, number, number, number, number, number];
+  const [year, month, day, hour, minute, second] = match.slice(1, 7).map((part) => Number(part ?? 0)) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
   const ms = Number(((match[7] ?? '') + '000').slice(0, 3));
   if (hour > 23 || minute > 59 || second > 59) return undefined;
   const date = new Date(0);

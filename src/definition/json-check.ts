@@ -45,9 +45,11 @@ function faultOfOne({ value, key, depth }: Place): string | undefined {
 function addParts(place: Place, places: Place[]): void {
   const { value, depth } = place;
   if (Array.isArray(value)) {
-    for (let index = value.length - 1; index >= 0; index -= 1) places.push({ value: value[index], key: index, outer: place, depth: depth + 1 });
+    for (let index = value.length - 1; index >= 0; index -= 1)
+      places.push({ value: value[index], key: index, outer: place, depth: depth + 1 });
   } else if (typeof value === 'object' && value !== null) {
-    for (const key of Object.keys(value).toReversed()) places.push({ value: (value as { [key: string]: unknown })[key], key, outer: place, depth: depth + 1 });
+    for (const key of Object.keys(value).toReversed())
+      places.push({ value: (value as { [key: string]: unknown })[key], key, outer: place, depth: depth + 1 });
   }
 }
 
@@ -62,7 +64,12 @@ export function isSameJson(left: Json | undefined, right: Json | undefined, dept
   if (left === right) return true;
   if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null || depth > MAX_JSON_DEPTH) return false;
   if (Array.isArray(left) || Array.isArray(right)) {
-    return Array.isArray(left) && Array.isArray(right) && left.length === right.length && left.every((item: Json, index) => isSameJson(item, right[index] as Json, depth + 1));
+    return (
+      Array.isArray(left) &&
+      Array.isArray(right) &&
+      left.length === right.length &&
+      left.every((item: Json, index) => isSameJson(item, right[index] as Json, depth + 1))
+    );
   }
   const [a, b] = [left, right] as unknown as [{ readonly [key: string]: Json }, { readonly [key: string]: Json }];
   const keys = Object.keys(a);
@@ -74,5 +81,8 @@ export function canonicalJson(json: Json): string {
   if (Array.isArray(json)) return `[${(json as readonly Json[]).map(canonicalJson).join(',')}]`;
   if (typeof json !== 'object' || json === null) return JSON.stringify(json);
   const object = json as { readonly [key: string]: Json };
-  return `{${Object.keys(object).toSorted().map((key) => `${JSON.stringify(key)}:${canonicalJson(object[key] as Json)}`).join(',')}}`;
+  return `{${Object.keys(object)
+    .toSorted()
+    .map((key) => `${JSON.stringify(key)}:${canonicalJson(object[key] as Json)}`)
+    .join(',')}}`;
 }

@@ -23,12 +23,17 @@ function build(): JsonObject {
 
 /** zod sees a block as a list of anything: each step is checked by itself, with all its faults. Here it is a list of steps. */
 function withBlocks(defs: JsonObject): JsonObject {
-  return Object.fromEntries(Object.entries(defs).map(([name, def]) => [name, name === 'Block' ? { ...(def as JsonObject), items: { $ref: '#/$defs/Step' } } : def]));
+  return Object.fromEntries(
+    Object.entries(defs).map(([name, def]) => [name, name === 'Block' ? { ...(def as JsonObject), items: { $ref: '#/$defs/Step' } } : def]),
+  );
 }
 
 const toSchema = (schema: z.ZodType): JsonObject =>
   z.toJSONSchema(schema, {
-    target: 'draft-2020-12', io: 'input', unrepresentable: 'any', reused: 'inline',
+    target: 'draft-2020-12',
+    io: 'input',
+    unrepresentable: 'any',
+    reused: 'inline',
     override: ({ jsonSchema }) => {
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;

@@ -17,11 +17,13 @@ const FIELD_KEYS = new Set(['type', 'description', 'required', 'enum', 'default'
 /** A schema is compiled to code when it is used: its size is bounded. */
 const MAX_SCHEMA_CHARACTERS = 65_536;
 
-const createAjv = (): Ajv2020 => new Ajv2020({ strict: false, allErrors: true, validateFormats: false, logger: false, addUsedSchema: false });
+const createAjv = (): Ajv2020 =>
+  new Ajv2020({ strict: false, allErrors: true, validateFormats: false, logger: false, addUsedSchema: false });
 
 /** Reads either form; `{ name: { type: "string" } }` is a field map, in which each field is required unless it says `required: false`. Pure. */
 export function normalizeOutputSchema(raw: JsonObject): SchemaResult {
-  if (JSON.stringify(raw).length > MAX_SCHEMA_CHARACTERS) return { faults: [{ path: [], message: `A schema has at most ${MAX_SCHEMA_CHARACTERS} characters` }] };
+  if (JSON.stringify(raw).length > MAX_SCHEMA_CHARACTERS)
+    return { faults: [{ path: [], message: `A schema has at most ${MAX_SCHEMA_CHARACTERS} characters` }] };
   if (Object.keys(raw).length === 0) return { faults: [{ path: [], message: 'The schema describes nothing' }] };
   return isFieldMap(raw) ? fromFieldMap(raw) : checkJsonSchema(raw);
 }
@@ -32,7 +34,13 @@ export function checkJsonSchema(raw: JsonObject): SchemaResult {
   if (faults.length > 0) return { faults };
   const validator = validatorFor(raw);
   try {
-    if (validator.validateSchema(raw) !== true) return { faults: (validator.errors ?? []).map((error) => ({ path: pointerPath(error), message: `not a JSON Schema: ${error.message ?? error.keyword}` })) };
+    if (validator.validateSchema(raw) !== true)
+      return {
+        faults: (validator.errors ?? []).map((error) => ({
+          path: pointerPath(error),
+          message: `not a JSON Schema: ${error.message ?? error.keyword}`,
+        })),
+      };
     if (/"(?:\$ref|\$dynamicRef|\$id|pattern|patternProperties)"/.test(JSON.stringify(raw))) validator.compile(raw as AnySchema);
   } catch (error) {
     return { faults: [{ path: [], message: `not a JSON Schema: ${error instanceof Error ? error.message : String(error)}` }] };
@@ -51,11 +59,17 @@ function validatorFor(raw: JsonObject): Ajv2020 {
   return shared;
 }
 
-const pointerPath = (error: ErrorObject): string[] => error.instancePath.split('/').slice(1).map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'));
+const pointerPath = (error: ErrorObject): string[] =>
+  error.instancePath
+    .split('/')
+    .slice(1)
+    .map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'));
 
 /** Every value is an object with a type of its own, and the whole has none: a field may well be named `type` or `properties`. */
 const isFieldMap = (raw: JsonObject): boolean =>
-  Object.values(raw).every((field) => isRecord(field) && (typeof field['type'] === 'string' || Object.keys(field).every((key) => FIELD_KEYS.has(key))));
+  Object.values(raw).every(
+    (field) => isRecord(field) && (typeof field['type'] === 'string' || Object.keys(field).every((key) => FIELD_KEYS.has(key))),
+  );
 
 function fromFieldMap(raw: JsonObject): SchemaResult {
   const faults: SchemaFault[] = [];
@@ -89,11 +103,19 @@ function fieldSchema(field: JsonObject, path: readonly Segment[], faults: Schema
 function typeFaults(schema: JsonObject, path: readonly Segment[]): SchemaFault[] {
   const { type, properties, items } = schema;
   const types = Array.isArray(type) ? (type as readonly Json[]) : type === undefined ? [] : [type];
-  const faults: SchemaFault[] = types.filter((each) => typeof each !== 'string' || !TYPES.includes(each)).map((each) => {
-    const suggestion = typeof each === 'string' ? didYouMean(each, TYPES) : undefined;
-    return { path: [...path, 'type'], message: `${JSON.stringify(each)} is no type; the types are ${TYPES.join(', ')}`, ...(suggestion === undefined ? {} : { suggestion }) };
-  });
-  if (isRecord(properties)) for (const [name, field] of Object.entries(properties)) if (isRecord(field)) faults.push(...typeFaults(field, [...path, 'properties', name]));
+  const faults: SchemaFault[] = types
+    .filter((each) => typeof each !== 'string' || !TYPES.includes(each))
+    .map((each) => {
+      const suggestion = typeof each === 'string' ? didYouMean(each, TYPES) : undefined;
+      return {
+        path: [...path, 'type'],
+        message: `${JSON.stringify(each)} is no type; the types are ${TYPES.join(', ')}`,
+        ...(suggestion === undefined ? {} : { suggestion }),
+      };
+    });
+  if (isRecord(properties))
+    for (const [name, field] of Object.entries(properties))
+      if (isRecord(field)) faults.push(...typeFaults(field, [...path, 'properties', name]));
   if (isRecord(items)) faults.push(...typeFaults(items, [...path, 'items']));
   return faults;
 }
@@ -104,5 +126,10 @@ function typeFaults(schema: JsonObject, path: readonly Segment[]): SchemaFault[]
  */
 export function createSchemaCheck(schema: JsonObject): (value: Json) => readonly string[] {
   const validate = createAjv().compile(schema as AnySchema);
-  return (value) => (validate(value) ? [] : (validate.errors ?? []).slice(0, 20).map((error) => `${error.instancePath === '' ? 'The value' : error.instancePath}: ${error.message ?? error.keyword}`));
+  return (value) =>
+    validate(value)
+      ? []
+      : (validate.errors ?? [])
+          .slice(0, 20)
+          .map((error) => `${error.instancePath === '' ? 'The value' : error.instancePath}: ${error.message ?? error.keyword}`);
 }

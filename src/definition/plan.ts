@@ -186,8 +186,21 @@ export interface StopPlan extends StepBase {
 }
 
 export type PlanStep =
-  | AgentPromptPlan | ToolPlan | BashPlan | NotifyPlan | ApprovalPlan | ConditionalPlan | SwitchPlan | LoopPlan
-  | ParallelPlan | TryPlan | SetPlan | WaitPlan | WaitForEventPlan | SubworkflowPlan | StopPlan;
+  | AgentPromptPlan
+  | ToolPlan
+  | BashPlan
+  | NotifyPlan
+  | ApprovalPlan
+  | ConditionalPlan
+  | SwitchPlan
+  | LoopPlan
+  | ParallelPlan
+  | TryPlan
+  | SetPlan
+  | WaitPlan
+  | WaitForEventPlan
+  | SubworkflowPlan
+  | StopPlan;
 export type StepType = PlanStep['type'];
 
 export interface Plan {

@@ -23,7 +23,11 @@ export interface ScopeReader {
 export type ScopeSlice = { readonly [root: string]: { readonly [name: string]: Value } };
 
 /** Reads a slice as a scope. */
-export function sliceReader(slice: ScopeSlice, nowMs: number, extras: Pick<ScopeReader, 'onMissing' | 'resolve' | 'secret'> = {}): ScopeReader {
+export function sliceReader(
+  slice: ScopeSlice,
+  nowMs: number,
+  extras: Pick<ScopeReader, 'onMissing' | 'resolve' | 'secret'> = {},
+): ScopeReader {
   return {
     ...extras,
     nowMs,

@@ -77,7 +77,10 @@ function addRefs(target: Refs, segment: Segment, value: Value): void {
 export function listValue(items: readonly Value[]): Value {
   const refs: Refs = {};
   items.forEach((item, index) => addRefs(refs, index, item));
-  return withRefs(items.map((item) => item.v), refs);
+  return withRefs(
+    items.map((item) => item.v),
+    refs,
+  );
 }
 
 /** An object of values as one value; a later entry of the same key wins. */

@@ -6,7 +6,7 @@ import { Client, Connection, isGrpcServiceError, WorkflowExecutionAlreadyStarted
 import { defineSearchAttributeKey } from '@temporalio/common';
 import type { ExecutionInput } from '../engine/types.js';
 import type { ChildSignal, EventSignal, PauseSignal } from '../workflows/messages.js';
-import { EXECUTION_WORKFLOW, SEARCH_ATTRIBUTES, TASK_QUEUES } from '../workflows/messages.js';
+import { EXECUTION_WORKFLOW, SEARCH_ATTRIBUTES, TASK_QUEUES, WORKFLOW_TASK_TIMEOUT } from '../workflows/messages.js';
 import type { SignalledDecision } from './signalled-decision.js';
 
 export interface StartRequest {
@@ -86,7 +86,7 @@ class ClientGateway implements TemporalGateway {
         // Both are needed: the first refuses an id that has ended, the second joins one that is open (temporal-notes §21).
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
         workflowIdConflictPolicy: 'USE_EXISTING',
-        workflowTaskTimeout: '5s',
+        workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
         staticSummary: request.summary.slice(0, SUMMARY_UNITS).replace(/[\ud800-\udbff]$/, ''),
         typedSearchAttributes: [
           { key: ATTRIBUTES.workflow, value: attributes.workflow },

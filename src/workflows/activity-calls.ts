@@ -2,7 +2,7 @@
  * How each ordered activity is called: task queue, time limits, retries, summary; and what its answer means to the engine.
  * Retries here are for faults of the platform only (durability §3); a step's own `retry` is the engine's.
  */
-import { ActivityFailure, ApplicationFailure, TimeoutFailure, TimeoutType } from '@temporalio/common';
+import { ActivityFailure, ApplicationFailure, RetryState, TimeoutFailure, TimeoutType } from '@temporalio/common';
 import { ActivityCancellationType, proxyActivities, type ActivityOptions } from '@temporalio/workflow';
 import type { AgentActivities, Common, CoreActivities, ShellActivities } from '../activities/contract.js';
 import type { ActivityCommand, ActivityResult, StepAnswer, StepError } from '../engine/types.js';
@@ -121,11 +121,17 @@ function faultResult(command: ActivityCommand, error: unknown): ActivityResult {
     const answer = cause.details?.[0] as StepAnswer | undefined;
     if (answer?.ended === 'failed') return command.name === 'evaluate' ? { of: 'fault', error: answer.error } : { of: 'step', answer };
     if (command.name === 'evaluate') return { of: 'fault', error: unexpected(cause) };
-    return { of: 'lost', timedOut: false };
+    return { of: 'lost', timedOut: isOutOfTime(error) && BEFORE_WORK.has(cause.type ?? '') };
   }
   const timedOut = cause instanceof TimeoutFailure && cause.timeoutType === TimeoutType.SCHEDULE_TO_CLOSE;
   return { of: 'lost', timedOut };
 }
+
+/** Faults of the platform that come before a step's work has begun, or of work that may be repeated. */
+const BEFORE_WORK: ReadonlySet<string> = new Set(['unavailable', 'plan_unknown', 'engine_version_unknown']);
+
+/** The platform's faults were retried until the schedule-to-close limit left no room for another attempt. */
+const isOutOfTime = (error: unknown): boolean => error instanceof ActivityFailure && error.retryState === RetryState.TIMEOUT;
 
 function unexpected(failure: ApplicationFailure): StepError {
   return { code: 'internal_error', message: failure.message, retryable: false };

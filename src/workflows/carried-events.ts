@@ -30,6 +30,7 @@ export class CarriedEvents {
 
   addDelivered(commandId: string): void {
     this.delivered.push(commandId);
+    this.totalBytes += commandId.length;
   }
 
   get isEmpty(): boolean {
@@ -68,7 +69,7 @@ export class CarriedEvents {
       this.writtenEvents = mark.events;
     }
     if (mark.delivered > this.writtenDelivered) {
-      this.delivered.splice(0, mark.delivered - this.writtenDelivered);
+      for (const id of this.delivered.splice(0, mark.delivered - this.writtenDelivered)) this.totalBytes -= id.length;
       this.writtenDelivered = mark.delivered;
     }
   }

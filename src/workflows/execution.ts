@@ -6,18 +6,8 @@ import type { Json } from '../definition/value.js';
 import type { EngineState } from '../engine/index.js';
 import { ENGINE_VERSION, type ExecutionInput, type ExecutionOutcome } from '../engine/types.js';
 import { Host } from './host.js';
-import {
-  approveSignal,
-  childSignal,
-  eventSignal,
-  pauseSignal,
-  resumeSignal,
-  stateQuery,
-  TASK_QUEUES,
-  type ChildSignal,
-  type EventSignal,
-  type PauseSignal,
-} from './messages.js';
+import { approveSignal, childSignal, eventSignal, pauseSignal, resumeSignal, stateQuery, TASK_QUEUES } from './messages.js';
+import { isRecord, toChildSignal, toEventSignal, toPauseSignal } from './signal-shapes.js';
 
 const { load } = proxyActivities<CoreActivities>({
   taskQueue: TASK_QUEUES.core,
@@ -48,24 +38,24 @@ export async function execution(input: ExecutionInput<EngineState>): Promise<Jso
 
 function listen(say: (act: (to: Host) => void) => void, snapshot: () => Json): void {
   setHandler(approveSignal, (signal: ApproveSignal) => {
-    if (isRecord(signal) && typeof signal.approvalId === 'string') say((to) => to.takeApproval(signal));
+    if (isRecord(signal) && typeof signal['approvalId'] === 'string') say((to) => to.takeApproval(signal));
     else log.warn('approve signal without approvalId is ignored');
   });
-  setHandler(eventSignal, (signal: EventSignal) => {
+  setHandler(eventSignal, (raw) => {
     const fallbackId = uuid4();
-    if (isRecord(signal) && typeof signal.event === 'string') say((to) => to.takeEvent(signal, fallbackId));
-    else log.warn('event signal without event is ignored');
+    const signal = toEventSignal(raw);
+    if (signal === undefined) log.warn('event signal without event is ignored');
+    else say((to) => to.takeEvent(signal, fallbackId));
   });
-  setHandler(pauseSignal, (signal: PauseSignal) => say((to) => to.takePause('pause', isRecord(signal) ? signal : {})));
-  setHandler(resumeSignal, (signal: PauseSignal) => say((to) => to.takePause('resume', isRecord(signal) ? signal : {})));
-  setHandler(childSignal, (signal: ChildSignal) => {
-    if (isRecord(signal) && typeof signal.executionId === 'string' && isRecord(signal.outcome)) say((to) => to.takeChild(signal));
-    else log.warn('child signal of another shape is ignored');
+  setHandler(pauseSignal, (raw) => say((to) => to.takePause('pause', toPauseSignal(raw))));
+  setHandler(resumeSignal, (raw) => say((to) => to.takePause('resume', toPauseSignal(raw))));
+  setHandler(childSignal, (raw) => {
+    const signal = toChildSignal(raw);
+    if (signal === undefined) log.warn('child signal of another shape is ignored');
+    else say((to) => to.takeChild(signal));
   });
   setHandler(stateQuery, snapshot);
 }
-
-const isRecord = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 type Start = Extract<ExecutionInput<EngineState>, { kind: 'start' | 'continued' }> | { readonly kind: 'nothing'; readonly outcome: Json };
 
@@ -83,6 +73,8 @@ function expectKnownVersion(version: number): void {
   if (version > ENGINE_VERSION) throw new Error(`This worker knows engine version ${ENGINE_VERSION}, the execution needs ${version}`);
 }
 
+const CANCEL_REQUEST_WITHIN = '10m';
+
 /** How the end shows in Temporal (durability §9). */
 async function toTemporal(outcome: ExecutionOutcome, host: Host): Promise<Json> {
   if (outcome.status === 'completed') return { status: 'completed', output: outcome.output as unknown as Json };
@@ -91,8 +83,10 @@ async function toTemporal(outcome: ExecutionOutcome, host: Host): Promise<Json> 
     throw ApplicationFailure.nonRetryable(error.message, error.code, error);
   }
   if (!outcome.requested) return { status: 'cancelled', reason: outcome.reason };
-  // The row was cancelled first; Temporal's own request follows it, at the latest from the reconciler.
-  await condition(() => host.isCancelRequested);
+  // The row was cancelled first; Temporal's own request follows it, at the latest from the reconciler. The limit is for the one that
+  // came before this workflow was started and found nobody.
+  if (!host.isCancelRequested && !(await condition(() => host.isCancelRequested, CANCEL_REQUEST_WITHIN)))
+    return { status: 'cancelled', reason: outcome.reason };
   throw new CancelledFailure(outcome.reason ?? 'Cancelled');
 }
 

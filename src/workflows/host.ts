@@ -24,16 +24,16 @@ import { CarriedEvents, type CarryMark } from './carried-events.js';
 import type { ChildSignal, EventSignal, PauseSignal } from './messages.js';
 import { EXECUTION_WORKFLOW, TASK_QUEUES } from './messages.js';
 import { childSearchAttributes, showDetails, StatusAttribute } from './operator-view.js';
+import { packQueue, type PackedQueue, type Queued, unpackQueue } from './packed-queue.js';
 
 /** An input as it happens; the time is set when the engine takes it. */
 type Happening = Input extends infer I ? (I extends Input ? Omit<I, 'at'> : never) : never;
 type TimerCommand = Extract<Command, { kind: 'timer' }>;
 type ChildCommand = Extract<Command, { kind: 'start_child' }>;
-type Queued = ActivityCommand | ChildCommand;
 
 /** What the host itself takes across a hand-over. */
 interface Baggage {
-  readonly queue: readonly Queued[];
+  readonly queue: PackedQueue;
   readonly timers: readonly TimerCommand[];
   readonly gates: readonly string[];
   readonly shownStatus: string | null;
@@ -41,6 +41,8 @@ interface Baggage {
 
 /** Carried events beyond this are flushed before the next activity is issued (durability §7). */
 const CARRY_LIMIT_BYTES = 64 * 1024;
+/** The same for what all activities of one task would carry together, each a copy: a task's commands are one request of 4 MiB (notes §7). */
+const CARRY_PER_TASK_BYTES = 256 * 1024;
 /** One chunk holds the events of 1,000 pure steps, so that they cost one marker; a local activity's input is not in the history. */
 const FLUSH_CHUNK_BYTES = 4 * 1024 * 1024;
 const MAX_IN_FLIGHT = 500;
@@ -48,6 +50,8 @@ const ARGUMENTS_PER_TASK_BYTES = 1024 * 1024;
 /** Hand-over is due at these sizes of the history (durability §8), or when the server suggests it. */
 const HAND_OVER_EVENTS = 1_000;
 const HAND_OVER_BYTES = 2 * 1024 * 1024;
+/** A run begins with its plan and state in its history: it may grow by this much, however large they are. */
+const HAND_OVER_GROWTH_BYTES = 1024 * 1024;
 /** Above this, issuing stops for a hand-over whatever is in flight. */
 const HAND_OVER_FORCED_EVENTS = 20_000;
 
@@ -76,6 +80,9 @@ export class Host {
   /** Argument bytes issued since the history last grew: what one workflow task will send. */
   private issued = { atHistoryLength: -1, bytes: 0 };
   private readonly childNames = new Map<string, string>();
+  /** Cancels on their way to children: a hand-over would drop them. */
+  private cancelsUnderWay = 0;
+  private readonly initialHistoryBytes = workflowInfo().historySize;
   private finish: ExecutionOutcome | undefined;
 
   constructor(input: Extract<ExecutionInput<EngineState>, { kind: 'start' | 'continued' }>) {
@@ -90,7 +97,7 @@ export class Host {
     this.start = input.start;
     this.state = input.state;
     const baggage = input.host as unknown as Baggage;
-    this.queue.push(...baggage.queue);
+    this.queue.push(...unpackQueue(baggage.queue));
     for (const gate of baggage.gates) this.gates.add(gate);
     this.status = new StatusAttribute(baggage.shownStatus);
     for (const timer of baggage.timers) this.armTimer(timer);
@@ -111,7 +118,7 @@ export class Host {
   }
 
   takePause(kind: 'pause' | 'resume', signal: PauseSignal): void {
-    this.post({ kind, by: signal.by ?? null });
+    this.post({ kind, by: signal.by ?? null, ...(signal.id === undefined ? {} : { id: signal.id }) });
     if (signal.id !== undefined) this.carried.addDelivered(signal.id);
   }
 
@@ -135,12 +142,12 @@ export class Host {
   async run(): Promise<ExecutionOutcome> {
     for (;;) {
       if (!this.hasWork()) await this.untilWoken();
-      if (this.cancelReason !== undefined && !this.cancelBegun) await this.beginCancel(this.cancelReason);
+      await this.beginCancelIfAsked();
       if (this.approvals.length > 0) await this.readApprovals();
       this.feedInbox();
       if (this.more) await this.goOnPure();
       if (this.finish !== undefined) return await this.settle(this.finish);
-      if (this.carried.bytes > CARRY_LIMIT_BYTES) await this.flush();
+      if (this.isCarryTooLarge()) await this.flush();
       this.pump();
       // What no issued activity carries would wait for the next one: readers see it at once.
       if (this.carried.hasUnhanded) await this.flush();
@@ -177,13 +184,15 @@ export class Host {
       this.readyApprovals().length > 0 ||
       (this.cancelReason !== undefined && !this.cancelBegun) ||
       (this.approvals.length > 0 && !this.isOpening()) ||
-      (this.queue.length > 0 && this.mayIssue()) ||
+      this.issuable() >= 0 ||
       this.canHandOver()
     );
   }
 
   /** The host's first act on a raw Temporal cancel; after our own it finds the row `cancelling` already. */
-  private async beginCancel(requested: string | null): Promise<void> {
+  private async beginCancelIfAsked(): Promise<void> {
+    const requested = this.cancelReason;
+    if (requested === undefined || this.cancelBegun) return;
     this.cancelBegun = true;
     const { proceed, reason, by } = await this.callLocal((common) => local.beginCancel({ ...common, reason: requested }));
     if (proceed) this.post({ kind: 'cancel', reason, by });
@@ -209,9 +218,10 @@ export class Host {
     return this.approvals.filter(({ approvalId }) => this.gates.has(approvalId));
   }
 
+  /** One that is only queued has no row yet that a signal could be for; waiting for it would hold up the hand-over that it waits for. */
   private isOpening(): boolean {
     for (const { command } of this.inFlight.values()) if (command.kind === 'activity' && command.name === 'open_gate') return true;
-    return this.queue.some((command) => command.kind === 'activity' && command.name === 'open_gate');
+    return false;
   }
 
   private feedInbox(): void {
@@ -222,13 +232,21 @@ export class Host {
     }
   }
 
-  /** A pure stretch goes on in chunks, each after the events of the one before are written (durability §4). */
+  /**
+   * A pure stretch goes on in chunks, each after the events of the one before are written (durability §4). What happens meanwhile is
+   * taken between two of them: a cancel or pause does not wait for the end of the stretch, and other fibers' work is issued.
+   */
   private async goOnPure(): Promise<void> {
-    while (this.more) {
+    while (this.more && !this.isOver) {
       await this.flush();
-      this.feed({ kind: 'continue' });
-      this.feedInbox();
+      this.pump();
+      await this.beginCancelIfAsked();
+      if (!this.isOver) this.feed(this.inbox.shift() ?? { kind: 'continue' });
     }
+  }
+
+  private get isOver(): boolean {
+    return this.finish !== undefined;
   }
 
   private feed(happening: Happening): void {
@@ -299,17 +317,27 @@ export class Host {
   }
 
   private cancelChild(childId: string, reason: string): void {
-    void this.call((common) => local.cancelChild({ ...common, childId, reason })).catch((error: unknown) => this.expectCancellation(error));
+    this.cancelsUnderWay += 1;
+    void this.call((common) => local.cancelChild({ ...common, childId, reason }))
+      .catch((error: unknown) => this.expectCancellation(error))
+      .then(() => {
+        this.cancelsUnderWay -= 1;
+        this.wake();
+      });
   }
 
   /** Issues what waits, within the limits of a task; the rest stays queued (durability §5). */
   private pump(): void {
-    while (this.queue.length > 0 && this.mayIssue()) {
-      const command = this.queue.shift() as Queued;
-      this.issued.bytes += JSON.stringify(command).length;
+    for (let index = this.issuable(); index >= 0; index = this.issuable()) {
+      const [command] = this.queue.splice(index, 1) as [Queued];
+      this.issued.bytes += JSON.stringify(command).length + Math.min(this.carried.bytes, CARRY_LIMIT_BYTES);
       if (command.kind === 'activity') this.issueActivity(command);
       else this.issueChild(command);
     }
+  }
+
+  private isCarryTooLarge(): boolean {
+    return this.carried.bytes > CARRY_LIMIT_BYTES || this.carried.bytes * this.queue.length > CARRY_PER_TASK_BYTES;
   }
 
   private issueActivity(command: ActivityCommand): void {
@@ -413,20 +441,28 @@ export class Host {
 
   // ---- hand-over ----
 
-  /** At most 500 in flight and 1 MB a task; and issuing stops when a hand-over is due and all that is in flight ends soon by itself. */
-  private mayIssue(): boolean {
+  /** Which queued command may be issued now; -1: none. At most 500 in flight and 1 MB a task. */
+  private issuable(): number {
     const { historyLength } = workflowInfo();
     if (this.issued.atHistoryLength !== historyLength) this.issued = { atHistoryLength: historyLength, bytes: 0 };
-    if (this.inFlight.size >= MAX_IN_FLIGHT || this.issued.bytes >= ARGUMENTS_PER_TASK_BYTES) return false;
-    if (!this.isHandOverDue()) return true;
-    if (historyLength > HAND_OVER_FORCED_EVENTS) return false;
-    for (const { command } of this.inFlight.values()) if (command.kind === 'activity' && !isLight(command)) return true;
-    return false;
+    if (this.queue.length === 0 || this.inFlight.size >= MAX_IN_FLIGHT || this.issued.bytes >= ARGUMENTS_PER_TASK_BYTES) return -1;
+    if (!this.holdsBack(historyLength)) return 0;
+    // What makes the state smaller comes before it is handed over.
+    return this.queue.findIndex((command) => command.kind === 'activity' && command.name === 'store');
+  }
+
+  /** Issuing stops when a hand-over is due and all that is in flight ends soon by itself. */
+  private holdsBack(historyLength: number): boolean {
+    if (!this.isHandOverDue()) return false;
+    if (historyLength > HAND_OVER_FORCED_EVENTS) return true;
+    for (const { command } of this.inFlight.values()) if (command.kind === 'activity' && !isLight(command)) return false;
+    return true;
   }
 
   private isHandOverDue(): boolean {
     const { historyLength, historySize, continueAsNewSuggested } = workflowInfo();
-    if (!continueAsNewSuggested && historyLength <= HAND_OVER_EVENTS && historySize <= HAND_OVER_BYTES) return false;
+    const mostBytes = Math.max(HAND_OVER_BYTES, this.initialHistoryBytes + HAND_OVER_GROWTH_BYTES);
+    if (!continueAsNewSuggested && historyLength <= HAND_OVER_EVENTS && historySize <= mostBytes) return false;
     return this.cancelReason === undefined && projectionOf(this.start.plan, this.state).status !== 'cancelling';
   }
 
@@ -434,6 +470,7 @@ export class Host {
     return (
       this.isHandOverDue() &&
       this.inFlight.size === 0 &&
+      this.cancelsUnderWay === 0 &&
       this.inbox.length === 0 &&
       !this.more &&
       this.approvals.length === 0 &&
@@ -445,7 +482,7 @@ export class Host {
     await this.flush();
     if (!this.canHandOver()) return;
     const baggage: Baggage = {
-      queue: this.queue,
+      queue: packQueue(this.queue),
       timers: [...this.timers.values()].map(({ command }) => command),
       gates: [...this.gates],
       shownStatus: this.status.shown,

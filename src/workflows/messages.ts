@@ -11,6 +11,9 @@ export const EXECUTION_WORKFLOW = 'execution';
 
 export const TASK_QUEUES = { core: 'signalbox', agent: 'signalbox-agent', shell: 'signalbox-shell' } as const;
 
+/** A workflow task that is lost with its worker is handed out again after this (durability §3). */
+export const WORKFLOW_TASK_TIMEOUT = '5s';
+
 /** Wakes a gate. The row alone decides; a pending row takes the signal's own decision as the operator's vote. */
 export const approveSignal = defineSignal<[ApproveSignal]>('approve');
 

@@ -4,4 +4,3 @@
  * thread's time (docs/performance.md). Three lines still name the place of a fault. Changes no command.
  */
 Error.stackTraceLimit = 3;
-export {};

@@ -21,9 +21,14 @@ const isValue = (json: Json | Value): json is Value => typeof json === 'object' 
 
 /** A scope of plain JSON; an object with `refs` is taken as a Value. */
 export function aScope(parts: ScopeParts = {}, extras: Pick<ScopeReader, 'onMissing' | 'resolve' | 'secret'> = {}): ScopeReader {
-  const slice = Object.fromEntries(Object.entries(parts).map(([root, names]) => [
-    root, Object.fromEntries(Object.entries(names as { [name: string]: Json | Value }).map(([name, json]) => [name, isValue(json) ? json : { v: json }])),
-  ]));
+  const slice = Object.fromEntries(
+    Object.entries(parts).map(([root, names]) => [
+      root,
+      Object.fromEntries(
+        Object.entries(names as { [name: string]: Json | Value }).map(([name, json]) => [name, isValue(json) ? json : { v: json }]),
+      ),
+    ]),
+  );
   return sliceReader(slice, NOW, extras);
 }
 
@@ -40,7 +45,10 @@ export function valueOf(source: string, variables: { readonly [name: string]: Js
   return evaluate(anExpr(source), aScope({ variables }), mode)?.v;
 }
 
-export function faultOf(source: string, options: ParseOptions = {}): { readonly message: string; readonly at: number; readonly suggestion?: string } {
+export function faultOf(
+  source: string,
+  options: ParseOptions = {},
+): { readonly message: string; readonly at: number; readonly suggestion?: string } {
   const result = parseExpression(source, options);
   if ('expr' in result) throw new Error(`${source} parsed`);
   return result.fault;

@@ -27,5 +27,6 @@ export function aStep<T extends StepType>(type: T, fields: JsonObject): Extract<
 export const problemsOf = (steps: readonly Json[], more: JsonObject = {}, context: CompileContext = {}): string[] =>
   compileDefinition(aDefinition(steps, more), context).problems.map(({ code, path }) => `${code} ${path}`);
 
-export const problemListOf = (steps: readonly Json[], more: JsonObject = {}, context: CompileContext = {}): readonly Problem[] => compileDefinition(aDefinition(steps, more), context).problems;
+export const problemListOf = (steps: readonly Json[], more: JsonObject = {}, context: CompileContext = {}): readonly Problem[] =>
+  compileDefinition(aDefinition(steps, more), context).problems;
 export const SET: JsonObject = { type: 'set', values: { a: 1 } };

@@ -27,8 +27,16 @@ describe('V12 JSON Schema', () => {
     expect(exampleNames()).toHaveLength(12);
   });
   it.each<readonly [string, Json]>([
-    ['type banana (V1)', aDefinition([{ type: 'banana' }])], ['a step nested in a branch of unknown type', aDefinition([{ type: 'conditional', condition: 'x', then: [{ type: 'banana' }] }])], ['no name', { steps: [SET] }], ['no steps', { name: 'x', steps: [] }], ['an unknown field', aDefinition([{ ...SET, colour: 1 }])],
-    ['a bash step without command', aDefinition([{ type: 'bash' }])], ['an id with a slash', aDefinition([{ id: 'a/b', ...SET }])], ['a loop without over and while', aDefinition([{ type: 'loop', steps: [SET] }])], ['a loop with both', aDefinition([{ type: 'loop', over: [1], while: 'x', steps: [SET] }])], ['concurrency 51', aDefinition([{ type: 'loop', over: [1], steps: [SET], concurrency: 51 }])],
+    ['type banana (V1)', aDefinition([{ type: 'banana' }])],
+    ['a step nested in a branch of unknown type', aDefinition([{ type: 'conditional', condition: 'x', then: [{ type: 'banana' }] }])],
+    ['no name', { steps: [SET] }],
+    ['no steps', { name: 'x', steps: [] }],
+    ['an unknown field', aDefinition([{ ...SET, colour: 1 }])],
+    ['a bash step without command', aDefinition([{ type: 'bash' }])],
+    ['an id with a slash', aDefinition([{ id: 'a/b', ...SET }])],
+    ['a loop without over and while', aDefinition([{ type: 'loop', steps: [SET] }])],
+    ['a loop with both', aDefinition([{ type: 'loop', over: [1], while: 'x', steps: [SET] }])],
+    ['concurrency 51', aDefinition([{ type: 'loop', over: [1], steps: [SET], concurrency: 51 }])],
   ])('refuses %s', (_, definition) => {
     expect(check(definition)).not.toEqual([]);
   });
@@ -36,7 +44,8 @@ describe('V12 JSON Schema', () => {
     const alternatives = ((definitionJsonSchema()['$defs'] as JsonObject)['Step'] as JsonObject)['oneOf'] as readonly JsonObject[];
     expect(alternatives).toHaveLength(15);
     for (const step of alternatives) {
-      for (const [name, field] of Object.entries(step['properties'] as JsonObject)) if (name !== 'type') expect([name, typeof (field as JsonObject)['description']]).toEqual([name, 'string']);
+      for (const [name, field] of Object.entries(step['properties'] as JsonObject))
+        if (name !== 'type') expect([name, typeof (field as JsonObject)['description']]).toEqual([name, 'string']);
     }
   });
 });
@@ -45,7 +54,8 @@ describe('the release check', () => {
   it('shows a conditional, a bounded-parallel loop, a parallel, try with catch and finally, an agent, an approval and a notice', () => {
     const definition = anExample('release-check.json');
     const types = [...walkSteps(definition['steps'] as readonly Json[], [])].map(({ step }) => step['type']);
-    for (const type of ['conditional', 'loop', 'parallel', 'try', 'agent_prompt', 'approval', 'notify', 'tool', 'set']) expect(types).toContain(type);
+    for (const type of ['conditional', 'loop', 'parallel', 'try', 'agent_prompt', 'approval', 'notify', 'tool', 'set'])
+      expect(types).toContain(type);
   });
 });
 
@@ -68,20 +78,53 @@ describe('docs/definition.md', () => {
 
 describe('output schemas', () => {
   it('brings a field map to JSON Schema; a field is required unless it says otherwise', () => {
-    expect(normalizeOutputSchema({ verdict: { type: 'string', enum: ['accept', 'reject'] }, reason: { type: 'string', required: false, description: 'why' }, list: { type: 'array', items: { type: 'number' } }, inner: { type: 'object', properties: { n: { type: 'integer' } } } })).toEqual({ schema: {
-      type: 'object', required: ['verdict', 'list', 'inner'],
-      properties: { verdict: { type: 'string', enum: ['accept', 'reject'] }, reason: { type: 'string', description: 'why' }, list: { type: 'array', items: { type: 'number' } }, inner: { type: 'object', properties: { n: { type: 'integer' } }, required: ['n'] } },
-    } });
+    expect(
+      normalizeOutputSchema({
+        verdict: { type: 'string', enum: ['accept', 'reject'] },
+        reason: { type: 'string', required: false, description: 'why' },
+        list: { type: 'array', items: { type: 'number' } },
+        inner: { type: 'object', properties: { n: { type: 'integer' } } },
+      }),
+    ).toEqual({
+      schema: {
+        type: 'object',
+        required: ['verdict', 'list', 'inner'],
+        properties: {
+          verdict: { type: 'string', enum: ['accept', 'reject'] },
+          reason: { type: 'string', description: 'why' },
+          list: { type: 'array', items: { type: 'number' } },
+          inner: { type: 'object', properties: { n: { type: 'integer' } }, required: ['n'] },
+        },
+      },
+    });
   });
   it('takes fields named type and properties', () => {
-    expect(normalizeOutputSchema({ type: { type: 'string' }, properties: { type: 'array' } })).toMatchObject({ schema: { properties: { type: { type: 'string' }, properties: { type: 'array' } }, required: ['type', 'properties'] } });
+    expect(normalizeOutputSchema({ type: { type: 'string' }, properties: { type: 'array' } })).toMatchObject({
+      schema: { properties: { type: { type: 'string' }, properties: { type: 'array' } }, required: ['type', 'properties'] },
+    });
   });
   it('leaves a JSON Schema as it is', () => {
-    for (const schema of [{ type: 'object', properties: { a: { type: 'string' } } }, { anyOf: [{ type: 'string' }, { type: 'null' }] }, { $ref: '#/$defs/a', $defs: { a: { type: 'string' } } }, { type: ['string', 'null'] }]) expect(normalizeOutputSchema(schema)).toEqual({ schema });
+    for (const schema of [
+      { type: 'object', properties: { a: { type: 'string' } } },
+      { anyOf: [{ type: 'string' }, { type: 'null' }] },
+      { $ref: '#/$defs/a', $defs: { a: { type: 'string' } } },
+      { type: ['string', 'null'] },
+    ])
+      expect(normalizeOutputSchema(schema)).toEqual({ schema });
   });
   it.each<readonly [string, JsonObject, readonly (string | number)[]]>([
-    ['a mistyped type', { a: { type: 'strin' } }, ['a', 'type']], ['a type missing', { a: { description: 'x' } }, ['a', 'type']], ['nothing', {}, []], ['a nested mistyped type', { type: 'object', properties: { a: { type: 'array', items: { type: 'strng' } } } }, ['properties', 'a', 'items', 'type']],
-    ['a reference to nowhere', { type: 'object', properties: { a: { $ref: '#/$defs/nope' } } }, []], ['a remote reference', { $ref: 'https://example.com/schema.json' }, []], ['a required that is no list', { type: 'object', required: 'a' }, ['required']], ['a broken pattern', { type: 'string', pattern: '(' }, []],
+    ['a mistyped type', { a: { type: 'strin' } }, ['a', 'type']],
+    ['a type missing', { a: { description: 'x' } }, ['a', 'type']],
+    ['nothing', {}, []],
+    [
+      'a nested mistyped type',
+      { type: 'object', properties: { a: { type: 'array', items: { type: 'strng' } } } },
+      ['properties', 'a', 'items', 'type'],
+    ],
+    ['a reference to nowhere', { type: 'object', properties: { a: { $ref: '#/$defs/nope' } } }, []],
+    ['a remote reference', { $ref: 'https://example.com/schema.json' }, []],
+    ['a required that is no list', { type: 'object', required: 'a' }, ['required']],
+    ['a broken pattern', { type: 'string', pattern: '(' }, []],
   ])('refuses %s', (_, raw, path) => {
     const result = normalizeOutputSchema(raw);
     expect('faults' in result && result.faults[0]?.path).toEqual(path);

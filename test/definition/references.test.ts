@@ -10,23 +10,54 @@ import { aStep } from './definitions.js';
 
 const BIG = aRef('val_big');
 const OTHER = aRef('val_other');
-const outputs = { big: wholeRef(BIG), part: { v: { list: [1, null, 3], name: 'n' }, refs: { '/list/1': OTHER } }, small: 5 } satisfies { [name: string]: Json | Value };
+const outputs = { big: wholeRef(BIG), part: { v: { list: [1, null, 3], name: 'n' }, refs: { '/list/1': OTHER } }, small: 5 } satisfies {
+  [name: string]: Json | Value;
+};
 const stored: { [ref: string]: Json } = { val_big: { items: [10, 20], name: 'stored' }, val_other: [7, 8] };
 const host = aScope({ outputs });
 const full = aScope({ outputs }, { resolve: (ref: Ref) => stored[ref.ref] });
 
 describe('mode host never reads a stored value', () => {
   it.each<readonly [string, Value | undefined]>([
-    ['outputs.big', wholeRef(BIG)], ['outputs.part.list[1]', wholeRef(OTHER)], ['[outputs.big, 1]', { v: [null, 1], refs: { '/0': BIG } }], ['{a: outputs.big, b: outputs.part}', { v: { a: null, b: outputs.part.v }, refs: { '/a': BIG, '/b/list/1': OTHER } }],
-    ['outputs.big ?? 1', wholeRef(BIG)], ['outputs.missing ?? outputs.big', wholeRef(BIG)], ['outputs.big || 1', wholeRef(BIG)], ['outputs.big && 2', { v: 2 }], ['!outputs.big', { v: false }], ['outputs.big ? 1 : 2', { v: 1 }], ['exists(outputs.big)', { v: true }],
-    ['outputs.big == null', { v: false }], ['outputs.big != null', { v: true }], ['outputs.big == 5', { v: false }], ['length(outputs.part.list)', { v: 3 }], ['outputs.part.list.length', { v: 3 }], ['last(outputs.part.list)', { v: 3 }], ['outputs.part.name', { v: 'n' }],
-    ['get(outputs.part.list, 1)', wholeRef(OTHER)], ['first(slice([outputs.small], 0))', { v: 5 }], ['outputs["big"]', wholeRef(BIG)], ['get(outputs, "big")', wholeRef(BIG)],
+    ['outputs.big', wholeRef(BIG)],
+    ['outputs.part.list[1]', wholeRef(OTHER)],
+    ['[outputs.big, 1]', { v: [null, 1], refs: { '/0': BIG } }],
+    ['{a: outputs.big, b: outputs.part}', { v: { a: null, b: outputs.part.v }, refs: { '/a': BIG, '/b/list/1': OTHER } }],
+    ['outputs.big ?? 1', wholeRef(BIG)],
+    ['outputs.missing ?? outputs.big', wholeRef(BIG)],
+    ['outputs.big || 1', wholeRef(BIG)],
+    ['outputs.big && 2', { v: 2 }],
+    ['!outputs.big', { v: false }],
+    ['outputs.big ? 1 : 2', { v: 1 }],
+    ['exists(outputs.big)', { v: true }],
+    ['outputs.big == null', { v: false }],
+    ['outputs.big != null', { v: true }],
+    ['outputs.big == 5', { v: false }],
+    ['length(outputs.part.list)', { v: 3 }],
+    ['outputs.part.list.length', { v: 3 }],
+    ['last(outputs.part.list)', { v: 3 }],
+    ['outputs.part.name', { v: 'n' }],
+    ['get(outputs.part.list, 1)', wholeRef(OTHER)],
+    ['first(slice([outputs.small], 0))', { v: 5 }],
+    ['outputs["big"]', wholeRef(BIG)],
+    ['get(outputs, "big")', wholeRef(BIG)],
   ])('%s needs no reading', (source, expected) => {
     expect(evaluate(anExpr(source), host, 'host')).toEqual(expected);
   });
   it.each([
-    'outputs.big.items', 'outputs.part.list[1][0]', 'outputs.big == "x"', 'length(outputs.big)', 'outputs.big + "x"', 'json(outputs.part)', 'map(outputs.part.list, x => x)', '"x" in outputs.big', 'string(outputs.big)', '[1] == outputs.part.list', 'outputs.big < 1',
-    'matches("a", "a")', 'formatDate(now(), "HH", "Europe/Berlin")',
+    'outputs.big.items',
+    'outputs.part.list[1][0]',
+    'outputs.big == "x"',
+    'length(outputs.big)',
+    'outputs.big + "x"',
+    'json(outputs.part)',
+    'map(outputs.part.list, x => x)',
+    '"x" in outputs.big',
+    'string(outputs.big)',
+    '[1] == outputs.part.list',
+    'outputs.big < 1',
+    'matches("a", "a")',
+    'formatDate(now(), "HH", "Europe/Berlin")',
   ])('%s asks for an activity', (source) => {
     expect(() => evaluate(anExpr(source), host, 'host')).toThrow(NeedsActivity);
   });
@@ -41,8 +72,16 @@ describe('mode host never reads a stored value', () => {
 
 describe('mode full reads what is loaded', () => {
   it.each<readonly [string, Json]>([
-    ['outputs.big.items[1]', 20], ['sum(outputs.big.items)', 30], ['length(outputs.big)', 2], ['outputs.part.list[1][0]', 7], ['flatten(outputs.part.list)', [1, 7, 8, 3]], ['outputs.big.nothing ?? "d"', 'd'], ['json(outputs.part.list)', '[1,[7,8],3]'], ['get(outputs.big, "name")', 'stored'],
-    ['outputs.big == {name: "stored", items: [10, 20]}', true], ['map(outputs.part.list, x => x)[1]', [7, 8]],
+    ['outputs.big.items[1]', 20],
+    ['sum(outputs.big.items)', 30],
+    ['length(outputs.big)', 2],
+    ['outputs.part.list[1][0]', 7],
+    ['flatten(outputs.part.list)', [1, 7, 8, 3]],
+    ['outputs.big.nothing ?? "d"', 'd'],
+    ['json(outputs.part.list)', '[1,[7,8],3]'],
+    ['get(outputs.big, "name")', 'stored'],
+    ['outputs.big == {name: "stored", items: [10, 20]}', true],
+    ['map(outputs.part.list, x => x)[1]', [7, 8]],
   ])('%s gives %j', (source, expected) => {
     expect(evaluate(anExpr(source), full, 'full')).toEqual({ v: expected });
   });
@@ -68,15 +107,45 @@ describe('X6 templates', () => {
     return render(template, aScope({ variables, outputs }, {}), 'host');
   };
   it.each<readonly [Json, Json]>([
-    ['{{n}}', 5], ['{{l}}', [1, [2]]], ['{{o}}', { k: 'v' }], ['{{nul}}', null], ['{{t}}', true], ['{{missing}}', null], ['{{ n }}', 5], [' {{n}}', ' 5'], ['{{n}} ', '5 '], ['{{a}}{{n}}', 'text5'], ['{{l}}|{{o}}|{{nul}}|{{missing}}|{{t}}', '[1,[2]]|{"k":"v"}|null||true'],
-    ['x{{a.b.c}}', 'x'], ['plain', 'plain'], [5, 5], [null, null], [true, true], [[], []], [{}, {}], [{ deep: [{ er: ['{{n}}', 'n={{n}}', 7] }] }, { deep: [{ er: [5, 'n=5', 7] }] }], ['{{ {k: n, s: "}}"} }}', { k: 5, s: '}}' }], ['{{{k: 1}}}', { k: 1 }], ['{{ "{{" }}', '{{'],
-    ['a } b }} c', 'a } b }} c'], ['{ {n} }', '{ {n} }'], ["{{ 'it' }}'s", "it's"], ['{{n}}}', '5}'], ['', ''], [{ '{{n}}': 1 }, { '{{n}}': 1 }], ['{{ x > 1 ? "many" : "one" }}', 'many'], ['{{\n  n\n}}', 5],
+    ['{{n}}', 5],
+    ['{{l}}', [1, [2]]],
+    ['{{o}}', { k: 'v' }],
+    ['{{nul}}', null],
+    ['{{t}}', true],
+    ['{{missing}}', null],
+    ['{{ n }}', 5],
+    [' {{n}}', ' 5'],
+    ['{{n}} ', '5 '],
+    ['{{a}}{{n}}', 'text5'],
+    ['{{l}}|{{o}}|{{nul}}|{{missing}}|{{t}}', '[1,[2]]|{"k":"v"}|null||true'],
+    ['x{{a.b.c}}', 'x'],
+    ['plain', 'plain'],
+    [5, 5],
+    [null, null],
+    [true, true],
+    [[], []],
+    [{}, {}],
+    [{ deep: [{ er: ['{{n}}', 'n={{n}}', 7] }] }, { deep: [{ er: [5, 'n=5', 7] }] }],
+    ['{{ {k: n, s: "}}"} }}', { k: 5, s: '}}' }],
+    ['{{{k: 1}}}', { k: 1 }],
+    ['{{ "{{" }}', '{{'],
+    ['a } b }} c', 'a } b }} c'],
+    ['{ {n} }', '{ {n} }'],
+    ["{{ 'it' }}'s", "it's"],
+    ['{{n}}}', '5}'],
+    ['', ''],
+    [{ '{{n}}': 1 }, { '{{n}}': 1 }],
+    ['{{ x > 1 ? "many" : "one" }}', 'many'],
+    ['{{\n  n\n}}', 5],
   ])('%j renders to %j', (template, expected) => {
     expect(rendered(template)).toEqual({ v: expected });
   });
   it('passes references on, at any depth', () => {
     expect(rendered('{{outputs.big}}')).toEqual(wholeRef(BIG));
-    expect(rendered({ a: ['{{outputs.big}}', '{{outputs.part}}'] })).toEqual({ v: { a: [null, outputs.part.v] }, refs: { '/a/0': BIG, '/a/1/list/1': OTHER } });
+    expect(rendered({ a: ['{{outputs.big}}', '{{outputs.part}}'] })).toEqual({
+      v: { a: [null, outputs.part.v] },
+      refs: { '/a/0': BIG, '/a/1/list/1': OTHER },
+    });
   });
   it('asks for an activity when a reference stands in mixed text', () => {
     expect(() => rendered('See {{outputs.big}}')).toThrow(NeedsActivity);
@@ -94,16 +163,33 @@ describe('X6 templates', () => {
 
 describe('reads', () => {
   it('names each root and name once; a bare name may be local or a variable', () => {
-    expect(collectReads(anExpr('outputs.a.b + outputs["c-d"] + x + variables.x + map(ys, y => y.z + x).length + loop.item + trigger.type'))).toEqual([
-      { root: 'outputs', name: 'a' }, { root: 'outputs', name: 'c-d' }, { root: 'local', name: 'x' }, { root: 'variables', name: 'x' }, { root: 'local', name: 'ys' }, { root: 'variables', name: 'ys' }, { root: 'loop', name: 'item' }, { root: 'variables', name: '_trigger' },
+    expect(
+      collectReads(anExpr('outputs.a.b + outputs["c-d"] + x + variables.x + map(ys, y => y.z + x).length + loop.item + trigger.type')),
+    ).toEqual([
+      { root: 'outputs', name: 'a' },
+      { root: 'outputs', name: 'c-d' },
+      { root: 'local', name: 'x' },
+      { root: 'variables', name: 'x' },
+      { root: 'local', name: 'ys' },
+      { root: 'variables', name: 'ys' },
+      { root: 'loop', name: 'item' },
+      { root: 'variables', name: '_trigger' },
     ]);
   });
   it('asks for a whole root where it is read as such', () => {
     expect(collectReads(anExpr('keys(outputs)'))).toEqual([{ root: 'outputs', name: '*' }]);
   });
   it('walks templates, secrets included', () => {
-    const step = aStep('tool', { tool: 'a:b', arguments: { h: ['{{secrets.K}}', 'x{{outputs.a}}{{outputs.b}}'], o: '{{ {p: [execution.id]} }}' } });
-    expect(collectReads(step.arguments)).toEqual([{ root: 'secrets', name: 'K' }, { root: 'outputs', name: 'a' }, { root: 'outputs', name: 'b' }, { root: 'execution', name: 'id' }]);
+    const step = aStep('tool', {
+      tool: 'a:b',
+      arguments: { h: ['{{secrets.K}}', 'x{{outputs.a}}{{outputs.b}}'], o: '{{ {p: [execution.id]} }}' },
+    });
+    expect(collectReads(step.arguments)).toEqual([
+      { root: 'secrets', name: 'K' },
+      { root: 'outputs', name: 'a' },
+      { root: 'outputs', name: 'b' },
+      { root: 'execution', name: 'id' },
+    ]);
   });
   it('is enough: a slice of what is read gives the same value', () => {
     const expr = anExpr('outputs.a.b + x');

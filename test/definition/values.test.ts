@@ -1,6 +1,12 @@
 import { formatDuration, parseDuration } from '../../src/definition/duration.js';
 import { parseInstant } from '../../src/definition/instant.js';
-import { IterationPathError, compareIterationPaths, formatIterationPath, innerPath, parseIterationPath } from '../../src/definition/iteration-path.js';
+import {
+  IterationPathError,
+  compareIterationPaths,
+  formatIterationPath,
+  innerPath,
+  parseIterationPath,
+} from '../../src/definition/iteration-path.js';
 import { isLarge, jsonBytes, utf8Bytes } from '../../src/definition/json-size.js';
 import { parsePointer, toPointer } from '../../src/definition/pointer.js';
 import { listValue, objectValue, partAt, replaceRefs, toDisplay } from '../../src/definition/value-parts.js';
@@ -10,12 +16,43 @@ import { aRef } from './builders.js';
 
 describe('durations', () => {
   it.each<readonly [Json, number | undefined]>([
-    [1500, 1500], [0, 0], ['250ms', 250], ['90s', 90_000], ['5m', 300_000], ['24h', 86_400_000], ['7d', 604_800_000], ['1.5h', 5_400_000], [0.4, 0], ['1 week', undefined], ['5', undefined], ['5 m', undefined], ['5M', undefined], ['-5m', undefined],
-    [-1, undefined], ['', undefined], ['1h30m', undefined], ['1e3s', undefined], [null, undefined], [true, undefined], [['5m'], undefined], ['3650d', 315_360_000_000], ['3651d', undefined], [Number.NaN, undefined], [Number.POSITIVE_INFINITY, undefined],
+    [1500, 1500],
+    [0, 0],
+    ['250ms', 250],
+    ['90s', 90_000],
+    ['5m', 300_000],
+    ['24h', 86_400_000],
+    ['7d', 604_800_000],
+    ['1.5h', 5_400_000],
+    [0.4, 0],
+    ['1 week', undefined],
+    ['5', undefined],
+    ['5 m', undefined],
+    ['5M', undefined],
+    ['-5m', undefined],
+    [-1, undefined],
+    ['', undefined],
+    ['1h30m', undefined],
+    ['1e3s', undefined],
+    [null, undefined],
+    [true, undefined],
+    [['5m'], undefined],
+    ['3650d', 315_360_000_000],
+    ['3651d', undefined],
+    [Number.NaN, undefined],
+    [Number.POSITIVE_INFINITY, undefined],
   ])('%j is %p ms', (input, ms) => {
     expect(parseDuration(input)).toBe(ms);
   });
-  it.each([[0, '0ms'], [250, '250ms'], [90_000, '90s'], [300_000, '5m'], [86_400_000, '1d'], [5_400_000, '90m'], [1_500, '1500ms']])('writes %d as %s, which reads back', (ms, text) => {
+  it.each([
+    [0, '0ms'],
+    [250, '250ms'],
+    [90_000, '90s'],
+    [300_000, '5m'],
+    [86_400_000, '1d'],
+    [5_400_000, '90m'],
+    [1_500, '1500ms'],
+  ])('writes %d as %s, which reads back', (ms, text) => {
     expect(formatDuration(ms)).toBe(text);
     expect(parseDuration(text)).toBe(ms);
   });
@@ -23,8 +60,22 @@ describe('durations', () => {
 
 describe('instants', () => {
   it.each<readonly [Json, number | undefined]>([
-    ['2026-03-01', Date.UTC(2026, 2, 1)], ['2026-03-01T09:05:07.008Z', Date.UTC(2026, 2, 1, 9, 5, 7, 8)], ['2026-03-01T09:05', Date.UTC(2026, 2, 1, 9, 5)], ['2026-03-01T09:05:07+02:00', Date.UTC(2026, 2, 1, 7, 5, 7)], ['2026-03-01 09:05:07-0130', Date.UTC(2026, 2, 1, 10, 35, 7)],
-    ['2026-03-01T09:05:07.1234567Z', Date.UTC(2026, 2, 1, 9, 5, 7, 123)], [5, 5], ['2024-02-29', Date.UTC(2024, 1, 29)], ['2026-02-29', undefined], ['2026-13-01', undefined], ['2026-03-01T25:00', undefined], ['tomorrow', undefined], ['1', undefined], [null, undefined], [8.7e15, undefined], ['0001-01-01', -62_135_596_800_000],
+    ['2026-03-01', Date.UTC(2026, 2, 1)],
+    ['2026-03-01T09:05:07.008Z', Date.UTC(2026, 2, 1, 9, 5, 7, 8)],
+    ['2026-03-01T09:05', Date.UTC(2026, 2, 1, 9, 5)],
+    ['2026-03-01T09:05:07+02:00', Date.UTC(2026, 2, 1, 7, 5, 7)],
+    ['2026-03-01 09:05:07-0130', Date.UTC(2026, 2, 1, 10, 35, 7)],
+    ['2026-03-01T09:05:07.1234567Z', Date.UTC(2026, 2, 1, 9, 5, 7, 123)],
+    [5, 5],
+    ['2024-02-29', Date.UTC(2024, 1, 29)],
+    ['2026-02-29', undefined],
+    ['2026-13-01', undefined],
+    ['2026-03-01T25:00', undefined],
+    ['tomorrow', undefined],
+    ['1', undefined],
+    [null, undefined],
+    [8.7e15, undefined],
+    ['0001-01-01', -62_135_596_800_000],
   ])('%j is %p', (input, ms) => {
     expect(parseInstant(input)).toBe(ms);
   });
@@ -43,25 +94,54 @@ describe('iteration paths', () => {
     expect(() => parseIterationPath(path)).toThrow(IterationPathError);
   });
   it('orders numbers as numbers, a path before what lies in it, catch before finally', () => {
-    const sorted = ['', 'l:i2', 'l:i2/m:i0', 'l:i2/m:i1', 'l:i10', 'p:b0', 'p:b11', 's:c0', 's:c2', 's:default', 't:try', 't:catch0', 't:finally'];
+    const sorted = [
+      '',
+      'l:i2',
+      'l:i2/m:i0',
+      'l:i2/m:i1',
+      'l:i10',
+      'p:b0',
+      'p:b11',
+      's:c0',
+      's:c2',
+      's:default',
+      't:try',
+      't:catch0',
+      't:finally',
+    ];
     expect(sorted.toReversed().toSorted(compareIterationPaths)).toEqual(sorted);
   });
 });
 
 describe('JSON size', () => {
-  it.each(['', 'abc', 'äöü', '€', '😀', 'a😀€ä', '\ud800', 'x\udc00y', '\ud83d\ud83d\ude00'])('counts the UTF-8 bytes of %j like Buffer', (text) => {
-    expect(utf8Bytes(text)).toBe(Buffer.byteLength(text));
-  });
+  it.each(['', 'abc', 'äöü', '€', '😀', 'a😀€ä', '\ud800', 'x\udc00y', '\ud83d\ud83d\ude00'])(
+    'counts the UTF-8 bytes of %j like Buffer',
+    (text) => {
+      expect(utf8Bytes(text)).toBe(Buffer.byteLength(text));
+    },
+  );
   it('counts JSON', () => {
     expect(jsonBytes({ a: ['ä', 1] })).toBe(Buffer.byteLength('{"a":["ä",1]}'));
   });
-  it.each<readonly [string, Json, boolean]>([['32 768 bytes', 'x'.repeat(32_766), false], ['one more', 'x'.repeat(32_767), true], ['two-byte letters below', 'ä'.repeat(16_383), false], ['two-byte letters above', 'ä'.repeat(16_384), true], ['a number', 5, false]])('a value of %s', (_, json, expected) => {
+  it.each<readonly [string, Json, boolean]>([
+    ['32 768 bytes', 'x'.repeat(32_766), false],
+    ['one more', 'x'.repeat(32_767), true],
+    ['two-byte letters below', 'ä'.repeat(16_383), false],
+    ['two-byte letters above', 'ä'.repeat(16_384), true],
+    ['a number', 5, false],
+  ])('a value of %s', (_, json, expected) => {
     expect(isLarge(json)).toBe(expected);
   });
 });
 
 describe('pointers', () => {
-  it.each<readonly [readonly (string | number)[], string]>([[[], ''], [['a', 0], '/a/0'], [['a/b', 'c~d'], '/a~1b/c~0d'], [['~1'], '/~01'], [[''], '/']])('%j is %j', (segments, pointer) => {
+  it.each<readonly [readonly (string | number)[], string]>([
+    [[], ''],
+    [['a', 0], '/a/0'],
+    [['a/b', 'c~d'], '/a~1b/c~0d'],
+    [['~1'], '/~01'],
+    [[''], '/'],
+  ])('%j is %j', (segments, pointer) => {
     expect(toPointer(segments)).toBe(pointer);
     expect(parsePointer(pointer)).toEqual(segments.map(String));
   });
@@ -86,9 +166,22 @@ describe('values with references', () => {
     expect(partAt(wholeRef(ref), [])).toEqual({ at: 'value', value: wholeRef(ref) });
   });
   it('puts values together', () => {
-    expect(listValue([{ v: 1 }, wholeRef(ref), held])).toEqual({ v: [1, null, held.v], refs: { '/1': ref, '/2/a/0': ref, '/2/x~1y': ref } });
-    expect(objectValue([['p/q', wholeRef(ref)], ['r', { v: 1 }]])).toEqual({ v: { 'p/q': null, r: 1 }, refs: { '/p~1q': ref } });
-    expect(objectValue([['p', wholeRef(ref)], ['p', { v: 1 }]])).toEqual({ v: { p: 1 } });
+    expect(listValue([{ v: 1 }, wholeRef(ref), held])).toEqual({
+      v: [1, null, held.v],
+      refs: { '/1': ref, '/2/a/0': ref, '/2/x~1y': ref },
+    });
+    expect(
+      objectValue([
+        ['p/q', wholeRef(ref)],
+        ['r', { v: 1 }],
+      ]),
+    ).toEqual({ v: { 'p/q': null, r: 1 }, refs: { '/p~1q': ref } });
+    expect(
+      objectValue([
+        ['p', wholeRef(ref)],
+        ['p', { v: 1 }],
+      ]),
+    ).toEqual({ v: { p: 1 } });
     expect(listValue([{ v: 1 }])).toEqual({ v: [1] });
   });
   it('keeps a key named __proto__ an own key', () => {

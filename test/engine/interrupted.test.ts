@@ -76,7 +76,9 @@ describe('a cancel in the middle of an opening', () => {
     run.answer('s#1', { of: 'child', executionId: 'exe_child', at: START_MS });
     expect(run.commands).toMatchObject([{ kind: 'start_child', id: 's#1:child' }]);
     expect(run.cancel().commands).toEqual([]);
-    expect(run.feed({ kind: 'child_started', id: 's#1:child' }).commands).toMatchObject([{ kind: 'cancel_child', executionId: 'exe_child' }]);
+    expect(run.feed({ kind: 'child_started', id: 's#1:child' }).commands).toMatchObject([
+      { kind: 'cancel_child', executionId: 'exe_child' },
+    ]);
     run.feed({ kind: 'child_ended', executionId: 'exe_child', outcome: { status: 'cancelled', output: { v: null }, error: null } });
     expect(finished(run)).toMatchObject({ outcome: { status: 'cancelled' } });
   });

@@ -30,7 +30,10 @@ describe('hand-over at a low threshold', () => {
       name: 'D4',
       steps: [
         parallel('p', {
-          one: [gate('g1')], two: [gate('g2')], three: [gate('g3')], timer: [wait('w', '6s')],
+          one: [gate('g1')],
+          two: [gate('g2')],
+          three: [gate('g3')],
+          timer: [wait('w', '6s')],
           work: [loop('l', { over: 'range(30)' }, [call('c', stub, '/d4')])],
         }),
         call('end', stub, '/d4-end'),
@@ -53,11 +56,16 @@ describe('hand-over at a low threshold', () => {
 
   it('D5 applies each of 200 events in 2 s once, over many hand-overs', async () => {
     const { id } = await service.run({
-      name: 'D5', output: '{{ outputs.l.results }}',
-      steps: [loop('l', { over: 'range(200)', collect: 'outputs.e.n' }, [{ id: 'e', type: 'wait_for_event', event: 'n' }]), set('s', { done: true })],
+      name: 'D5',
+      output: '{{ outputs.l.results }}',
+      steps: [
+        loop('l', { over: 'range(200)', collect: 'outputs.e.n' }, [{ id: 'e', type: 'wait_for_event', event: 'n' }]),
+        set('s', { done: true }),
+      ],
     });
     await service.untilStatus(id, 'waiting_event');
-    const send = (n: number) => service.api.post(`/api/executions/${id}/events`, { event: 'n', payload: { n }, idempotencyKey: `event-${n}` });
+    const send = (n: number) =>
+      service.api.post(`/api/executions/${id}/events`, { event: 'n', payload: { n }, idempotencyKey: `event-${n}` });
     for (let batch = 0; batch < 20; batch += 1) {
       const sent = await Promise.all(Array.from({ length: 10 }, (_, k) => send(batch * 10 + k)));
       expect(sent.map(({ status }) => status)).toEqual(Array(10).fill(202));
@@ -71,7 +79,11 @@ describe('hand-over at a low threshold', () => {
   });
 
   it('H1 runs nothing again that came before a gate, over hand-overs', async () => {
-    const { id } = await service.run([loop('l', { over: 'range(20)' }, [call('c', stub, '/before')]), gate('g'), loop('m', { over: 'range(20)' }, [call('d', stub, '/behind')])]);
+    const { id } = await service.run([
+      loop('l', { over: 'range(20)' }, [call('c', stub, '/before')]),
+      gate('g'),
+      loop('m', { over: 'range(20)' }, [call('d', stub, '/behind')]),
+    ]);
     const approval = await service.openApproval(id);
     expect((await service.api.post(`/api/approvals/${approval.id}/approve`)).status).toBe(200);
     expect((await service.untilEnded(id)).status).toBe('completed');
@@ -81,9 +93,28 @@ describe('hand-over at a low threshold', () => {
   });
 
   it('waits for a child over hand-overs, and a cancel reaches it', async () => {
-    await service.save({ name: 'Busy child', steps: [loop('l', { over: 'range(15)' }, [call('c', stub, '/child')]), { id: 'e', type: 'wait_for_event', event: 'go' }] }, { slug: 'busy-child' });
-    const start = () => service.run([parallel('p', { sub: [{ id: 'sub', type: 'subworkflow', workflow: 'busy-child' }], work: [loop('l', { over: 'range(20)' }, [call('c', stub, '/parent')])] })]);
-    const childOf = (id: string) => service.until('the child', async () => (await service.api.get<{ items: { id: string; status: string }[] }>(`/api/executions/${id}/children`)).body.items.find(({ status }) => status === 'waiting_event')?.id);
+    await service.save(
+      {
+        name: 'Busy child',
+        steps: [loop('l', { over: 'range(15)' }, [call('c', stub, '/child')]), { id: 'e', type: 'wait_for_event', event: 'go' }],
+      },
+      { slug: 'busy-child' },
+    );
+    const start = () =>
+      service.run([
+        parallel('p', {
+          sub: [{ id: 'sub', type: 'subworkflow', workflow: 'busy-child' }],
+          work: [loop('l', { over: 'range(20)' }, [call('c', stub, '/parent')])],
+        }),
+      ]);
+    const childOf = (id: string) =>
+      service.until(
+        'the child',
+        async () =>
+          (await service.api.get<{ items: { id: string; status: string }[] }>(`/api/executions/${id}/children`)).body.items.find(
+            ({ status }) => status === 'waiting_event',
+          )?.id,
+      );
     const [done, stopped] = [await start(), await start()];
     const [first, second] = [await childOf(done.id), await childOf(stopped.id)];
     await stub.called('/parent', 40);

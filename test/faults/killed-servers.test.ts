@@ -48,7 +48,11 @@ describe('servers killed under 20 runs', () => {
 
   it('D10 PostgreSQL away in mid-step: one call a step, and afterwards all events in order', async () => {
     stub.on('/d10', { delayMs: 2_000 });
-    const runs = await Promise.all(Array.from({ length: 5 }, () => service.run([call('a', stub, '/d10?run={{ execution.id }}'), call('b', stub, '/d10?run={{ execution.id }}')])));
+    const runs = await Promise.all(
+      Array.from({ length: 5 }, () =>
+        service.run([call('a', stub, '/d10?run={{ execution.id }}'), call('b', stub, '/d10?run={{ execution.id }}')]),
+      ),
+    );
     await stub.called('/d10', 5);
     await servers.killPostgres();
     await sleep(OUTAGE_MS);
@@ -59,7 +63,12 @@ describe('servers killed under 20 runs', () => {
       const mine = stub.calls('/d10').filter(({ query }) => query['run'] === id);
       expect(mine).toHaveLength(2);
       const events = await service.expectGapFreeLog(id);
-      expect(events.filter(({ kind }) => kind.startsWith('step.')).map(({ kind, stepId }) => `${kind} ${stepId}`)).toEqual(['step.started a', 'step.completed a', 'step.started b', 'step.completed b']);
+      expect(events.filter(({ kind }) => kind.startsWith('step.')).map(({ kind, stepId }) => `${kind} ${stepId}`)).toEqual([
+        'step.started a',
+        'step.completed a',
+        'step.started b',
+        'step.completed b',
+      ]);
       const goneOn = events.find(({ at }) => Date.parse(at) > back);
       expect(Date.parse(goneOn?.at ?? '')).toBeLessThan(back + WITHIN_OF_RETURN_MS);
     }
@@ -78,8 +87,10 @@ describe('servers killed under 20 runs', () => {
 
   it('D11 D24 H17 Temporal away: every command is answered, and takes effect once when it is back, also over a dead gateway', async () => {
     const [waits, gated, toCancel, toPause] = await Promise.all([
-      service.run([{ id: 'e', type: 'wait_for_event', event: 'go' }, call('c', stub, '/d24-event')]), service.run([gate('g'), call('c', stub, '/d24-gate')]),
-      service.run([wait('w', '60s')]), service.run([wait('w', '60s')]),
+      service.run([{ id: 'e', type: 'wait_for_event', event: 'go' }, call('c', stub, '/d24-event')]),
+      service.run([gate('g'), call('c', stub, '/d24-gate')]),
+      service.run([wait('w', '60s')]),
+      service.run([wait('w', '60s')]),
     ]);
     const approval = await service.openApproval(gated.id);
     for (const { id } of [waits, toCancel, toPause]) await service.untilStatus(id, 'waiting_event');
@@ -90,8 +101,11 @@ describe('servers killed under 20 runs', () => {
     expect([started.status, started.body.execution.status]).toEqual([202, 'pending']);
     const dropped = await service.runSaved(workflow.id);
     const answers = [
-      await service.api.post(`/api/executions/${dropped.id}/cancel`), await service.api.post(`/api/executions/${waits.id}/events`, { event: 'go', payload: 1 }),
-      await service.api.post(`/api/executions/${toCancel.id}/cancel`), await service.api.post(`/api/executions/${toPause.id}/pause`), await service.api.post(`/api/approvals/${approval.id}/approve`),
+      await service.api.post(`/api/executions/${dropped.id}/cancel`),
+      await service.api.post(`/api/executions/${waits.id}/events`, { event: 'go', payload: 1 }),
+      await service.api.post(`/api/executions/${toCancel.id}/cancel`),
+      await service.api.post(`/api/executions/${toPause.id}/pause`),
+      await service.api.post(`/api/approvals/${approval.id}/approve`),
     ];
     expect(answers.map(({ status }) => status)).toEqual([202, 202, 202, 202, 200]);
     expect((await service.execution(dropped.id)).status).toBe('cancelled');

@@ -18,14 +18,34 @@ describe('approvals on the real service', () => {
   });
 
   const decide = (approvalId: string, decision: 'approve' | 'deny', body: object = {}, client = service.api) =>
-    client.post<{ approval: Approval; code: string; approvalStatus: string; decidedBy: unknown[]; decidedAt: string }>(`/api/approvals/${approvalId}/${decision}`, body);
+    client.post<{ approval: Approval; code: string; approvalStatus: string; decidedBy: unknown[]; decidedAt: string }>(
+      `/api/approvals/${approvalId}/${decision}`,
+      body,
+    );
   const signal = async (id: string, payload: object) => (await service.temporalClient()).workflow.getHandle(id).signal('approve', payload);
   const me = async () => (await service.api.get<{ user: { id: string; name: string } }>('/api/me')).body.user;
 
   it('H1 goes on after an approval, and never runs again what came before, also over a restart', async () => {
-    const { id } = await service.run([call('a', stub, '/a'), call('b', stub, '/b'), call('c', stub, '/c'), gate('g'), call('d', stub, '/d')]);
+    const { id } = await service.run([
+      call('a', stub, '/a'),
+      call('b', stub, '/b'),
+      call('c', stub, '/c'),
+      gate('g'),
+      call('d', stub, '/d'),
+    ]);
     const approval = await service.openApproval(id);
-    expect(approval).toMatchObject({ executionId: id, stepId: 'g', iterationPath: '', attempt: 1, prompt: 'Go on?', status: 'pending', quorum: 1, votes: [], decidedBy: [], decidedAt: null });
+    expect(approval).toMatchObject({
+      executionId: id,
+      stepId: 'g',
+      iterationPath: '',
+      attempt: 1,
+      prompt: 'Go on?',
+      status: 'pending',
+      quorum: 1,
+      votes: [],
+      decidedBy: [],
+      decidedAt: null,
+    });
     expect((await service.execution(id)).status).toBe('waiting_approval');
     await service.worker.kill();
     await service.startWorker();
@@ -33,20 +53,42 @@ describe('approvals on the real service', () => {
     expect([answer.status, answer.body.approval.status]).toEqual([200, 'approved']);
     expect((await service.untilEnded(id)).status).toBe('completed');
     const user = await me();
-    expect((await service.step(id, 'g')).output).toEqual({ decision: 'approved', decidedBy: [expect.anything()], decidedAt: expect.stringMatching(/Z$/), reason: 'looks fine', answer: null });
+    expect((await service.step(id, 'g')).output).toEqual({
+      decision: 'approved',
+      decidedBy: [expect.anything()],
+      decidedAt: expect.stringMatching(/Z$/),
+      reason: 'looks fine',
+      answer: null,
+    });
     expect(JSON.stringify((await service.step(id, 'g')).output)).toContain(user.id);
     expect(['/a', '/b', '/c', '/d'].map((path) => stub.calls(path).length)).toEqual([1, 1, 1, 1]);
     const kinds = (await service.expectGapFreeLog(id)).map(({ kind }) => kind);
-    expect(kinds).toEqual(expect.arrayContaining(['approval.required', 'step.waiting', 'execution.waiting', 'approval.voted', 'approval.approved']));
+    expect(kinds).toEqual(
+      expect.arrayContaining(['approval.required', 'step.waiting', 'execution.waiting', 'approval.voted', 'approval.approved']),
+    );
   });
 
   it('H2 finds a gate in a try in a loop in a parallel in a subworkflow, on the parent too', async () => {
     await service.save(
-      { name: 'H2 child', steps: [parallel('p', { a: [loop('l', { over: '[1, 2]' }, [{ id: 't', type: 'try', steps: [gate('g')], catch: [{ codes: ['*'], steps: [set('no', { a: 1 })] }] }])] })] }, { slug: 'h2-child' },
+      {
+        name: 'H2 child',
+        steps: [
+          parallel('p', {
+            a: [
+              loop('l', { over: '[1, 2]' }, [
+                { id: 't', type: 'try', steps: [gate('g')], catch: [{ codes: ['*'], steps: [set('no', { a: 1 })] }] },
+              ]),
+            ],
+          }),
+        ],
+      },
+      { slug: 'h2-child' },
     );
     const { id } = await service.run([{ id: 'sub', type: 'subworkflow', workflow: 'h2-child' }]);
     for (const pass of [0, 1]) {
-      const approval = await service.until(`the gate of pass ${pass}`, async () => (await service.openApprovals(id)).find(({ iterationPath }) => iterationPath === `p:b0/l:i${pass}/t:try`));
+      const approval = await service.until(`the gate of pass ${pass}`, async () =>
+        (await service.openApprovals(id)).find(({ iterationPath }) => iterationPath === `p:b0/l:i${pass}/t:try`),
+      );
       expect(approval.executionId).not.toBe(id);
       expect((await decide(approval.id, 'approve')).status).toBe(200);
     }
@@ -69,7 +111,9 @@ describe('approvals on the real service', () => {
     for (let round = 0; round < 5; round += 1) {
       const { id } = await service.run([gate('g', { onDeny: 'continue' })]);
       const approval = await service.openApproval(id);
-      const answers = await Promise.all((['approve', 'approve', 'deny', 'approve'] as const).map((decision) => decide(approval.id, decision)));
+      const answers = await Promise.all(
+        (['approve', 'approve', 'deny', 'approve'] as const).map((decision) => decide(approval.id, decision)),
+      );
       expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
       const settled = await service.approval(approval.id);
       for (const { status, body } of answers.filter((answer) => answer.status !== 200)) {
@@ -95,7 +139,10 @@ describe('approvals on the real service', () => {
 
     it('H5 holds to the list of approvers, also against the owner', async () => {
       const { id } = await service.run([gate('g', { approvers: [ana.email] })], {}, { client: bo.client });
-      const approval = await service.until('the gate', async () => (await bo.client.get<{ items: Approval[] }>(`/api/approvals?status=pending&executionId=${id}`)).body.items[0]);
+      const approval = await service.until(
+        'the gate',
+        async () => (await bo.client.get<{ items: Approval[] }>(`/api/approvals?status=pending&executionId=${id}`)).body.items[0],
+      );
       const refused = await decide(approval.id, 'approve', {}, bo.client);
       expect([refused.status, refused.body.code]).toEqual([403, 'approver_not_allowed']);
       expect((await decide(approval.id, 'approve', {}, stranger.client)).status).toBe(404);
@@ -103,7 +150,7 @@ describe('approvals on the real service', () => {
       const audit = await service.api.get('/api/audit?limit=200');
       expect(audit.text).toContain(approval.id);
       expect((await decide(approval.id, 'approve', {}, ana.client)).status).toBe(200);
-      expect((await service.untilEnded(id)).status).toBe('completed');
+      expect((await service.untilEnded(id, undefined, bo.client)).status).toBe('completed');
     });
 
     it('H6 counts distinct people for the quorum; one denial settles', async () => {
@@ -112,16 +159,28 @@ describe('approvals on the real service', () => {
         return { id, approval: await service.openApproval(id) };
       };
       const first = await open();
-      expect((await decide(first.approval.id, 'approve', {}, ana.client)).body.approval).toMatchObject({ status: 'pending', votes: [{ via: 'http', decision: 'approve' }] });
+      expect((await decide(first.approval.id, 'approve', {}, ana.client)).body.approval).toMatchObject({
+        status: 'pending',
+        votes: [{ via: 'http', decision: 'approve' }],
+      });
       const again = await decide(first.approval.id, 'approve', {}, ana.client);
       expect([again.status, again.body.code]).toEqual([409, 'already_voted']);
-      expect((await decide(first.approval.id, 'approve', {}, bo.client)).body.approval).toMatchObject({ status: 'approved', decidedBy: [{ id: ana.id, name: 'ana' }, { id: bo.id, name: 'bo' }] });
+      expect((await decide(first.approval.id, 'approve', {}, bo.client)).body.approval).toMatchObject({
+        status: 'approved',
+        decidedBy: [
+          { id: ana.id, name: 'ana' },
+          { id: bo.id, name: 'bo' },
+        ],
+      });
       const settled = await decide(first.approval.id, 'approve', {}, ana.client);
       expect([settled.status, settled.body.code]).toEqual([409, 'approval_settled']);
       expect((await service.untilEnded(first.id)).status).toBe('completed');
       const second = await open();
       await decide(second.approval.id, 'approve', {}, ana.client);
-      expect((await decide(second.approval.id, 'deny', {}, bo.client)).body.approval).toMatchObject({ status: 'denied', decidedBy: [{ id: bo.id }] });
+      expect((await decide(second.approval.id, 'deny', {}, bo.client)).body.approval).toMatchObject({
+        status: 'denied',
+        decidedBy: [{ id: bo.id }],
+      });
       expect((await service.untilEnded(second.id)).status).toBe('cancelled');
     });
 
@@ -139,7 +198,8 @@ describe('approvals on the real service', () => {
     it('lists `mine`: what I own or may decide', async () => {
       const { id } = await service.run([gate('g', { approvers: [ana.email] })]);
       const approval = await service.openApproval(id);
-      const listed = async (person: Person) => (await person.client.get<{ items: Approval[] }>('/api/approvals?status=pending&mine=true')).body.items.map((item) => item.id);
+      const listed = async (person: Person) =>
+        (await person.client.get<{ items: Approval[] }>('/api/approvals?status=pending&mine=true')).body.items.map((item) => item.id);
       expect(await listed(ana)).toContain(approval.id);
       expect(await listed(stranger)).not.toContain(approval.id);
       await decide(approval.id, 'deny', {}, ana.client);
@@ -152,7 +212,11 @@ describe('approvals on the real service', () => {
       ['fail', { status: 'failed', error: { code: 'approval_denied', stepId: 'g' } }],
       ['continue', { status: 'completed', output: 'denied' }],
     ])('with onDeny %s', async (onDeny, expected) => {
-      const { id } = await service.run({ name: `H7 ${onDeny}`, steps: [gate('g', { onDeny }), call('after', stub, '/h7')], output: '{{ outputs.g.decision }}' });
+      const { id } = await service.run({
+        name: `H7 ${onDeny}`,
+        steps: [gate('g', { onDeny }), call('after', stub, '/h7')],
+        output: '{{ outputs.g.decision }}',
+      });
       const approval = await service.openApproval(id);
       expect((await decide(approval.id, 'deny', { reason: 'no' })).body.approval).toMatchObject({ status: 'denied', reason: 'no' });
       expect(await service.untilEnded(id)).toMatchObject(expected);
@@ -163,7 +227,14 @@ describe('approvals on the real service', () => {
     });
 
     it('is catchable with onDeny fail', async () => {
-      const { id } = await service.run([{ id: 't', type: 'try', steps: [gate('g', { onDeny: 'fail' })], catch: [{ codes: ['approval_denied'], steps: [call('h', stub, '/caught')] }] }]);
+      const { id } = await service.run([
+        {
+          id: 't',
+          type: 'try',
+          steps: [gate('g', { onDeny: 'fail' })],
+          catch: [{ codes: ['approval_denied'], steps: [call('h', stub, '/caught')] }],
+        },
+      ]);
       await decide((await service.openApproval(id)).id, 'deny');
       expect((await service.untilEnded(id)).status).toBe('completed');
       expect(stub.calls('/caught')).toHaveLength(1);
@@ -182,7 +253,11 @@ describe('approvals on the real service', () => {
     });
 
     it('that denies applies onDeny; the row stays expired', async () => {
-      const { id } = await service.run({ name: 'H8 deny', steps: [gate('g', { timeout: '1s', onTimeout: 'deny', onDeny: 'continue' })], output: '{{ outputs.g }}' });
+      const { id } = await service.run({
+        name: 'H8 deny',
+        steps: [gate('g', { timeout: '1s', onTimeout: 'deny', onDeny: 'continue' })],
+        output: '{{ outputs.g }}',
+      });
       const approval = await service.openApproval(id);
       expect(await service.untilEnded(id)).toMatchObject({ status: 'completed', output: { decision: 'denied', decidedBy: [] } });
       expect((await service.approval(approval.id)).status).toBe('expired');
@@ -191,25 +266,37 @@ describe('approvals on the real service', () => {
 
   it('H9 gives every gate one outcome when 200 answers come at the deadline', async () => {
     const LATEST_MS = 14_000;
-    const workflow = await service.save({ name: 'H9', steps: [gate('g', { timeout: `${LATEST_MS}ms` }), call('after', stub, '/h9', {}, { body: { id: '{{ execution.id }}' } })] });
+    const workflow = await service.save({
+      name: 'H9',
+      steps: [gate('g', { timeout: `${LATEST_MS}ms` }), call('after', stub, '/h9', {}, { body: { id: '{{ execution.id }}' } })],
+    });
     const started: Execution[] = [];
-    for (let batch = 0; batch < 20; batch += 1) started.push(...(await Promise.all(Array.from({ length: 10 }, () => service.runSaved(workflow.id)))));
+    for (let batch = 0; batch < 20; batch += 1)
+      started.push(...(await Promise.all(Array.from({ length: 10 }, () => service.runSaved(workflow.id)))));
     const click = async ({ id }: Execution, n: number) => {
       const approval = await service.openApproval(id);
-      await new Promise((resolve) => setTimeout(resolve, Date.parse(approval.deadline ?? '') - Date.now() + (n % 41) - 20));
+      await new Promise((resolve) => setTimeout(resolve, Date.parse(approval.deadline ?? '') - Date.now() + (n % 41) * 2 - 62));
       const answer = await decide(approval.id, 'approve');
       const ended = await service.untilEnded(id, 40_000);
       const row = await service.approval(approval.id);
       if (answer.status === 200) {
         expect([row.status, ended.status]).toEqual(['approved', 'completed']);
       } else {
-        expect([answer.status, answer.body.code, row.status, ended.status, ended.error?.code]).toEqual([409, 'approval_settled', 'expired', 'failed', 'approval_expired']);
+        expect([answer.status, answer.body.code, row.status, ended.status, ended.error?.code]).toEqual([
+          409,
+          'approval_settled',
+          'expired',
+          'failed',
+          'approval_expired',
+        ]);
       }
       return row.status;
     };
     const outcomes = await Promise.all(started.map(click));
     expect(stub.calls('/h9')).toHaveLength(outcomes.filter((status) => status === 'approved').length);
-    console.log(`H9: ${outcomes.filter((status) => status === 'approved').length} approved, ${outcomes.filter((status) => status === 'expired').length} expired`);
+    console.log(
+      `H9: ${outcomes.filter((status) => status === 'approved').length} approved, ${outcomes.filter((status) => status === 'expired').length} expired`,
+    );
   });
 
   it('H10 lists two gates of two branches; waiting_approval only while every live branch waits', async () => {
@@ -238,9 +325,14 @@ describe('approvals on the real service', () => {
   });
 
   it('H12 checks the answer against the form when it is submitted', async () => {
-    const { id } = await service.run({ name: 'H12', steps: [gate('g', { form: { type: 'object', required: ['n'], properties: { n: { type: 'number' } } } })], output: '{{ outputs.g.answer.n }}' });
+    const { id } = await service.run({
+      name: 'H12',
+      steps: [gate('g', { form: { type: 'object', required: ['n'], properties: { n: { type: 'number' } } } })],
+      output: '{{ outputs.g.answer.n }}',
+    });
     const approval = await service.openApproval(id);
-    for (const answer of [{}, { n: 'one' }, undefined]) expect((await decide(approval.id, 'approve', answer === undefined ? {} : { answer })).status).toBe(422);
+    for (const answer of [{}, { n: 'one' }, undefined])
+      expect((await decide(approval.id, 'approve', answer === undefined ? {} : { answer })).status).toBe(422);
     expect((await service.approval(approval.id)).status).toBe('pending');
     expect((await decide(approval.id, 'approve', { answer: { n: 1 } })).status).toBe(200);
     expect(await service.untilEnded(id)).toMatchObject({ status: 'completed', output: 1 });
@@ -252,7 +344,11 @@ describe('approvals on the real service', () => {
     const open = await service.openApproval(unnamed.id);
     await signal(unnamed.id, { approvalId: open.id, decision: 'approve', reason: 'from the console' });
     expect((await service.untilEnded(unnamed.id)).status).toBe('completed');
-    expect((await service.approval(open.id))).toMatchObject({ status: 'approved', reason: 'from the console', votes: [{ via: 'signal', decision: 'approve' }] });
+    expect(await service.approval(open.id)).toMatchObject({
+      status: 'approved',
+      reason: 'from the console',
+      votes: [{ via: 'signal', decision: 'approve' }],
+    });
 
     const listed = await service.run([gate('g', { approvers: [ana.email] })]);
     const gated = await service.openApproval(listed.id);
@@ -267,7 +363,10 @@ describe('approvals on the real service', () => {
   it('H18 keeps a decision made the moment the row is visible, and goes on at once', async () => {
     for (let round = 0; round < 10; round += 1) {
       const { id } = await service.run([gate('g')]);
-      const approval = await service.until('the row', async () => (await service.api.get<{ items: Approval[] }>(`/api/approvals?executionId=${id}`)).body.items[0]);
+      const approval = await service.until(
+        'the row',
+        async () => (await service.api.get<{ items: Approval[] }>(`/api/approvals?executionId=${id}`)).body.items[0],
+      );
       const decided = Date.now();
       expect((await decide(approval.id, 'approve')).status).toBe(200);
       expect((await service.untilEnded(id)).status).toBe('completed');

@@ -17,35 +17,70 @@ describe('commands to an execution', () => {
     await stub?.close();
   });
 
-  const tell = (id: string, command: string, body: object = {}) => service.api.post<{ execution: Execution; ignored?: boolean }>(`/api/executions/${id}/${command}`, body);
+  const tell = (id: string, command: string, body: object = {}) =>
+    service.api.post<{ execution: Execution; ignored?: boolean }>(`/api/executions/${id}/${command}`, body);
 
   it('D8 keeps its snapshot when the definition is edited, disabled and deleted', async () => {
-    const old = { name: 'D8 old', steps: [{ id: 'e', type: 'wait_for_event', event: 'go' }, set('s', { v: 'old' })], output: '{{ variables.v }}' };
+    const old = {
+      name: 'D8 old',
+      steps: [{ id: 'e', type: 'wait_for_event', event: 'go' }, set('s', { v: 'old' })],
+      output: '{{ variables.v }}',
+    };
     const workflow = await service.save(old, { slug: 'd8' });
     const { id } = await service.runSaved(workflow.id);
     await service.untilStatus(id, 'waiting_event');
-    const edited = await service.api.put(`/api/workflows/${workflow.id}`, { name: 'D8 new', enabled: false, data: { name: 'D8 new', steps: [set('s', { v: 'new' })] } });
+    const edited = await service.api.put(`/api/workflows/${workflow.id}`, {
+      name: 'D8 new',
+      enabled: false,
+      data: { name: 'D8 new', steps: [set('s', { v: 'new' })] },
+    });
     expect(edited.status).toBe(200);
     expect((await service.api.refused(`/api/workflows/${workflow.id}/run`)).body.code).toBe('workflow_disabled');
     expect((await service.api.delete(`/api/workflows/${workflow.id}`)).status).toBe(204);
     await service.api.post(`/api/executions/${id}/events`, { event: 'go' });
     expect(await service.untilEnded(id)).toMatchObject({ status: 'completed', output: 'old', workflowName: 'D8 old', hash: workflow.hash });
-    const snapshot = await service.api.get<{ data: { name: string; steps: readonly { id: string }[] }; hash: string; version: string }>(`/api/executions/${id}/definition`);
+    const snapshot = await service.api.get<{ data: { name: string; steps: readonly { id: string }[] }; hash: string; version: string }>(
+      `/api/executions/${id}/definition`,
+    );
     expect(snapshot.body).toMatchObject({ hash: workflow.hash, data: { name: 'D8 old' } });
     expect(snapshot.body.data.steps.map((step) => step.id)).toEqual(['e', 's']);
     expect((await service.api.get(`/api/workflows/${workflow.id}`)).status).toBe(404);
   });
 
   describe('D9 cancel', () => {
-    const CASES: Record<string, { readonly steps: () => readonly object[]; readonly until: (id: string) => Promise<unknown>; readonly after?: (id: string) => Promise<unknown> }> = {
+    const CASES: Record<
+      string,
+      {
+        readonly steps: () => readonly object[];
+        readonly until: (id: string) => Promise<unknown>;
+        readonly after?: (id: string) => Promise<unknown>;
+      }
+    > = {
       'a call': { steps: () => [call('c', stub, '/hang')], until: () => stub.called('/hang'), after: () => stub.aborted('/hang') },
-      'a retry delay': { steps: () => [call('c', stub, '/503', { retry: { maxAttempts: 3, initialInterval: '30s' } })], until: (id) => service.untilKind(id, 'step.retrying') },
+      'a retry delay': {
+        steps: () => [call('c', stub, '/503', { retry: { maxAttempts: 3, initialInterval: '30s' } })],
+        until: (id) => service.untilKind(id, 'step.retrying'),
+      },
       'a wait': { steps: () => [wait('w', '60s')], until: (id) => service.untilStatus(id, 'waiting_event') },
       'a gate': { steps: () => [gate('g')], until: (id) => service.openApproval(id) },
-      'an event': { steps: () => [{ id: 'e', type: 'wait_for_event', event: 'x' }], until: (id) => service.untilStatus(id, 'waiting_event') },
-      'a parallel': { steps: () => [parallel('p', { a: [call('c', stub, '/hang')], b: [wait('w', '60s')], g: [gate('g')] })], until: async (id) => [await stub.called('/hang'), await service.openApproval(id)], after: () => stub.aborted('/hang') },
-      'a loop': { steps: () => [loop('l', { over: 'range(50)', concurrency: 10 }, [call('c', stub, '/hang')])], until: () => stub.called('/hang', 10), after: () => stub.aborted('/hang', 10) },
-      'a model turn': { steps: () => [{ id: 'a', type: 'agent_prompt', prompt: 'Count slowly to ten thousand, please' }], until: (id) => service.untilKind(id, 'step.started', 'a') },
+      'an event': {
+        steps: () => [{ id: 'e', type: 'wait_for_event', event: 'x' }],
+        until: (id) => service.untilStatus(id, 'waiting_event'),
+      },
+      'a parallel': {
+        steps: () => [parallel('p', { a: [call('c', stub, '/hang')], b: [wait('w', '60s')], g: [gate('g')] })],
+        until: async (id) => [await stub.called('/hang'), await service.openApproval(id)],
+        after: () => stub.aborted('/hang'),
+      },
+      'a loop': {
+        steps: () => [loop('l', { over: 'range(50)', concurrency: 10 }, [call('c', stub, '/hang')])],
+        until: () => stub.called('/hang', 10),
+        after: () => stub.aborted('/hang', 10),
+      },
+      'a model turn': {
+        steps: () => [{ id: 'a', type: 'agent_prompt', prompt: 'Count slowly to ten thousand, please' }],
+        until: (id) => service.untilKind(id, 'step.started', 'a'),
+      },
     };
 
     beforeAll(async () => {
@@ -71,12 +106,22 @@ describe('commands to an execution', () => {
       expect(open).toEqual([]);
       const again = await tell(id, 'cancel');
       expect([again.status, again.body.ignored]).toEqual([200, true]);
-      await service.until('Temporal to show it', async () => ((await service.temporalStatus(id)) === 'CANCELLED' ? true : undefined), 5_000);
+      await service.until(
+        'Temporal to show it',
+        async () => ((await service.temporalStatus(id)) === 'CANCELLED' ? true : undefined),
+        5_000,
+      );
     });
 
     it('during a child cancels it too', async () => {
       const { id } = await service.run([{ id: 'sub', type: 'subworkflow', workflow: 'd9-child' }]);
-      const childId = await service.until('the child', async () => (await service.api.get<{ items: Execution[] }>(`/api/executions/${id}/children`)).body.items.find(({ status }) => status === 'waiting_event')?.id);
+      const childId = await service.until(
+        'the child',
+        async () =>
+          (await service.api.get<{ items: Execution[] }>(`/api/executions/${id}/children`)).body.items.find(
+            ({ status }) => status === 'waiting_event',
+          )?.id,
+      );
       await tell(id, 'cancel');
       expect((await service.untilEnded(id)).status).toBe('cancelled');
       expect((await service.untilEnded(childId)).status).toBe('cancelled');
@@ -95,14 +140,23 @@ describe('commands to an execution', () => {
   describe('D13 the same Idempotency-Key', () => {
     it('20 times at once starts one execution', async () => {
       const workflow = await service.save({ name: 'D13', variables: { n: { type: 'number' } }, steps: [call('c', stub, '/d13')] });
-      const start = (n: number) => service.api.post<{ execution: Execution; duplicate: boolean }>(`/api/workflows/${workflow.id}/run`, { variables: { n } }, { headers: { 'Idempotency-Key': 'same' } });
+      const start = (n: number) =>
+        service.api.post<{ execution: Execution; duplicate: boolean }>(
+          `/api/workflows/${workflow.id}/run`,
+          { variables: { n } },
+          { headers: { 'Idempotency-Key': 'same' } },
+        );
       const answers = await Promise.all(Array.from({ length: 20 }, () => start(1)));
       expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([...Array(19).fill(200), 202]);
       expect(answers.filter(({ status }) => status === 200).every(({ body }) => body.duplicate)).toBe(true);
       expect(new Set(answers.map(({ body }) => body.execution.id)).size).toBe(1);
       await service.untilEnded(answers[0]?.body.execution.id ?? '');
       expect(stub.calls('/d13')).toHaveLength(1);
-      const other = await service.api.refused(`/api/workflows/${workflow.id}/run`, { variables: { n: 2 } }, { headers: { 'Idempotency-Key': 'same' } });
+      const other = await service.api.refused(
+        `/api/workflows/${workflow.id}/run`,
+        { variables: { n: 2 } },
+        { headers: { 'Idempotency-Key': 'same' } },
+      );
       expect([other.status, other.body.code]).toEqual([409, 'idempotency_key_reused']);
     });
   });
@@ -110,7 +164,12 @@ describe('commands to an execution', () => {
   describe('D14 pause', () => {
     it('lets the step in flight end, starts nothing new, and goes on at resume', async () => {
       stub.on('/two', { delayMs: 1_000 });
-      const { id } = await service.run([call('s1', stub, '/one'), call('s2', stub, '/two'), call('s3', stub, '/three'), call('s4', stub, '/four')]);
+      const { id } = await service.run([
+        call('s1', stub, '/one'),
+        call('s2', stub, '/two'),
+        call('s3', stub, '/three'),
+        call('s4', stub, '/four'),
+      ]);
       await stub.called('/two');
       const answer = await tell(id, 'pause');
       expect(answer.status).toBe(202);
@@ -122,7 +181,10 @@ describe('commands to an execution', () => {
       expect((await tell(id, 'resume')).status).toBe(202);
       expect((await service.untilEnded(id)).status).toBe('completed');
       const kinds = (await service.expectGapFreeLog(id)).map(({ kind }) => kind);
-      expect(kinds.filter((kind) => kind === 'execution.paused' || kind === 'execution.resumed')).toEqual(['execution.paused', 'execution.resumed']);
+      expect(kinds.filter((kind) => kind === 'execution.paused' || kind === 'execution.resumed')).toEqual([
+        'execution.paused',
+        'execution.resumed',
+      ]);
       expect(['/one', '/two', '/three', '/four'].map((path) => stub.calls(path).length)).toEqual([1, 1, 1, 1]);
       expect((await tell(id, 'pause')).body.ignored).toBe(true);
     });
@@ -162,7 +224,11 @@ describe('commands to an execution', () => {
       const approved = await service.api.post<{ approval: { status: string } }>(`/api/approvals/${approval.id}/approve`);
       const cancelled = await tell(parked.id, 'cancel');
       expect(Date.now() - asked).toBeLessThan(2_000);
-      expect([started.status, approved.body.approval.status, cancelled.status]).toEqual([expect.stringMatching(/pending|running/), 'approved', 202]);
+      expect([started.status, approved.body.approval.status, cancelled.status]).toEqual([
+        expect.stringMatching(/pending|running/),
+        'approved',
+        202,
+      ]);
       await service.startWorker();
       expect((await service.untilEnded(started.id)).status).toBe('completed');
       expect((await service.untilEnded(gated.id)).status).toBe('completed');
@@ -177,24 +243,31 @@ describe('commands to an execution', () => {
       const race = async (n: number) => {
         const { id } = await service.runSaved(workflow.id);
         await service.untilKind(id, 'step.started', 'last');
-        await new Promise((resolve) => setTimeout(resolve, n % 50));
+        await new Promise((resolve) => setTimeout(resolve, (n % 10) * 15));
         const answer = await tell(id, 'cancel');
         const ended = await service.untilEnded(id);
         const events = await service.expectGapFreeLog(id);
         expect(events.at(-1)?.kind).toBe(`execution.${ended.status}`);
         if (answer.status === 202) expect(ended.status).toBe('cancelled');
         else expect([answer.status, ended.status]).toEqual([200, 'completed']);
-        const temporal = await service.until('Temporal to close it', async () => {
-          const name = await service.temporalStatus(id);
-          return name === 'RUNNING' ? undefined : name;
-        }, 15_000);
+        const temporal = await service.until(
+          'Temporal to close it',
+          async () => {
+            const name = await service.temporalStatus(id);
+            return name === 'RUNNING' ? undefined : name;
+          },
+          15_000,
+        );
         expect(temporal).toBe(ended.status === 'cancelled' ? 'CANCELLED' : 'COMPLETED');
         return ended.status;
       };
       const outcomes: string[] = [];
-      for (let round = 0; round < 10; round += 1) outcomes.push(...(await Promise.all(Array.from({ length: 10 }, (_, n) => race(round * 10 + n)))));
+      for (let round = 0; round < 10; round += 1)
+        outcomes.push(...(await Promise.all(Array.from({ length: 10 }, (_, n) => race(round * 10 + n)))));
       expect(outcomes).toHaveLength(100);
-      console.log(`D25: ${outcomes.filter((status) => status === 'cancelled').length} cancelled, ${outcomes.filter((status) => status === 'completed').length} completed`);
+      console.log(
+        `D25: ${outcomes.filter((status) => status === 'cancelled').length} cancelled, ${outcomes.filter((status) => status === 'completed').length} completed`,
+      );
     });
 
     it('shows a denied gate as Completed in Temporal', async () => {

@@ -11,7 +11,8 @@ describe('containers on the real service', () => {
     [stub, service] = await Promise.all([startStubServer(), Service.start()]);
     stub.on('/404', { status: 404, body: { no: true } });
     stub.on('/500', { status: 500 });
-    for (const path of ['/delay', '/l14', '/l16']) stub.on(path, ({ query }) => ({ delayMs: Number(query['ms']), body: { ms: Number(query['ms']) } }));
+    for (const path of ['/delay', '/l14', '/l16'])
+      stub.on(path, ({ query }) => ({ delayMs: Number(query['ms']), body: { ms: Number(query['ms']) } }));
   });
   beforeEach(() => stub.clear());
   afterAll(async () => {
@@ -24,7 +25,8 @@ describe('containers on the real service', () => {
   describe('loop', () => {
     it('L14 keeps at most `concurrency` passes open, isolates them and gives results in input order', async () => {
       const { output } = await service.runToEnd({
-        name: 'L14', variables: { mark: { type: 'string', default: 'start' } },
+        name: 'L14',
+        variables: { mark: { type: 'string', default: 'start' } },
         steps: [
           loop('l', { over: '[300, 100, 200, 100, 50]', concurrency: 2, collect: '[variables.seen, outputs.c.body.ms]' }, [
             set('s', { seen: '{{ variables.mark }}' }),
@@ -50,7 +52,12 @@ describe('containers on the real service', () => {
 
     it('L15 fails at the failed pass, runs no later one, and rolls back what that pass wrote', async () => {
       const ended = await service.runToEnd([
-        { id: 't', type: 'try', steps: thirdFails('fail'), catch: [{ codes: ['*'], as: 'e', steps: [set('seen', { k: '{{ outputs.k.n }}', path: '{{ e.iterationPath }}' })] }] },
+        {
+          id: 't',
+          type: 'try',
+          steps: thirdFails('fail'),
+          catch: [{ codes: ['*'], as: 'e', steps: [set('seen', { k: '{{ outputs.k.n }}', path: '{{ e.iterationPath }}' })] }],
+        },
       ]);
       expect(ended.status).toBe('completed');
       expect((await service.step(ended.id, 'seen', 't:catch0')).output).toEqual({ k: 2, path: 't:try/l:i2' });
@@ -61,7 +68,11 @@ describe('containers on the real service', () => {
     it('L15 goes on with `onItemError` continue; the failed pass is an error among the results', async () => {
       const ended = await service.runToEnd({ name: 'L15 continue', steps: thirdFails('continue') });
       const { output } = await service.step(ended.id, 'l');
-      expect(output).toEqual({ iterations: 5, failed: 1, results: [0, 1, { error: { code: 'http_404', message: expect.any(String) } }, 2, 4] });
+      expect(output).toEqual({
+        iterations: 5,
+        failed: 1,
+        results: [0, 1, { error: { code: 'http_404', message: expect.any(String) } }, 2, 4],
+      });
     });
   });
 
@@ -69,8 +80,10 @@ describe('containers on the real service', () => {
     it('L16 has all branches open at once and merges in branch order whatever ends first', async () => {
       const branch = (id: string, ms: number) => [call(`c_${id}`, stub, `/l16?ms=${ms}`), set(`s_${id}`, { last: id })];
       const ended = await service.runToEnd({
-        name: 'L16', variables: { last: { type: 'string', default: '' } },
-        steps: [parallel('p', { a: branch('a', 500), b: branch('b', 300), c: branch('c', 400) })], output: '{{ variables.last }}',
+        name: 'L16',
+        variables: { last: { type: 'string', default: '' } },
+        steps: [parallel('p', { a: branch('a', 500), b: branch('b', 300), c: branch('c', 400) })],
+        output: '{{ variables.last }}',
       });
       expect(stub.maxOpen('/l16')).toBe(3);
       expect(ended.output).toBe('c');
@@ -79,7 +92,8 @@ describe('containers on the real service', () => {
 
     it('L17 lets each branch see the state as it was, and takes both variable and output of the later branch', async () => {
       const ended = await service.runToEnd({
-        name: 'L17', variables: { v: { type: 'number', default: 0 } },
+        name: 'L17',
+        variables: { v: { type: 'number', default: 0 } },
         steps: [
           parallel('p', {
             a: [{ ...set('a', { v: 1 }), outputVariable: 'k' }],
@@ -92,7 +106,9 @@ describe('containers on the real service', () => {
     });
 
     it('L18 cancels the other branches when one fails', async () => {
-      const ended = await service.runToEnd([parallel('p', { a: [call('bad', stub, '/404')], b: [wait('w', '5s'), call('late', stub, '/late')] })]);
+      const ended = await service.runToEnd([
+        parallel('p', { a: [call('bad', stub, '/404')], b: [wait('w', '5s'), call('late', stub, '/late')] }),
+      ]);
       expect(ended).toMatchObject({ status: 'failed', error: { code: 'http_404', stepId: 'bad', iterationPath: 'p:b0' } });
       expect((await service.step(ended.id, 'w', 'p:b1')).status).toBe('cancelled');
       expect(stub.calls('/late')).toHaveLength(0);
@@ -100,7 +116,11 @@ describe('containers on the real service', () => {
 
     it('L18 lets the others end with `onBranchError` continue', async () => {
       const ended = await service.runToEnd([
-        parallel('p', { a: [call('bad', stub, '/404')], b: [wait('w', '500ms'), call('late', stub, '/late')] }, { onBranchError: 'continue' }),
+        parallel(
+          'p',
+          { a: [call('bad', stub, '/404')], b: [wait('w', '500ms'), call('late', stub, '/late')] },
+          { onBranchError: 'continue' },
+        ),
       ]);
       expect(ended.status).toBe('completed');
       expect((await service.step(ended.id, 'p')).output).toEqual({ branches: { a: 'failed', b: 'completed' } });
@@ -108,7 +128,15 @@ describe('containers on the real service', () => {
 
     it('L19 completes `any` with the first success and never lets the losers act', async () => {
       const ended = await service.runToEnd([
-        parallel('p', { a: [slow('first', '300')], b: [wait('w1', '2s'), call('l1', stub, '/loser')], c: [wait('w2', '2s'), call('l2', stub, '/loser')] }, { wait: 'any' }),
+        parallel(
+          'p',
+          {
+            a: [slow('first', '300')],
+            b: [wait('w1', '2s'), call('l1', stub, '/loser')],
+            c: [wait('w2', '2s'), call('l2', stub, '/loser')],
+          },
+          { wait: 'any' },
+        ),
       ]);
       expect(ended.status).toBe('completed');
       expect((await service.step(ended.id, 'p')).output).toEqual({ branches: { a: 'completed', b: 'cancelled', c: 'cancelled' } });
@@ -117,8 +145,18 @@ describe('containers on the real service', () => {
     });
 
     it.each([
-      ['takes the first success of `any` when a failure ends earlier', 'any', { a: '/404', b: '/delay?ms=300', c: '/delay?ms=8000' }, { a: 'failed', b: 'completed', c: 'cancelled' }],
-      ['completes at the second success of 2', 2, { a: '/delay?ms=100', b: '/delay?ms=8000', c: '/delay?ms=300' }, { a: 'completed', b: 'cancelled', c: 'completed' }],
+      [
+        'takes the first success of `any` when a failure ends earlier',
+        'any',
+        { a: '/404', b: '/delay?ms=300', c: '/delay?ms=8000' },
+        { a: 'failed', b: 'completed', c: 'cancelled' },
+      ],
+      [
+        'completes at the second success of 2',
+        2,
+        { a: '/delay?ms=100', b: '/delay?ms=8000', c: '/delay?ms=300' },
+        { a: 'completed', b: 'cancelled', c: 'completed' },
+      ],
     ])('L20 %s', async (_title, waitFor, paths, branches) => {
       const steps = Object.fromEntries(Object.entries(paths).map(([id, path]) => [id, [call(`c_${id}`, stub, path)]]));
       const ended = await service.runToEnd([parallel('p', steps, { wait: waitFor })]);
@@ -135,10 +173,17 @@ describe('containers on the real service', () => {
     });
 
     it('L21 makes one branch of each step, named by it', async () => {
-      const ended = await service.runToEnd([{ id: 'p', type: 'parallel', steps: [set('one', { a: 1 }), set('two', { b: 2 }), set('three', { c: 3 })] }]);
+      const ended = await service.runToEnd([
+        { id: 'p', type: 'parallel', steps: [set('one', { a: 1 }), set('two', { b: 2 }), set('three', { c: 3 })] },
+      ]);
       expect((await service.step(ended.id, 'p')).output).toEqual({ branches: { one: 'completed', two: 'completed', three: 'completed' } });
       const rows = await service.steps(ended.id);
-      expect(rows.map(({ stepId, iterationPath }) => [stepId, iterationPath])).toEqual([['p', ''], ['one', 'p:b0'], ['two', 'p:b1'], ['three', 'p:b2']]);
+      expect(rows.map(({ stepId, iterationPath }) => [stepId, iterationPath])).toEqual([
+        ['p', ''],
+        ['one', 'p:b0'],
+        ['two', 'p:b1'],
+        ['three', 'p:b2'],
+      ]);
     });
   });
 
@@ -146,7 +191,14 @@ describe('containers on the real service', () => {
     it('L22 hands the error to the handler and completes with its last output', async () => {
       const ended = await service.runToEnd({
         name: 'L22',
-        steps: [{ id: 't', type: 'try', steps: [call('bad', stub, '/404')], catch: [{ codes: ['http_404'], as: 'e', steps: [set('h', { error: '{{ e }}' })] }] }],
+        steps: [
+          {
+            id: 't',
+            type: 'try',
+            steps: [call('bad', stub, '/404')],
+            catch: [{ codes: ['http_404'], as: 'e', steps: [set('h', { error: '{{ e }}' })] }],
+          },
+        ],
         output: '{{ variables.error }}',
       });
       expect(ended.status).toBe('completed');
@@ -158,11 +210,18 @@ describe('containers on the real service', () => {
     it('L25 runs the handler within its own pass only', async () => {
       const ended = await service.runToEnd([
         loop('l', { over: '["/ok", "/404", "/ok"]' }, [
-          { id: 't', type: 'try', steps: [call('c', stub, '{{ loop.item }}')], catch: [{ codes: ['*'], steps: [set('fallback', { used: '{{ loop.index }}' })] }] },
+          {
+            id: 't',
+            type: 'try',
+            steps: [call('c', stub, '{{ loop.item }}')],
+            catch: [{ codes: ['*'], steps: [set('fallback', { used: '{{ loop.index }}' })] }],
+          },
         ]),
       ]);
       expect((await service.step(ended.id, 'l')).output).toMatchObject({ iterations: 3, failed: 0 });
-      expect((await service.steps(ended.id)).filter(({ stepId }) => stepId === 'fallback').map(({ iterationPath }) => iterationPath)).toEqual(['l:i1/t:catch0']);
+      expect(
+        (await service.steps(ended.id)).filter(({ stepId }) => stepId === 'fallback').map(({ iterationPath }) => iterationPath),
+      ).toEqual(['l:i1/t:catch0']);
     });
 
     describe('L26 finally runs once', () => {
@@ -172,7 +231,11 @@ describe('containers on the real service', () => {
         ['a success', () => [call('ok', stub, '/ok')], { status: 'completed' }],
         ['a failure', () => [call('bad', stub, '/404')], { status: 'failed', error: { code: 'http_404' } }],
         ['a stop that completes', () => [{ id: 's', type: 'stop', outcome: 'completed', output: 7 }], { status: 'completed', output: 7 }],
-        ['a stop that fails', () => [{ id: 's', type: 'stop', outcome: 'failed', message: 'no' }], { status: 'failed', error: { code: 'stopped', message: 'no' } }],
+        [
+          'a stop that fails',
+          () => [{ id: 's', type: 'stop', outcome: 'failed', message: 'no' }],
+          { status: 'failed', error: { code: 'stopped', message: 'no' } },
+        ],
       ])('after %s', async (_title, steps, expected) => {
         const ended = await service.runToEnd(body(steps()));
         expect(ended).toMatchObject(expected);

@@ -8,7 +8,10 @@ describe('concurrency limits', () => {
   let stub: StubServer;
   let service: Service;
   beforeAll(async () => {
-    [stub, service] = await Promise.all([startStubServer(), Service.start({ env: { SIGNALBOX_MAX_ACTIVE_PER_USER: '10', SIGNALBOX_MAX_ACTIVE: '14' } })]);
+    [stub, service] = await Promise.all([
+      startStubServer(),
+      Service.start({ env: { SIGNALBOX_MAX_ACTIVE_PER_USER: '10', SIGNALBOX_MAX_ACTIVE: '14' } }),
+    ]);
     stub.on('/hang', { fault: 'hang' });
   });
   afterAll(async () => {
@@ -40,7 +43,11 @@ describe('concurrency limits', () => {
 
   it('D16 holds the limit against starts at the same moment', async () => {
     const person = await service.person('crowd', { role: 'editor' });
-    await Promise.all((await service.api.get<{ items: { id: string }[] }>('/api/executions?status=running&limit=200')).body.items.map(({ id }) => service.api.post(`/api/executions/${id}/cancel`)));
+    await Promise.all(
+      (await service.api.get<{ items: { id: string }[] }>('/api/executions?status=running&limit=200')).body.items.map(({ id }) =>
+        service.api.post(`/api/executions/${id}/cancel`),
+      ),
+    );
     const workflow = await service.save({ name: 'D16 crowd', steps: [call('c', stub, '/hang')] }, { client: person.client });
     const answers = await Promise.all(Array.from({ length: 30 }, () => person.client.post(`/api/workflows/${workflow.id}/run`)));
     expect(answers.filter(({ status }) => status === 202).length).toBeLessThanOrEqual(10);

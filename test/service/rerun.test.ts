@@ -23,8 +23,12 @@ describe('rerun', () => {
     return await service.untilEnded(answer.body.execution.id);
   };
   const six = () => [
-    call('s1', stub, '/s1'), call('s2', stub, '/s2'), set('v', { seen: '{{ outputs.s2.body.n }}' }),
-    call('s4', stub, '/s4', {}, { body: { seen: '{{ variables.seen }}', in: '{{ variables.x }}' } }), call('s5', stub, '/s5'), call('s6', stub, '/s6'),
+    call('s1', stub, '/s1'),
+    call('s2', stub, '/s2'),
+    set('v', { seen: '{{ outputs.s2.body.n }}' }),
+    call('s4', stub, '/s4', {}, { body: { seen: '{{ variables.seen }}', in: '{{ variables.x }}' } }),
+    call('s5', stub, '/s5'),
+    call('s6', stub, '/s6'),
   ];
 
   it('D15 from step 4 of 6 calls nothing before it and seeds what was recorded', async () => {
@@ -48,7 +52,8 @@ describe('rerun', () => {
   it('D15 from one pass of a loop calls no pass before it', async () => {
     stub.on('/pass', ({ query }, nth) => (query['n'] === '2' && nth < 3 ? { status: 500 } : { body: { n: Number(query['n']) } }));
     const first = await service.runToEnd([
-      loop('l', { over: '[0, 1, 2, 3, 4]', collect: 'outputs.c.body.n' }, [call('c', stub, '/pass?n={{ loop.item }}')]), set('s', { r: '{{ outputs.l.results }}' }),
+      loop('l', { over: '[0, 1, 2, 3, 4]', collect: 'outputs.c.body.n' }, [call('c', stub, '/pass?n={{ loop.item }}')]),
+      set('s', { r: '{{ outputs.l.results }}' }),
     ]);
     expect(first).toMatchObject({ status: 'failed', error: { stepId: 'c', iterationPath: 'l:i2' } });
     const second = await rerun(first.id, { fromStepId: 'c', iterationPath: 'l:i2' });
@@ -83,7 +88,11 @@ describe('rerun', () => {
   });
 
   it('H20 may not start behind an approved gate with other variables; with the same it may', async () => {
-    const { id } = await service.run({ name: 'H20', variables: { x: { type: 'string', default: 'a' } }, steps: [gate('g'), call('after', stub, '/after', {}, { body: { g: '{{ outputs.g.decision }}' } })] });
+    const { id } = await service.run({
+      name: 'H20',
+      variables: { x: { type: 'string', default: 'a' } },
+      steps: [gate('g'), call('after', stub, '/after', {}, { body: { g: '{{ outputs.g.decision }}' } })],
+    });
     const approval = await service.openApproval(id);
     await service.api.post(`/api/approvals/${approval.id}/approve`);
     await service.untilEnded(id);

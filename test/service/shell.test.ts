@@ -26,11 +26,20 @@ describe('bash on the real service', () => {
     expect(failed).toMatchObject({ status: 'failed', error: { code: 'bash_exit_code', details: { exitCode: 3 } } });
     const allowed = await service.runToEnd([bash('echo out; echo err >&2; exit 3', { allowFailure: true })]);
     expect(allowed.status).toBe('completed');
-    expect((await service.step(allowed.id, 'b')).output).toMatchObject({ exitCode: 3, stdout: 'out\n', stderr: 'err\n', durationMs: expect.any(Number) });
+    expect((await service.step(allowed.id, 'b')).output).toMatchObject({
+      exitCode: 3,
+      stdout: 'out\n',
+      stderr: 'err\n',
+      durationMs: expect.any(Number),
+    });
   });
 
   it('L41 cuts a stream at 64,000 characters with a marker', async () => {
-    const ended = await service.runToEnd({ name: 'L41 long', steps: [bash("head -c 70000 /dev/zero | tr '\\0' x")], output: '{{ [length(outputs.b.stdout), slice(outputs.b.stdout, 63990, 64000), slice(outputs.b.stdout, 64000, 64100)] }}' });
+    const ended = await service.runToEnd({
+      name: 'L41 long',
+      steps: [bash("head -c 70000 /dev/zero | tr '\\0' x")],
+      output: '{{ [length(outputs.b.stdout), slice(outputs.b.stdout, 63990, 64000), slice(outputs.b.stdout, 64000, 64100)] }}',
+    });
     const [length, before, marker] = ended.output as [number, string, string];
     expect(before).toBe('x'.repeat(10));
     expect(length).toBeGreaterThan(64_000);
@@ -46,7 +55,10 @@ describe('bash on the real service', () => {
   });
 
   it('S6 passes values as data, never as shell text', async () => {
-    const ended = await service.runToEnd({ name: 'S6', variables: { v: { type: 'string' } }, steps: [bash('echo got {{ v }}')] }, { v: '$(echo pwned) `id`; "quoted"' });
+    const ended = await service.runToEnd(
+      { name: 'S6', variables: { v: { type: 'string' } }, steps: [bash('echo got {{ v }}')] },
+      { v: '$(echo pwned) `id`; "quoted"' },
+    );
     expect((await service.step(ended.id, 'b')).output).toMatchObject({ stdout: 'got $(echo pwned) `id`; "quoted"\n' });
   });
 
@@ -58,7 +70,8 @@ describe('bash on the real service', () => {
       await service.startWorker();
       return await service.untilEnded(id);
     };
-    const curl = (path: string) => `exec 3<>/dev/tcp/127.0.0.1/${stub.port}; printf 'GET ${path} HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3 >/dev/null; sleep 3`;
+    const curl = (path: string) =>
+      `exec 3<>/dev/tcp/127.0.0.1/${stub.port}; printf 'GET ${path} HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3 >/dev/null; sleep 3`;
     const inBash = (command: string) => `bash -c '${command.replaceAll("'", "'\\''")}'`;
 
     it('leaves a bash step with `outcome_unknown`', async () => {
@@ -99,11 +112,13 @@ describe('bash without a shell', () => {
 
 /** Command lines of every process of the machine. */
 function commandLines(): string[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map((pid) => {
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-    } catch {
-      return '';
-    }
-  });
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      } catch {
+        return '';
+      }
+    });
 }

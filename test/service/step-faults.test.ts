@@ -29,7 +29,11 @@ describe('faults of steps on the real service', () => {
       expect(third - second).toBeGreaterThan(second - first);
       const events = await service.expectGapFreeLog(ended.id);
       expect(events.filter(({ kind }) => kind === 'step.retrying')).toHaveLength(2);
-      expect((await service.steps(ended.id)).map(({ attempt, status }) => [attempt, status])).toEqual([[1, 'failed'], [2, 'failed'], [3, 'completed']]);
+      expect((await service.steps(ended.id)).map(({ attempt, status }) => [attempt, status])).toEqual([
+        [1, 'failed'],
+        [2, 'failed'],
+        [3, 'completed'],
+      ]);
     });
 
     it('L28 does not repeat a 400 unless told to', async () => {
@@ -71,7 +75,10 @@ describe('faults of steps on the real service', () => {
       const ended = await service.runToEnd([loop('l', { over: '[1, 2, 3, 4, 5]', timeout: '1s' }, [call('c', stub, '/l29b')])]);
       expect(ended).toMatchObject({ status: 'failed', error: { code: 'step_timeout', stepId: 'l' } });
       const rows = (await service.steps(ended.id)).filter(({ stepId }) => stepId === 'c');
-      expect(rows.map(({ iterationPath, status }) => [iterationPath, status])).toEqual([['l:i0', 'completed'], ['l:i1', 'cancelled']]);
+      expect(rows.map(({ iterationPath, status }) => [iterationPath, status])).toEqual([
+        ['l:i0', 'completed'],
+        ['l:i1', 'cancelled'],
+      ]);
     });
   });
 
@@ -84,12 +91,22 @@ describe('faults of steps on the real service', () => {
       const accepted = await service.runToEnd([step]);
       expect(accepted.status).toBe('completed');
       expect((await service.step(accepted.id, 'n')).output).toMatchObject({ target: `webhook:${stub.url}/hook`, delivered: true });
-      expect(stub.calls('/hook')[1]?.json).toMatchObject({ content: 'done', executionId: accepted.id, stepId: 'n', workflowName: accepted.workflowName, at: expect.any(String) });
+      expect(stub.calls('/hook')[1]?.json).toMatchObject({
+        content: 'done',
+        executionId: accepted.id,
+        stepId: 'n',
+        workflowName: accepted.workflowName,
+        at: expect.any(String),
+      });
     });
 
     it('L30 leaves a failed step with `onError` continue failed, publishes nothing and goes on', async () => {
       stub.on('/l30', { status: 404 });
-      const ended = await service.runToEnd({ name: 'L30', steps: [call('c', stub, '/l30', { onError: 'continue' }), call('d', stub, '/fine')], output: '{{ outputs.c }}' });
+      const ended = await service.runToEnd({
+        name: 'L30',
+        steps: [call('c', stub, '/l30', { onError: 'continue' }), call('d', stub, '/fine')],
+        output: '{{ outputs.c }}',
+      });
       expect(ended).toMatchObject({ status: 'completed', output: null });
       expect((await service.step(ended.id, 'c')).status).toBe('failed');
     });
@@ -111,7 +128,9 @@ describe('faults of steps on the real service', () => {
     it('L40 cancelled: ends cancelled, Completed in Temporal', async () => {
       const ended = await service.runToEnd([{ id: 's', type: 'stop', outcome: 'cancelled' }]);
       expect(ended.status).toBe('cancelled');
-      await service.until('Temporal to close the run', async () => ((await service.temporalStatus(ended.id)) === 'COMPLETED' ? true : undefined));
+      await service.until('Temporal to close the run', async () =>
+        (await service.temporalStatus(ended.id)) === 'COMPLETED' ? true : undefined,
+      );
     });
   });
 });

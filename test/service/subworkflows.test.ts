@@ -17,17 +17,38 @@ describe('subworkflow on the real service', () => {
     await stub?.close();
   });
 
-  const children = async (id: string): Promise<readonly Execution[]> => (await service.api.get<{ items: Execution[] }>(`/api/executions/${id}/children`)).body.items;
+  const children = async (id: string): Promise<readonly Execution[]> =>
+    (await service.api.get<{ items: Execution[] }>(`/api/executions/${id}/children`)).body.items;
 
   it('L32 gives the child its input and publishes its output; both are linked', async () => {
-    await service.save({ name: 'Double', variables: { n: { type: 'number', required: true } }, steps: [set('s', { r: '{{ n * 2 }}' })], output: '{{ variables.r }}' }, { slug: 'double' });
+    await service.save(
+      {
+        name: 'Double',
+        variables: { n: { type: 'number', required: true } },
+        steps: [set('s', { r: '{{ n * 2 }}' })],
+        output: '{{ variables.r }}',
+      },
+      { slug: 'double' },
+    );
     const ended = await service.runToEnd(
-      { name: 'L32', variables: { n: { type: 'number' } }, steps: [{ id: 'sub', type: 'subworkflow', workflow: 'double', input: { n: '{{ n }}' } }], output: '{{ outputs.sub }}' }, { n: 2 },
+      {
+        name: 'L32',
+        variables: { n: { type: 'number' } },
+        steps: [{ id: 'sub', type: 'subworkflow', workflow: 'double', input: { n: '{{ n }}' } }],
+        output: '{{ outputs.sub }}',
+      },
+      { n: 2 },
     );
     expect(ended).toMatchObject({ status: 'completed', output: 4 });
     const [child, ...others] = await children(ended.id);
     expect(others).toEqual([]);
-    expect(child).toMatchObject({ trigger: { type: 'subworkflow' }, parent: { executionId: ended.id, stepId: 'sub', iterationPath: '' }, variables: { n: 2 }, status: 'completed', output: 4 });
+    expect(child).toMatchObject({
+      trigger: { type: 'subworkflow' },
+      parent: { executionId: ended.id, stepId: 'sub', iterationPath: '' },
+      variables: { n: 2 },
+      status: 'completed',
+      output: 4,
+    });
     expect(child?.sessionId).not.toBe(ended.sessionId);
     await service.expectGapFreeLog(child?.id ?? '');
   });
@@ -35,16 +56,34 @@ describe('subworkflow on the real service', () => {
   it('L32 fails with `subworkflow_failed` that names the child; a handler catches it', async () => {
     await service.save({ name: 'Breaks', steps: [call('c', stub, '/404')] }, { slug: 'breaks' });
     const ended = await service.runToEnd({
-      name: 'L32 caught', output: '{{ variables.e }}',
-      steps: [{ id: 't', type: 'try', steps: [{ id: 'sub', type: 'subworkflow', workflow: 'breaks' }], catch: [{ codes: ['subworkflow_failed'], as: 'err', steps: [set('h', { e: '{{ err }}' })] }] }],
+      name: 'L32 caught',
+      output: '{{ variables.e }}',
+      steps: [
+        {
+          id: 't',
+          type: 'try',
+          steps: [{ id: 'sub', type: 'subworkflow', workflow: 'breaks' }],
+          catch: [{ codes: ['subworkflow_failed'], as: 'err', steps: [set('h', { e: '{{ err }}' })] }],
+        },
+      ],
     });
     const [child] = await children(ended.id);
-    expect(ended).toMatchObject({ status: 'completed', output: { code: 'subworkflow_failed', stepId: 'sub', details: { executionId: child?.id, status: 'failed', error: { code: 'http_404' } } } });
+    expect(ended).toMatchObject({
+      status: 'completed',
+      output: {
+        code: 'subworkflow_failed',
+        stepId: 'sub',
+        details: { executionId: child?.id, status: 'failed', error: { code: 'http_404' } },
+      },
+    });
   });
 
   it('L33 stops a recursion at `maxDepth`, counting the root', async () => {
     await service.save({ name: 'Deep', steps: [set('s', { x: 1 })] }, { slug: 'deep' });
-    const workflow = await service.save({ name: 'Deep', constraints: { maxDepth: 5 }, steps: [{ id: 'again', type: 'subworkflow', workflow: 'deep' }] }, { slug: 'deep' });
+    const workflow = await service.save(
+      { name: 'Deep', constraints: { maxDepth: 5 }, steps: [{ id: 'again', type: 'subworkflow', workflow: 'deep' }] },
+      { slug: 'deep' },
+    );
     const root = await service.untilEnded((await service.runSaved(workflow.id)).id);
     const chain = [root];
     for (let [child] = await children(root.id); child !== undefined; [child] = await children(child.id)) chain.push(child);
@@ -58,7 +97,8 @@ describe('subworkflow on the real service', () => {
     const versioned = (version: string) => ({ name: 'Versioned', version, steps: [set('s', { v: version })], output: '{{ variables.v }}' });
     await service.save(versioned('1.0.0'), { slug: 'versioned' });
     const { id } = await service.run({
-      name: freshName('L34'), output: '{{ [outputs.pinned, outputs.current] }}',
+      name: freshName('L34'),
+      output: '{{ [outputs.pinned, outputs.current] }}',
       steps: [
         { id: 'go', type: 'wait_for_event', event: 'go' },
         { id: 'pinned', type: 'subworkflow', workflow: 'versioned', version: '1.0.0' },

@@ -17,7 +17,11 @@ describe('waiting on the real service', () => {
   });
 
   const post = (id: string, event: string, payload: unknown, idempotencyKey?: string) =>
-    service.api.post<{ accepted: boolean; duplicate: boolean }>(`/api/executions/${id}/events`, { event, payload, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) });
+    service.api.post<{ accepted: boolean; duplicate: boolean }>(`/api/executions/${id}/events`, {
+      event,
+      payload,
+      ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    });
 
   it('L36 resumes a second later, and at once for an instant in the past', async () => {
     const past = '2020-01-01T00:00:00.000Z';
@@ -34,9 +38,13 @@ describe('waiting on the real service', () => {
 
   it('L37 passes 30 days at once in a dry run, within `maxDuration`', async () => {
     const dry = async (constraints: object) => {
-      const { status, body } = await service.api.post<{ status: string; output: { w: { until: string } } | null; error: { code: string } | null; steps: readonly unknown[]; events: readonly { at: string }[] }>(
-        '/api/workflows/test-run', { mode: 'dry', data: { name: 'L37', constraints, steps: [wait('w', '30d')] } },
-      );
+      const { status, body } = await service.api.post<{
+        status: string;
+        output: { w: { until: string } } | null;
+        error: { code: string } | null;
+        steps: readonly unknown[];
+        events: readonly { at: string }[];
+      }>('/api/workflows/test-run', { mode: 'dry', data: { name: 'L37', constraints, steps: [wait('w', '30d')] } });
       expect(status).toBe(200);
       return body;
     };
@@ -50,8 +58,17 @@ describe('waiting on the real service', () => {
   });
 
   it('L38 takes the event that matches and keeps another for whom it fits', async () => {
-    const waitFor = (id: string, wanted: string) => ({ id, type: 'wait_for_event', event: 'paid', match: `event.payload.id == ${wanted}`, timeout: '20s' });
-    const { id } = await service.run({ name: 'L38', variables: { id: { type: 'string' } }, steps: [waitFor('right', 'variables.id'), waitFor('other', '"wrong"')] }, { id: 'a' });
+    const waitFor = (id: string, wanted: string) => ({
+      id,
+      type: 'wait_for_event',
+      event: 'paid',
+      match: `event.payload.id == ${wanted}`,
+      timeout: '20s',
+    });
+    const { id } = await service.run(
+      { name: 'L38', variables: { id: { type: 'string' } }, steps: [waitFor('right', 'variables.id'), waitFor('other', '"wrong"')] },
+      { id: 'a' },
+    );
     await service.untilStatus(id, 'waiting_event');
     expect((await post(id, 'paid', { id: 'wrong', n: 1 })).status).toBe(202);
     expect((await post(id, 'paid', { id: 'a', n: 2 })).body).toMatchObject({ accepted: true, duplicate: false });
@@ -67,7 +84,11 @@ describe('waiting on the real service', () => {
 
   it('L39 keeps an early event and applies one key once', async () => {
     stub.on('/slow', { delayMs: 1_000 });
-    const { id } = await service.run([call('c', stub, '/slow'), { id: 'e', type: 'wait_for_event', event: 'go' }, { id: 'f', type: 'wait_for_event', event: 'go', timeout: '1s', onError: 'continue' }]);
+    const { id } = await service.run([
+      call('c', stub, '/slow'),
+      { id: 'e', type: 'wait_for_event', event: 'go' },
+      { id: 'f', type: 'wait_for_event', event: 'go', timeout: '1s', onError: 'continue' },
+    ]);
     await stub.called('/slow');
     expect((await post(id, 'go', { n: 1 }, 'k')).body).toMatchObject({ accepted: true, duplicate: false });
     expect((await post(id, 'go', { n: 1 }, 'k')).body).toMatchObject({ accepted: true, duplicate: true });
@@ -81,7 +102,9 @@ describe('waiting on the real service', () => {
 
   it('shows running while any branch works and waiting_event when all wait', async () => {
     stub.on('/busy', { delayMs: 1_200 });
-    const { id } = await service.run([parallel('p', { a: [call('c', stub, '/busy'), { id: 'e', type: 'wait_for_event', event: 'x' }], b: [wait('w', '4s')] })]);
+    const { id } = await service.run([
+      parallel('p', { a: [call('c', stub, '/busy'), { id: 'e', type: 'wait_for_event', event: 'x' }], b: [wait('w', '4s')] }),
+    ]);
     await stub.called('/busy');
     expect((await service.execution(id)).status).toBe('running');
     await service.untilStatus(id, 'waiting_event');
@@ -104,7 +127,11 @@ describe('waiting on the real service', () => {
 
   it('applies early events in the order they came', async () => {
     stub.on('/hold', { delayMs: 800 });
-    const { id } = await service.run([call('c', stub, '/hold'), loop('l', { over: 'range(5)', collect: 'outputs.e.n' }, [{ id: 'e', type: 'wait_for_event', event: 'n' }]), set('s', { r: '{{ outputs.l.results }}' })]);
+    const { id } = await service.run([
+      call('c', stub, '/hold'),
+      loop('l', { over: 'range(5)', collect: 'outputs.e.n' }, [{ id: 'e', type: 'wait_for_event', event: 'n' }]),
+      set('s', { r: '{{ outputs.l.results }}' }),
+    ]);
     await stub.called('/hold');
     for (let n = 0; n < 5; n += 1) await post(id, 'n', { n });
     await service.untilEnded(id);

@@ -11,7 +11,13 @@ import { type Json, plain, type Value } from '../../src/definition/value.js';
 type StepInput = Common & { readonly instance: StepInstance };
 
 /** What a step does when its activity runs: an output, a fault, or `hang` until it is cancelled. `nth` counts its calls from 0. */
-export type Reply = { readonly output?: Json; readonly value?: Value; readonly error?: StepError; readonly hang?: true; readonly afterMs?: number };
+export type Reply = {
+  readonly output?: Json;
+  readonly value?: Value;
+  readonly error?: StepError;
+  readonly hang?: true;
+  readonly afterMs?: number;
+};
 export type Replies = { readonly [stepId: string]: Reply | readonly Reply[] | ((input: StepInput, nth: number) => Reply) };
 
 export interface FakeWorld {
@@ -52,7 +58,10 @@ export class FakeActivities {
   all(): Activities {
     const step = async (input: Common): Promise<StepAnswer> => await this.step(input as StepInput);
     return {
-      tool: step, notify: step, bash: step, agentTurn: step,
+      tool: step,
+      notify: step,
+      bash: step,
+      agentTurn: step,
       openGate: async (input) => this.openGate(input),
       expireGate: async (input) => {
         this.take(input);
@@ -64,7 +73,12 @@ export class FakeActivities {
         const { approvalId, decision, by, reason, answer } = input.signal;
         if (!this.gates.has(approvalId)) return null;
         if (decision === undefined) return this.gate(approvalId);
-        return this.settle(approvalId, { status: decision === 'approve' ? 'approved' : 'denied', decidedBy: [by ?? 'operator'], reason: reason ?? null, answer: plain(answer ?? null) });
+        return this.settle(approvalId, {
+          status: decision === 'approve' ? 'approved' : 'denied',
+          decidedBy: [by ?? 'operator'],
+          reason: reason ?? null,
+          answer: plain(answer ?? null),
+        });
       },
       prepareChild: async (input) => {
         this.take(input);
@@ -102,7 +116,9 @@ export class FakeActivities {
       },
       beginCancel: async (input) => {
         this.take(input);
-        for (const [approvalId, { status }] of this.gates) if (status === 'pending' && approvalId.includes(input.executionId)) this.settle(approvalId, { status: 'cancelled', decidedBy: [], reason: null, answer: plain(null) });
+        for (const [approvalId, { status }] of this.gates)
+          if (status === 'pending' && approvalId.includes(input.executionId))
+            this.settle(approvalId, { status: 'cancelled', decidedBy: [], reason: null, answer: plain(null) });
         return { proceed: true, reason: input.reason, by: null };
       },
       load: async (input) => {
@@ -153,7 +169,8 @@ export class FakeActivities {
     this.journal.openings.push(stepId);
     this.maybeFault('openGate');
     const approvalId = `apr_${input.executionId}_${stepId}_${iterationPath}_${attempt}`;
-    if (!this.gates.has(approvalId)) this.gates.set(approvalId, { approvalId, status: 'pending', decidedBy: [], decidedAt: null, reason: null, answer: plain(null) });
+    if (!this.gates.has(approvalId))
+      this.gates.set(approvalId, { approvalId, status: 'pending', decidedBy: [], decidedAt: null, reason: null, answer: plain(null) });
     return this.gate(approvalId);
   }
 
@@ -171,11 +188,16 @@ export class FakeActivities {
     return settled;
   }
 
-  private async tellParent(executionId: string, outcome: { readonly status: string; readonly output: Value; readonly error: StepError | null }): Promise<void> {
+  private async tellParent(
+    executionId: string,
+    outcome: { readonly status: string; readonly output: Value; readonly error: StepError | null },
+  ): Promise<void> {
     const parent = this.parents.get(executionId);
     if (parent?.awaited !== true) return;
     const { status, output, error } = outcome;
-    await Context.current().client.workflow.getHandle(parent.parentId).signal('child', { id: `cmd_${executionId}`, executionId, outcome: { status, output, error } });
+    await Context.current()
+      .client.workflow.getHandle(parent.parentId)
+      .signal('child', { id: `cmd_${executionId}`, executionId, outcome: { status, output, error } });
   }
 
   /** Events are written once by their key, in the order of the engine. */
@@ -184,14 +206,17 @@ export class FakeActivities {
       const key = JSON.stringify([input.executionId, event.instance, event.kind, event.ordinal]);
       if (this.seen.has(key)) continue;
       this.seen.add(key);
-      this.journal.events.push(event.instance === null ? event.kind : `${event.kind} ${event.instance.stepId}@${event.instance.iterationPath}`);
+      this.journal.events.push(
+        event.instance === null ? event.kind : `${event.kind} ${event.instance.stepId}@${event.instance.iterationPath}`,
+      );
     }
     for (const id of input.carry.delivered) this.journal.delivered.add(id);
   }
 
   private maybeFault(name: string): void {
     const faults = this.world.platformFaults?.[name];
-    if (faults !== undefined && this.count(`fault:${name}`) < faults) throw ApplicationFailure.retryable('the database is away', 'unavailable');
+    if (faults !== undefined && this.count(`fault:${name}`) < faults)
+      throw ApplicationFailure.retryable('the database is away', 'unavailable');
   }
 
   private count(name: string): number {
@@ -201,7 +226,8 @@ export class FakeActivities {
   }
 }
 
-export const childIdOf = (parentId: string, { stepId, iterationPath }: StepInstance): string => `${parentId}--${stepId}${iterationPath === '' ? '' : `-${iterationPath.replaceAll(/[^A-Za-z0-9]/g, '.')}`}`;
+export const childIdOf = (parentId: string, { stepId, iterationPath }: StepInstance): string =>
+  `${parentId}--${stepId}${iterationPath === '' ? '' : `-${iterationPath.replaceAll(/[^A-Za-z0-9]/g, '.')}`}`;
 
 const reference = (ref: string): Value => ({ v: null, refs: { '': { ref, bytes: 40_000, sha256: '0'.repeat(64), preview: '…' } } });
 /** An output above 32 KB, as an activity gives it. */

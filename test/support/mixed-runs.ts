@@ -33,7 +33,8 @@ export function mixedDefinition(stub: StubServer): DefinitionJson {
 }
 
 /** Long enough that a kill finds calls open, short enough for the time a test has. */
-export const answerSlowly = (stub: StubServer): void => stub.on('/work', (_call, nth) => ({ delayMs: 100 + ((nth * 37) % 300), body: { nth } }));
+export const answerSlowly = (stub: StubServer): void =>
+  stub.on('/work', (_call, nth) => ({ delayMs: 100 + ((nth * 37) % 300), body: { nth } }));
 
 export class Crowd {
   private readonly stopped = new AbortController();
@@ -85,7 +86,8 @@ export class Crowd {
       expect(new Set(mine.map(({ headers }) => headers['idempotency-key'])).size).toBe(CALLS_EACH);
       late.push(...repeatedAfterTheirEnd(events, mine));
       const next = events.find(({ at }) => Date.parse(at) > kill.at);
-      if (next !== undefined && Date.parse(next.at) > kill.goneOnBy) slow.push(`${id}: ${next.kind} ${next.stepId ?? ''} ${Date.parse(next.at) - kill.at} ms after the kill`);
+      if (next !== undefined && Date.parse(next.at) > kill.goneOnBy)
+        slow.push(`${id}: ${next.kind} ${next.stepId ?? ''} ${Date.parse(next.at) - kill.at} ms after the kill`);
     }
     expect(late).toEqual([]);
     expect(slow).toEqual([]);
@@ -98,11 +100,13 @@ const keyOf = ({ kind, stepId, iterationPath, attempt, seq, data }: LoggedEvent)
 
 /** The last call of a step must have come before its end was written down. */
 function repeatedAfterTheirEnd(events: readonly LoggedEvent[], calls: ReturnType<StubServer['calls']>): string[] {
-  return events.filter(({ kind, stepId }) => kind === 'step.completed' && calls.some(({ query }) => query['step'] === stepId)).flatMap(({ stepId = '', iterationPath = '', at }) => {
-    const made = calls.filter(({ query }) => query['step'] === stepId && query['path'] === iterationPath);
-    const lateMs = (made.at(-1)?.at ?? 0) - Date.parse(at);
-    return lateMs > 5 ? [`${stepId} at '${iterationPath}' was called ${lateMs} ms after its end`] : [];
-  });
+  return events
+    .filter(({ kind, stepId }) => kind === 'step.completed' && calls.some(({ query }) => query['step'] === stepId))
+    .flatMap(({ stepId = '', iterationPath = '', at }) => {
+      const made = calls.filter(({ query }) => query['step'] === stepId && query['path'] === iterationPath);
+      const lateMs = (made.at(-1)?.at ?? 0) - Date.parse(at);
+      return lateMs > 5 ? [`${stepId} at '${iterationPath}' was called ${lateMs} ms after its end`] : [];
+    });
 }
 
 async function approveAll(service: Service, isOver: () => boolean): Promise<void> {

@@ -27,7 +27,22 @@ export interface Played {
 
 const ENDED_WITHIN_MS = 20_000;
 const NAMES = [
-  'tool', 'notify', 'bash', 'agentTurn', 'openGate', 'expireGate', 'readGate', 'prepareChild', 'cancelChild', 'evaluate', 'store', 'recover', 'flush', 'settle', 'beginCancel', 'load',
+  'tool',
+  'notify',
+  'bash',
+  'agentTurn',
+  'openGate',
+  'expireGate',
+  'readGate',
+  'prepareChild',
+  'cancelChild',
+  'evaluate',
+  'store',
+  'recover',
+  'flush',
+  'settle',
+  'beginCancel',
+  'load',
 ] as const satisfies readonly (keyof Activities)[];
 
 export class ScenarioStage {
@@ -46,7 +61,13 @@ export class ScenarioStage {
       await native.close();
       await connection.close();
     });
-    const common = { connection: native, namespace, activities: stage.activities(), maxHeartbeatThrottleInterval: '300ms', stickyQueueScheduleToStartTimeout: '1s' } as const;
+    const common = {
+      connection: native,
+      namespace,
+      activities: stage.activities(),
+      maxHeartbeatThrottleInterval: '300ms',
+      stickyQueueScheduleToStartTimeout: '1s',
+    } as const;
     const workers = await Promise.all([
       Worker.create({ ...common, taskQueue: TASK_QUEUES.core, workflowBundle: { codePath: bundle }, maxCachedWorkflows }),
       Worker.create({ ...common, taskQueue: TASK_QUEUES.agent }),
@@ -66,17 +87,39 @@ export class ScenarioStage {
   async play(scenario: Scenario): Promise<Played> {
     const id = executionIdOf(scenario);
     const start = startDataOf(id, scenario.name, scenario.steps, scenario.definition);
-    const children = Object.fromEntries(Object.entries(scenario.children ?? {}).map(([at, steps]) => {
-      const childId = childIdAt(scenario, at);
-      const [stepId = '', iterationPath = ''] = at.split('@');
-      return [childId, startDataOf(childId, 'child', steps, undefined, { depth: 1, parent: { executionId: id, stepId, iterationPath, awaited: !stepId.startsWith('free') } })];
-    }));
+    const children = Object.fromEntries(
+      Object.entries(scenario.children ?? {}).map(([at, steps]) => {
+        const childId = childIdAt(scenario, at);
+        const [stepId = '', iterationPath = ''] = at.split('@');
+        return [
+          childId,
+          startDataOf(childId, 'child', steps, undefined, {
+            depth: 1,
+            parent: { executionId: id, stepId, iterationPath, awaited: !stepId.startsWith('free') },
+          }),
+        ];
+      }),
+    );
     const fake = new FakeActivities({ replies: {}, ...scenario.world, children });
     this.worlds.set(id, fake);
-    const handle = await this.client.workflow.start('execution', { workflowId: id, taskQueue: TASK_QUEUES.core, args: [{ kind: 'start', start }], workflowTaskTimeout: '5s', staticSummary: scenario.name });
+    const handle = await this.client.workflow.start('execution', {
+      workflowId: id,
+      taskQueue: TASK_QUEUES.core,
+      args: [{ kind: 'start', start }],
+      workflowTaskTimeout: '5s',
+      staticSummary: scenario.name,
+    });
     await scenario.drive?.({
-      handle, journal: fake.journal, seen: (event) => until(() => fake.journal.events.some((written) => written === event || written.startsWith(event)), `${scenario.name}: ${event}`, fake.journal),
-      gateId: (stepId, iterationPath = '') => `apr_${id}_${stepId}_${iterationPath}_1`, child: (at) => this.client.workflow.getHandle(childIdAt(scenario, at)),
+      handle,
+      journal: fake.journal,
+      seen: (event) =>
+        until(
+          () => fake.journal.events.some((written) => written === event || written.startsWith(event)),
+          `${scenario.name}: ${event}`,
+          fake.journal,
+        ),
+      gateId: (stepId, iterationPath = '') => `apr_${id}_${stepId}_${iterationPath}_1`,
+      child: (at) => this.client.workflow.getHandle(childIdAt(scenario, at)),
     });
     await this.ended(id, scenario, handle);
     return { id, outcome: fake.journal.outcomes.get(id), journal: fake.journal };
@@ -85,7 +128,14 @@ export class ScenarioStage {
   private async ended(id: string, scenario: Scenario, handle: WorkflowHandle): Promise<void> {
     const handles = [handle, ...Object.keys(scenario.children ?? {}).map((at) => this.client.workflow.getHandle(childIdAt(scenario, at)))];
     for (const deadline = Date.now() + ENDED_WITHIN_MS; ; await sleep(20)) {
-      const states = await Promise.all(handles.map((each) => each.describe().then(({ status }) => status.name, () => 'ABSENT')));
+      const states = await Promise.all(
+        handles.map((each) =>
+          each.describe().then(
+            ({ status }) => status.name,
+            () => 'ABSENT',
+          ),
+        ),
+      );
       if (!states.includes('RUNNING')) return;
       if (Date.now() > deadline) throw new Error(`${scenario.name} (${id}) did not end: ${states.join()}`);
     }
@@ -112,19 +162,43 @@ export class ScenarioStage {
       if (world === undefined) throw new Error(`no world for ${executionId}`);
       return world.all();
     };
-    const call = (name: (typeof NAMES)[number]) => (input: { readonly executionId: string | null }) => worldOf(input.executionId)[name](input as never);
+    const call = (name: (typeof NAMES)[number]) => (input: { readonly executionId: string | null }) =>
+      worldOf(input.executionId)[name](input as never);
     return Object.fromEntries(NAMES.map((name) => [name, call(name)])) as unknown as Activities;
   }
 }
 
-function startDataOf(id: string, name: string, steps: readonly object[], definition: object = {}, meta: Partial<ExecutionMeta> = {}): StartData {
+function startDataOf(
+  id: string,
+  name: string,
+  steps: readonly object[],
+  definition: object = {},
+  meta: Partial<ExecutionMeta> = {},
+): StartData {
   const plan = planOf({ name, steps, ...definition });
   return {
-    engineVersion: ENGINE_VERSION, plan, variables: Object.fromEntries(Object.entries(plan.variables).flatMap(([key, { default: value }]) => (value === undefined ? [] : [[key, { v: value }]]))),
-    execution: { id, ownerId: 'usr_1', workflowId: 'wf_1', workflowName: name, version: plan.version, hash: plan.hash, sessionId: 'ses_1', triggerType: 'manual', depth: 0, parent: null, ...meta },
+    engineVersion: ENGINE_VERSION,
+    plan,
+    variables: Object.fromEntries(
+      Object.entries(plan.variables).flatMap(([key, { default: value }]) => (value === undefined ? [] : [[key, { v: value }]])),
+    ),
+    execution: {
+      id,
+      ownerId: 'usr_1',
+      workflowId: 'wf_1',
+      workflowName: name,
+      version: plan.version,
+      hash: plan.hash,
+      sessionId: 'ses_1',
+      triggerType: 'manual',
+      depth: 0,
+      parent: null,
+      ...meta,
+    },
   };
 }
 
 async function until(holds: () => boolean, what: string, journal: Journal): Promise<void> {
-  for (const deadline = Date.now() + 15_000; !holds(); await sleep(10)) if (Date.now() > deadline) throw new Error(`waited for ${what}; seen: ${journal.events.join(', ')}`);
+  for (const deadline = Date.now() + 15_000; !holds(); await sleep(10))
+    if (Date.now() > deadline) throw new Error(`waited for ${what}; seen: ${journal.events.join(', ')}`);
 }

@@ -77,10 +77,18 @@ export class ServiceClient {
   }
 
   private async *oneStream(executionId: string, after: number, signal: AbortSignal): AsyncGenerator<LoggedEvent> {
-    const response = await this.open('GET', `/api/executions/${encodeURIComponent(executionId)}/stream`, undefined, { 'Last-Event-ID': String(after) }, signal);
+    const response = await this.open(
+      'GET',
+      `/api/executions/${encodeURIComponent(executionId)}/stream`,
+      undefined,
+      { 'Last-Event-ID': String(after) },
+      signal,
+    );
     if (response.statusCode !== 200) {
       response.resume();
-      throw Object.assign(new Error(`stream answered ${response.statusCode}`), { code: (response.statusCode ?? 500) >= 500 ? 'EUNAVAILABLE' : 'EREFUSED' });
+      throw Object.assign(new Error(`stream answered ${response.statusCode}`), {
+        code: (response.statusCode ?? 500) >= 500 ? 'EUNAVAILABLE' : 'EREFUSED',
+      });
     }
     const waiting: EventSourceMessage[] = [];
     const parser = createParser({ onEvent: (message) => void waiting.push(message) });
@@ -91,7 +99,13 @@ export class ServiceClient {
     }
   }
 
-  private open(method: string, path: string, payload: string | Buffer | undefined, headers: { readonly [name: string]: string }, signal?: AbortSignal): Promise<IncomingMessage> {
+  private open(
+    method: string,
+    path: string,
+    payload: string | Buffer | undefined,
+    headers: { readonly [name: string]: string },
+    signal?: AbortSignal,
+  ): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const outgoing = request(new URL(path, this.baseUrl), {
         method,

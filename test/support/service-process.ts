@@ -28,7 +28,11 @@ export class ServiceProcess {
 
   start(extraEnv: NodeJS.ProcessEnv = {}): void {
     if (this.isRunning) throw new Error(`${this.plan.name} is running already`);
-    const child = spawn(process.execPath, this.plan.args, { cwd: this.plan.cwd, env: { ...this.plan.env, ...extraEnv }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+    const child = spawn(process.execPath, this.plan.args, {
+      cwd: this.plan.cwd,
+      env: { ...this.plan.env, ...extraEnv },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
     // The channel is what tells the child that we were killed: it stops when that closes.
     child.stdout?.pipe(this.log, { end: false });
     child.stderr?.pipe(this.log, { end: false });

@@ -59,7 +59,12 @@ export class OwnServers {
   }
 
   async startTemporal(): Promise<void> {
-    this.temporal = await startTemporal({ dir: join(this.folder, 'temporal'), ui: false, preferredPorts: this.ports.temporal, dynamicConfig: this.dynamicConfig });
+    this.temporal = await startTemporal({
+      dir: join(this.folder, 'temporal'),
+      ui: false,
+      preferredPorts: this.ports.temporal,
+      dynamicConfig: this.dynamicConfig,
+    });
     this.ports.temporal = [Number(this.temporal.address.split(':').at(-1))];
   }
 

@@ -1,7 +1,16 @@
 /** The wire shapes of api.md that the service tests read; written from that page, not from the code. */
 import type { Json } from '../../src/definition/value.js';
 
-export type Status = 'pending' | 'running' | 'waiting_approval' | 'waiting_event' | 'paused' | 'cancelling' | 'completed' | 'failed' | 'cancelled';
+export type Status =
+  | 'pending'
+  | 'running'
+  | 'waiting_approval'
+  | 'waiting_event'
+  | 'paused'
+  | 'cancelling'
+  | 'completed'
+  | 'failed'
+  | 'cancelled';
 
 export interface ErrorShape {
   readonly code: string;
@@ -69,7 +78,11 @@ export interface Approval {
   readonly status: 'pending' | 'approved' | 'denied' | 'expired' | 'cancelled';
   readonly approvers: readonly string[];
   readonly quorum: number;
-  readonly votes: readonly { readonly by: { readonly id: string; readonly name: string }; readonly via: string; readonly decision: string }[];
+  readonly votes: readonly {
+    readonly by: { readonly id: string; readonly name: string };
+    readonly via: string;
+    readonly decision: string;
+  }[];
   readonly decidedBy: readonly { readonly id: string; readonly name: string }[];
   readonly decidedAt: string | null;
   readonly reason: string | null;

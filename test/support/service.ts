@@ -54,18 +54,39 @@ export class Service {
     const port = await freePort();
     const key = `sbx_${randomBytes(24).toString('hex')}`;
     const env: NodeJS.ProcessEnv = {
-      PATH: process.env['PATH'], HOME: folder, TZ: 'UTC', NODE_ENV: 'test', LOG_LEVEL: 'info', LOG_FORMAT: 'json',
-      PORT: String(port), HOST: '127.0.0.1', SIGNALBOX_DATA_DIR: folder, DATABASE_URL: servers.databaseUrl,
-      TEMPORAL_ADDRESS: servers.temporalAddress, TEMPORAL_NAMESPACE: servers.namespace,
-      SIGNALBOX_BOOTSTRAP_KEY: key, SIGNALBOX_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
-      SIGNALBOX_HTTP_ALLOW: '127.0.0.1', SIGNALBOX_MAX_ACTIVE_PER_USER: '0', SIGNALBOX_MAX_ACTIVE: '0',
-      SIGNALBOX_RATE_LIMIT: '0', ...options.env,
+      PATH: process.env['PATH'],
+      HOME: folder,
+      TZ: 'UTC',
+      NODE_ENV: 'test',
+      LOG_LEVEL: 'info',
+      LOG_FORMAT: 'json',
+      PORT: String(port),
+      HOST: '127.0.0.1',
+      SIGNALBOX_DATA_DIR: folder,
+      DATABASE_URL: servers.databaseUrl,
+      TEMPORAL_ADDRESS: servers.temporalAddress,
+      TEMPORAL_NAMESPACE: servers.namespace,
+      SIGNALBOX_BOOTSTRAP_KEY: key,
+      SIGNALBOX_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+      SIGNALBOX_HTTP_ALLOW: '127.0.0.1',
+      SIGNALBOX_MAX_ACTIVE_PER_USER: '0',
+      SIGNALBOX_MAX_ACTIVE: '0',
+      SIGNALBOX_RATE_LIMIT: '0',
+      ...options.env,
     };
     const plan = (role: 'gateway' | 'worker') => ({
-      name: role, args: ['--enable-source-maps', builtEntry()], cwd: checkoutRoot(), env: { ...env, SIGNALBOX_ROLE: role }, logFile: join(folder, `${role}.log`),
+      name: role,
+      args: ['--enable-source-maps', builtEntry()],
+      cwd: checkoutRoot(),
+      env: { ...env, SIGNALBOX_ROLE: role },
+      logFile: join(folder, `${role}.log`),
     });
     const service = new Service(
-      new ServiceClient(`http://127.0.0.1:${port}`, key), new ServiceProcess(plan('gateway')), new ServiceProcess(plan('worker')), servers, folder,
+      new ServiceClient(`http://127.0.0.1:${port}`, key),
+      new ServiceProcess(plan('gateway')),
+      new ServiceProcess(plan('worker')),
+      servers,
+      folder,
     );
     try {
       service.gateway.start();
@@ -122,14 +143,21 @@ export class Service {
   async save(definition: DefinitionJson, options: { readonly slug?: string; readonly client?: ServiceClient } = {}): Promise<Workflow> {
     const { client = this.api, slug } = options;
     const answer = await client.post<{ workflow: Workflow; problems?: unknown }>('/api/workflows/sync', {
-      name: definition.name, ...(slug === undefined ? {} : { slug }), ...(typeof definition['version'] === 'string' ? { version: definition['version'] } : {}), data: definition,
+      name: definition.name,
+      ...(slug === undefined ? {} : { slug }),
+      ...(typeof definition['version'] === 'string' ? { version: definition['version'] } : {}),
+      data: definition,
     });
     if (answer.status !== 200) throw new Error(`saving ${definition.name} answered ${answer.status}: ${answer.text}`);
     return answer.body.workflow;
   }
 
   /** Saves the definition (a list of steps gets a name of its own) and starts it. */
-  async run(definition: DefinitionJson | readonly StepJson[], variables: { readonly [name: string]: unknown } = {}, options: RunOptions = {}): Promise<Execution> {
+  async run(
+    definition: DefinitionJson | readonly StepJson[],
+    variables: { readonly [name: string]: unknown } = {},
+    options: RunOptions = {},
+  ): Promise<Execution> {
     const whole = isSteps(definition) ? { name: freshName(), steps: definition } : definition;
     const workflow = await this.save(whole, options.client === undefined ? {} : { client: options.client });
     return await this.runSaved(workflow.id, variables, options);
@@ -137,20 +165,25 @@ export class Service {
 
   async runSaved(workflowId: string, variables: { readonly [name: string]: unknown } = {}, options: RunOptions = {}): Promise<Execution> {
     const answer = await (options.client ?? this.api).post<{ execution: Execution }>(
-      `/api/workflows/${workflowId}/run`, { variables, ...options.body }, options.headers === undefined ? {} : { headers: options.headers },
+      `/api/workflows/${workflowId}/run`,
+      { variables, ...options.body },
+      options.headers === undefined ? {} : { headers: options.headers },
     );
     if (answer.status !== 202 && answer.status !== 200) throw new Error(`starting ${workflowId} answered ${answer.status}: ${answer.text}`);
     return answer.body.execution;
   }
 
-  async runToEnd(definition: DefinitionJson | readonly StepJson[], variables: { readonly [name: string]: unknown } = {}): Promise<Execution> {
+  async runToEnd(
+    definition: DefinitionJson | readonly StepJson[],
+    variables: { readonly [name: string]: unknown } = {},
+  ): Promise<Execution> {
     return await this.untilEnded((await this.run(definition, variables)).id);
   }
 
   // ---- what happened ----
 
-  async execution(id: string): Promise<Execution> {
-    const answer = await this.api.get<{ execution: Execution }>(`/api/executions/${encodeURIComponent(id)}`);
+  async execution(id: string, client = this.api): Promise<Execution> {
+    const answer = await client.get<{ execution: Execution }>(`/api/executions/${encodeURIComponent(id)}`);
     if (answer.status !== 200) throw new Error(`${id} answered ${answer.status}: ${answer.text}`);
     return answer.body.execution;
   }
@@ -170,19 +203,26 @@ export class Service {
     const events: LoggedEvent[] = [];
     for (;;) {
       const after = events.at(-1)?.seq ?? 0;
-      const { body } = await this.api.get<{ items: LoggedEvent[]; hasMore: boolean }>(`/api/executions/${encodeURIComponent(id)}/events?after=${after}&limit=200`);
+      const { body } = await this.api.get<{ items: LoggedEvent[]; hasMore: boolean }>(
+        `/api/executions/${encodeURIComponent(id)}/events?after=${after}&limit=200`,
+      );
       events.push(...body.items);
       if (!body.hasMore) return events;
     }
   }
 
   /** The first event that fits, from the beginning of the log on; waits for it. */
-  async untilEvent(id: string, fits: (event: LoggedEvent) => boolean, timeoutMs = ENDED_WITHIN_MS): Promise<LoggedEvent> {
+  async untilEvent(
+    id: string,
+    fits: (event: LoggedEvent) => boolean,
+    timeoutMs = ENDED_WITHIN_MS,
+    client = this.api,
+  ): Promise<LoggedEvent> {
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), timeoutMs);
     const seen: string[] = [];
     try {
-      for await (const event of this.api.stream(id, { signal: abort.signal })) {
+      for await (const event of client.stream(id, { signal: abort.signal })) {
         seen.push(`${event.kind} ${event.stepId ?? ''}`.trim());
         if (fits(event)) return event;
       }
@@ -199,19 +239,29 @@ export class Service {
     return this.untilEvent(id, (event) => event.kind === kind && (stepId === undefined || event.stepId === stepId));
   }
 
-  async untilEnded(id: string, timeoutMs = ENDED_WITHIN_MS): Promise<Execution> {
-    await this.untilEvent(id, ({ kind }) => kind === 'execution.completed' || kind === 'execution.failed' || kind === 'execution.cancelled', timeoutMs);
-    const execution = await this.execution(id);
+  /** `client`: a reader that may see it, when that is not the admin: runs belong to who started them. */
+  async untilEnded(id: string, timeoutMs = ENDED_WITHIN_MS, client = this.api): Promise<Execution> {
+    await this.untilEvent(
+      id,
+      ({ kind }) => kind === 'execution.completed' || kind === 'execution.failed' || kind === 'execution.cancelled',
+      timeoutMs,
+      client,
+    );
+    const execution = await this.execution(id, client);
     if (!TERMINAL.includes(execution.status)) throw new Error(`${id} is ${execution.status} behind its terminal event`);
     return execution;
   }
 
   /** For states that no event tells; asked every 50 ms. */
   async untilStatus(id: string, status: Status, timeoutMs = ENDED_WITHIN_MS): Promise<Execution> {
-    return await this.until(`${id} ${status}`, async () => {
-      const execution = await this.execution(id);
-      return execution.status === status ? execution : undefined;
-    }, timeoutMs);
+    return await this.until(
+      `${id} ${status}`,
+      async () => {
+        const execution = await this.execution(id);
+        return execution.status === status ? execution : undefined;
+      },
+      timeoutMs,
+    );
   }
 
   /** The gates of the run, when there are that many pending ones. */
@@ -256,12 +306,22 @@ export class Service {
   // ---- Temporal ----
 
   async temporalClient(): Promise<Client> {
-    this.temporal ??= new Client({ connection: await Connection.connect({ address: this.servers.temporalAddress }), namespace: this.servers.namespace });
+    this.temporal ??= new Client({
+      connection: await Connection.connect({ address: this.servers.temporalAddress }),
+      namespace: this.servers.namespace,
+    });
     return this.temporal;
   }
 
-  async history(id: string): Promise<NonNullable<Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['fetchHistory']>>['events']>> {
+  async history(
+    id: string,
+  ): Promise<NonNullable<Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['fetchHistory']>>['events']>> {
     return (await (await this.temporalClient()).workflow.getHandle(id).fetchHistory()).events ?? [];
+  }
+
+  /** The history with its payloads readable: to look for what must not be in it. */
+  async historyText(id: string): Promise<string> {
+    return JSON.stringify(readable(await this.history(id)));
   }
 
   /** Temporal's own word for the end of the run. */
@@ -272,7 +332,10 @@ export class Service {
   // ---- people ----
 
   /** A user with a key of their own. */
-  async person(name: string, options: { readonly role?: string; readonly groups?: readonly string[]; readonly kind?: 'person' | 'agent' } = {}): Promise<Person> {
+  async person(
+    name: string,
+    options: { readonly role?: string; readonly groups?: readonly string[]; readonly kind?: 'person' | 'agent' } = {},
+  ): Promise<Person> {
     const { role = 'runner', groups = [], kind = 'person' } = options;
     const email = `${name}-${randomBytes(3).toString('hex')}@example.test`;
     const { body: made, text } = await this.api.post<{ user: { id: string } }>('/api/users', { name, email, role, groups });
@@ -302,3 +365,11 @@ export function freshName(word = 'Test'): string {
 }
 
 const isSteps = (definition: DefinitionJson | readonly StepJson[]): definition is readonly StepJson[] => Array.isArray(definition);
+
+/** Bytes as text, wherever they are. Other realms' arrays are told by `isView`. */
+function readable(value: unknown): unknown {
+  if (ArrayBuffer.isView(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8');
+  if (Array.isArray(value)) return value.map(readable);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, readable(part)]));
+}

@@ -19,16 +19,26 @@ describe('the execution workflow with nothing cached and an early hand-over', ()
 
   beforeAll(async () => {
     Runtime.install({ logger: new DefaultLogger('ERROR') });
-    server = await startTemporal({ dir: folder, ui: false, dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 40, 'history.workflowIdReuseMinimalInterval': '0s' } });
-    await ScenarioStage.with({ address: server.address, namespace: 'default', bundle: bundlePath(), maxCachedWorkflows: 0 }, async (stage) => {
-      const waiting = [...SCENARIOS];
-      const take = async (): Promise<void> => {
-        for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-          played.set(next.name, await stage.play(next).catch((error: unknown) => (error instanceof Error ? error : new Error(String(error)))));
-        }
-      };
-      await Promise.all(Array.from({ length: AT_ONCE }, take));
+    server = await startTemporal({
+      dir: folder,
+      ui: false,
+      dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 40, 'history.workflowIdReuseMinimalInterval': '0s' },
     });
+    await ScenarioStage.with(
+      { address: server.address, namespace: 'default', bundle: bundlePath(), maxCachedWorkflows: 0 },
+      async (stage) => {
+        const waiting = [...SCENARIOS];
+        const take = async (): Promise<void> => {
+          for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+            played.set(
+              next.name,
+              await stage.play(next).catch((error: unknown) => (error instanceof Error ? error : new Error(String(error)))),
+            );
+          }
+        };
+        await Promise.all(Array.from({ length: AT_ONCE }, take));
+      },
+    );
   });
   afterAll(async () => {
     await server?.stop();

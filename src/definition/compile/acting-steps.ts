@@ -19,13 +19,31 @@ const PROMPT_NAMES = ['prompt', 'content', 'message', 'goal'] as const;
 export function compileAgentPrompt(source: StepSource, fields: Lenient<typeof AgentPromptSchema>): AgentPromptPlan {
   const written = PROMPT_NAMES.filter((name) => source.has(name));
   if (written.length === 0) source.compilation.error('missing_field', source.at('prompt'), 'prompt is missing');
-  if (written.length > 1) source.compilation.error('invalid_field', source.at(written[1] as string), `${written.join(' and ')} are the same field: write one of them`);
+  if (written.length > 1)
+    source.compilation.error(
+      'invalid_field',
+      source.at(written[1] as string),
+      `${written.join(' and ')} are the same field: write one of them`,
+    );
   const prompts = written.map((name) => source.template(name, SECRETS) ?? NO_TEMPLATE);
   for (const [index, tool] of (fields.tools ?? []).entries()) warnOfUnknownTool(tool, source, index);
   return given({
-    ...compileCommon(source, fields, false), type: 'agent_prompt' as const, prompt: prompts[0] ?? NO_TEMPLATE, thread: source.template('thread'), persona: fields.persona, model: fields.model,
-    models: fields.models, outputSchema: fields.outputSchema === undefined ? undefined : schemaOf('outputSchema', normalizeOutputSchema(fields.outputSchema as JsonObject), 'output_schema_invalid', source),
-    tools: fields.tools, maxTurns: fields.maxTurns ?? 25, maxTokens: fields.maxTokens, interrupt: fields.interrupt ?? false, awaitTimeoutMs: clamp(fields.await_timeout_ms ?? 300_000, 1_000, 900_000),
+    ...compileCommon(source, fields, false),
+    type: 'agent_prompt' as const,
+    prompt: prompts[0] ?? NO_TEMPLATE,
+    thread: source.template('thread'),
+    persona: fields.persona,
+    model: fields.model,
+    models: fields.models,
+    outputSchema:
+      fields.outputSchema === undefined
+        ? undefined
+        : schemaOf('outputSchema', normalizeOutputSchema(fields.outputSchema as JsonObject), 'output_schema_invalid', source),
+    tools: fields.tools,
+    maxTurns: fields.maxTurns ?? 25,
+    maxTokens: fields.maxTokens,
+    interrupt: fields.interrupt ?? false,
+    awaitTimeoutMs: clamp(fields.await_timeout_ms ?? 300_000, 1_000, 900_000),
   });
 }
 
@@ -33,35 +51,57 @@ export function compileAgentPrompt(source: StepSource, fields: Lenient<typeof Ag
 function warnOfUnknownTool(tool: string, source: StepSource, index: number): void {
   const { tools } = source.compilation.context;
   if (tools === undefined || tools.has(tool) || tool.endsWith(':*')) return;
-  source.compilation.warn('tool_unknown', source.at('tools', index), `There is no tool ${tool}`, { suggestion: () => didYouMean(tool, tools) });
+  source.compilation.warn('tool_unknown', source.at('tools', index), `There is no tool ${tool}`, {
+    suggestion: () => didYouMean(tool, tools),
+  });
 }
 
 function schemaOf(key: string, result: SchemaResult, code: ProblemCode, source: StepSource): JsonObject | undefined {
   if ('schema' in result) return result.schema;
-  for (const fault of result.faults.slice(0, 20)) source.compilation.error(code, source.at(key, ...fault.path), `${key}: ${fault.message}`, { suggestion: fault.suggestion });
+  for (const fault of result.faults.slice(0, 20))
+    source.compilation.error(code, source.at(key, ...fault.path), `${key}: ${fault.message}`, { suggestion: fault.suggestion });
   return undefined;
 }
 
 export function compileTool(source: StepSource, fields: Lenient<typeof ToolSchema>): ToolPlan {
   const { tool } = fields;
   if (tool !== undefined) checkTool(tool, source);
-  return given({ ...compileCommon(source, fields, false), type: 'tool' as const, tool: tool ?? '', arguments: source.template('arguments', SECRETS) ?? { k: 'lit', v: {} }, onCrash: fields.onCrash });
+  return given({
+    ...compileCommon(source, fields, false),
+    type: 'tool' as const,
+    tool: tool ?? '',
+    arguments: source.template('arguments', SECRETS) ?? { k: 'lit', v: {} },
+    onCrash: fields.onCrash,
+  });
 }
 
 function checkTool(tool: string, source: StepSource): void {
   const { tools } = source.compilation.context;
-  if (!/^[^:\s]+:\S+$/.test(tool)) source.compilation.error('invalid_field', source.at('tool'), 'tool: expected provider:action, such as http:request', { suggestion: tool === 'http' ? 'Write http:request' : undefined });
-  else if (tools !== undefined && !tools.has(tool)) source.compilation.error('tool_unknown', source.at('tool'), `There is no tool ${tool}`, { suggestion: () => didYouMean(tool, tools) });
+  if (!/^[^:\s]+:\S+$/.test(tool))
+    source.compilation.error('invalid_field', source.at('tool'), 'tool: expected provider:action, such as http:request', {
+      suggestion: tool === 'http' ? 'Write http:request' : undefined,
+    });
+  else if (tools !== undefined && !tools.has(tool))
+    source.compilation.error('tool_unknown', source.at('tool'), `There is no tool ${tool}`, { suggestion: () => didYouMean(tool, tools) });
 }
 
 export function compileBash(source: StepSource, fields: Lenient<typeof BashSchema>): BashPlan {
   const { command } = fields;
   for (const column of command === undefined ? [] : quotedTokens(command)) {
-    source.compilation.warn('shell_interpolation_quoted', source.at('command'), `The token at column ${column} stands inside quotes`, { column, suggestion: 'Take the quotes away: each token is one quoted word already' });
+    source.compilation.warn('shell_interpolation_quoted', source.at('command'), `The token at column ${column} stands inside quotes`, {
+      column,
+      suggestion: 'Take the quotes away: each token is one quoted word already',
+    });
   }
   return given({
-    ...compileCommon(source, fields, false), type: 'bash' as const, command: command === undefined ? [] : compileText(command, source.at('command'), source.compilation, SECRETS), cwd: source.template('cwd', SECRETS), env: source.template('env', SECRETS),
-    timeoutLimitMs: clamp(fields.timeoutMs ?? 120_000, 1_000, 600_000), allowFailure: fields.allowFailure ?? false, onCrash: fields.onCrash ?? ('fail' as const),
+    ...compileCommon(source, fields, false),
+    type: 'bash' as const,
+    command: command === undefined ? [] : compileText(command, source.at('command'), source.compilation, SECRETS),
+    cwd: source.template('cwd', SECRETS),
+    env: source.template('env', SECRETS),
+    timeoutLimitMs: clamp(fields.timeoutMs ?? 120_000, 1_000, 600_000),
+    allowFailure: fields.allowFailure ?? false,
+    onCrash: fields.onCrash ?? ('fail' as const),
   });
 }
 
@@ -69,12 +109,22 @@ const TARGET = /^(?:orchestrator|chat|slack:\S.*|webhook:https?:\/\/.+)$/;
 
 export function compileNotify(source: StepSource, fields: Lenient<typeof NotifySchema>): NotifyPlan {
   if (fields.target !== undefined) checkTarget(fields.target, source, ['target']);
-  return given({ ...compileCommon(source, fields, false), type: 'notify' as const, content: source.template('content', SECRETS) ?? NO_TEMPLATE, target: source.template('target', SECRETS) ?? NO_TEMPLATE });
+  return given({
+    ...compileCommon(source, fields, false),
+    type: 'notify' as const,
+    content: source.template('content', SECRETS) ?? NO_TEMPLATE,
+    target: source.template('target', SECRETS) ?? NO_TEMPLATE,
+  });
 }
 
 function checkTarget(target: string, source: StepSource, path: readonly (string | number)[]): void {
   if (target.includes('{{') || TARGET.test(target)) return;
-  source.compilation.error('invalid_field', source.at(...path), `${String(path[0])}: expected orchestrator, chat, slack:<channel> or webhook:<url>`, { suggestion: didYouMean(target, ['orchestrator', 'chat']) });
+  source.compilation.error(
+    'invalid_field',
+    source.at(...path),
+    `${String(path[0])}: expected orchestrator, chat, slack:<channel> or webhook:<url>`,
+    { suggestion: didYouMean(target, ['orchestrator', 'chat']) },
+  );
 }
 
 export function compileApproval(source: StepSource, fields: Lenient<typeof ApprovalSchema>): ApprovalPlan {
@@ -82,9 +132,17 @@ export function compileApproval(source: StepSource, fields: Lenient<typeof Appro
   else if (typeof fields.notify === 'string') checkTarget(fields.notify, source, ['notify']);
   const { escalate } = fields as { escalate?: { after: number | string; to: string[] } };
   return given({
-    ...compileCommon(source, fields, true), type: 'approval' as const, prompt: source.template('prompt'), approvers: source.template('approvers'), quorum: fields.quorum ?? 1, deadlineMs: msOf(fields.timeout) ?? parseDuration('24h') ?? 0,
-    onTimeout: fields.onTimeout ?? ('fail' as const), onDeny: fields.onDeny ?? ('cancel' as const), form: fields.form === undefined ? undefined : schemaOf('form', checkJsonSchema(fields.form as JsonObject), 'invalid_field', source),
-    notify: source.template('notify'), remindMs: ((fields.remind ?? []) as (number | string)[]).map((duration) => msOf(duration) ?? 0),
+    ...compileCommon(source, fields, true),
+    type: 'approval' as const,
+    prompt: source.template('prompt'),
+    approvers: source.template('approvers'),
+    quorum: fields.quorum ?? 1,
+    deadlineMs: msOf(fields.timeout) ?? parseDuration('24h') ?? 0,
+    onTimeout: fields.onTimeout ?? ('fail' as const),
+    onDeny: fields.onDeny ?? ('cancel' as const),
+    form: fields.form === undefined ? undefined : schemaOf('form', checkJsonSchema(fields.form as JsonObject), 'invalid_field', source),
+    notify: source.template('notify'),
+    remindMs: ((fields.remind ?? []) as (number | string)[]).map((duration) => msOf(duration) ?? 0),
     escalate: escalate === undefined ? undefined : { afterMs: msOf(escalate.after) ?? 0, to: escalate.to },
   });
 }
@@ -93,8 +151,18 @@ export function compileSubworkflow(source: StepSource, fields: Lenient<typeof Su
   const { workflows } = source.compilation.context;
   const { workflow } = fields;
   if (workflow !== undefined && workflows !== undefined && !workflows.has(workflow)) {
-    source.compilation.error('subworkflow_not_found', source.at('workflow'), `There is no workflow ${workflow}`, { suggestion: () => didYouMean(workflow, workflows) });
+    source.compilation.error('subworkflow_not_found', source.at('workflow'), `There is no workflow ${workflow}`, {
+      suggestion: () => didYouMean(workflow, workflows),
+    });
   }
-  const input: Template = fields.input === undefined ? { k: 'lit', v: {} } : compileTemplate(fields.input, source.at('input'), source.compilation);
-  return given({ ...compileCommon(source, fields, false), type: 'subworkflow' as const, workflow: workflow ?? '', version: fields.version, input, await: fields.await ?? true });
+  const input: Template =
+    fields.input === undefined ? { k: 'lit', v: {} } : compileTemplate(fields.input, source.at('input'), source.compilation);
+  return given({
+    ...compileCommon(source, fields, false),
+    type: 'subworkflow' as const,
+    workflow: workflow ?? '',
+    version: fields.version,
+    input,
+    await: fields.await ?? true,
+  });
 }

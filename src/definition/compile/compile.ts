@@ -44,12 +44,10 @@ export function compileDefinition(data: unknown, context: CompileContext = {}): 
   warnOfReusedVersion(parts.version, hash, compilation);
   const plan: Plan = { planFormat: 1, hash, ...parts };
   const bytes = jsonBytes(plan as unknown as Json);
-  if (bytes > MAX_PLAN_BYTES) return rejected([tooLarge(`The compiled plan has ${bytes} bytes; at most ${MAX_PLAN_BYTES} are allowed`), ...compilation.problems]);
+  if (bytes > MAX_PLAN_BYTES)
+    return rejected([tooLarge(`The compiled plan has ${bytes} bytes; at most ${MAX_PLAN_BYTES} are allowed`), ...compilation.problems]);
   return { plan, definition, hash, problems: compilation.problems };
 }
-
-/** All that is wrong or suspicious; the same as the problems of compileDefinition. Pure. */
-export const validateDefinition = (data: unknown, context: CompileContext = {}): readonly Problem[] => compileDefinition(data, context).problems;
 
 const rejected = (problems: readonly Problem[]): CompileResult => ({ plan: null, definition: null, hash: null, problems });
 const tooLarge = (message: string): Problem => ({ code: 'definition_too_large', severity: 'error', path: '', message });
@@ -58,33 +56,47 @@ const tooLarge = (message: string): Problem => ({ code: 'definition_too_large', 
 function refusalOf(data: unknown): Problem | undefined {
   if (!isRecord(data)) return { code: 'malformed_definition', severity: 'error', path: '', message: 'A definition is a JSON object' };
   const fault = findJsonFault(data);
-  if (fault?.kind === 'malformed') return { code: 'malformed_definition', severity: 'error', path: toPointer(fault.path), message: fault.message };
+  if (fault?.kind === 'malformed')
+    return { code: 'malformed_definition', severity: 'error', path: toPointer(fault.path), message: fault.message };
   if (fault !== undefined) return tooLarge(fault.message);
   const bytes = jsonBytes(data);
-  return bytes > MAX_DEFINITION_BYTES ? tooLarge(`The definition has ${bytes} bytes; at most ${MAX_DEFINITION_BYTES} are allowed`) : undefined;
+  return bytes > MAX_DEFINITION_BYTES
+    ? tooLarge(`The definition has ${bytes} bytes; at most ${MAX_DEFINITION_BYTES} are allowed`)
+    : undefined;
 }
 
 function compilationOf(definition: JsonObject, context: CompileContext): Compilation {
   const steps = stepsOf(definition);
   const declared = new Set(isRecord(definition['variables']) ? Object.keys(definition['variables']) : []);
   const variables = new Set(declared);
-  for (const { step } of walkSteps(steps, [])) if (step['type'] === 'set' && isRecord(step['values'])) for (const name of Object.keys(step['values'])) variables.add(name);
+  for (const { step } of walkSteps(steps, []))
+    if (step['type'] === 'set' && isRecord(step['values'])) for (const name of Object.keys(step['values'])) variables.add(name);
   return new Compilation(context, declared, variables, new Set(publishedNames(steps)));
 }
 
-const stepsOf = (definition: JsonObject): readonly unknown[] => (Array.isArray(definition['steps']) ? (definition['steps'] as readonly Json[]) : []);
+const stepsOf = (definition: JsonObject): readonly unknown[] =>
+  Array.isArray(definition['steps']) ? (definition['steps'] as readonly Json[]) : [];
 
 function compileRoot(definition: JsonObject, compilation: Compilation): Omit<Plan, 'planFormat' | 'hash'> {
   const root: Place = { path: [], stepId: undefined, published: new Published(undefined), locals: [], depth: 0 };
   const { fields, issues } = parseLeniently(DefinitionSchema, definition);
   reportIssues(issues, definition, DefinitionSchema, root, compilation);
-  const variables = compileVariables((fields.variables ?? {}) as { readonly [name: string]: VariableFields }, inside(root, 'variables'), compilation);
+  const variables = compileVariables(
+    (fields.variables ?? {}) as { readonly [name: string]: VariableFields },
+    inside(root, 'variables'),
+    compilation,
+  );
   reportIds(stepsOf(definition), root, compilation);
   const steps = compileSteps(stepsOf(definition), inside(root, 'steps'), compilation);
   return given({
-    name: fields.name ?? '', description: fields.description, version: fields.version ?? '1.0.0', variables, steps,
+    name: fields.name ?? '',
+    description: fields.description,
+    version: fields.version ?? '1.0.0',
+    variables,
+    steps,
     output: definition['output'] === undefined ? undefined : compileTemplate(definition['output'], inside(root, 'output'), compilation),
-    constraints: constraintsOf(fields.constraints), failureNotify: fields.failureNotify ?? ('orchestrator' as const),
+    constraints: constraintsOf(fields.constraints),
+    failureNotify: fields.failureNotify ?? ('orchestrator' as const),
   });
 }
 
@@ -101,18 +113,28 @@ function reportIds(steps: readonly unknown[], root: Place, compilation: Compilat
     const { id } = step;
     if (!isStepId(id)) continue;
     const here: Place = { ...inside(root, ...path, 'id'), stepId: id };
-    if (first.has(id)) compilation.error('duplicate_step_id', here, `Two steps have the id ${id}; the other one is at ${first.get(id) ?? ''}`);
+    if (first.has(id))
+      compilation.error('duplicate_step_id', here, `Two steps have the id ${id}; the other one is at ${first.get(id) ?? ''}`);
     else first.set(id, toPointer(path));
   }
   for (const { step, path } of all) {
     const { id, outputVariable } = step;
     if (typeof outputVariable !== 'string' || typeof id !== 'string' || outputVariable === id || !first.has(outputVariable)) continue;
-    compilation.warn('id_shadowed', { ...inside(root, ...path, 'outputVariable'), stepId: id }, `outputs.${outputVariable} is also what the step ${outputVariable} publishes`);
+    compilation.warn(
+      'id_shadowed',
+      { ...inside(root, ...path, 'outputVariable'), stepId: id },
+      `outputs.${outputVariable} is also what the step ${outputVariable} publishes`,
+    );
   }
 }
 
 function warnOfReusedVersion(version: string, hash: string, compilation: Compilation): void {
   const used = compilation.context.usedVersions?.get(version);
   if (used === undefined || used === hash) return;
-  compilation.warn('version_reused', { path: ['version'], stepId: undefined, published: new Published(undefined), locals: [], depth: 0 }, `Version ${version} was saved before with other content`, { suggestion: 'Raise the version' });
+  compilation.warn(
+    'version_reused',
+    { path: ['version'], stepId: undefined, published: new Published(undefined), locals: [], depth: 0 },
+    `Version ${version} was saved before with other content`,
+    { suggestion: 'Raise the version' },
+  );
 }

@@ -70,7 +70,10 @@ export class Compilation {
 
   get problems(): readonly Problem[] {
     if (this.#left === 0) return this.#problems;
-    return [...this.#problems, { code: 'malformed_definition', severity: 'error', path: '', message: `There are ${this.#left} more problems` }];
+    return [
+      ...this.#problems,
+      { code: 'malformed_definition', severity: 'error', path: '', message: `There are ${this.#left} more problems` },
+    ];
   }
 
   get hasErrors(): boolean {
@@ -90,7 +93,6 @@ export class Compilation {
     const code = fault.isMisplacedSecret === true ? 'invalid_field' : 'expression_parse_error';
     this.error(code, place, `${fault.message} (column ${column})`, { column, suggestion: fault.suggestion });
   }
-
 
   #search(hint: () => string | undefined): string | undefined {
     this.#searches += 1;
@@ -113,8 +115,13 @@ export class Compilation {
     }
     const suggestion = typeof hint === 'function' ? this.#search(hint) : hint;
     this.#problems.push({
-      code, severity, path: toPointer(place.path), message,
-      ...(place.stepId === undefined ? {} : { stepId: place.stepId }), ...(suggestion === undefined ? {} : { suggestion }), ...(column === undefined ? {} : { column }),
+      code,
+      severity,
+      path: toPointer(place.path),
+      message,
+      ...(place.stepId === undefined ? {} : { stepId: place.stepId }),
+      ...(suggestion === undefined ? {} : { suggestion }),
+      ...(column === undefined ? {} : { column }),
     });
   }
 }

@@ -37,7 +37,8 @@ export function compileText(text: string, place: Place, compilation: Compilation
 
 /** Texts at any depth may have tokens; everything else is as written. Objects and lists without tokens become one literal. */
 export function compileTemplate(json: unknown, place: Place, compilation: Compilation, options: ParseOptions = {}): Template {
-  if (typeof json === 'string') return json.includes('{{') ? textTemplate(compileText(json, place, compilation, options)) : { k: 'lit', v: json };
+  if (typeof json === 'string')
+    return json.includes('{{') ? textTemplate(compileText(json, place, compilation, options)) : { k: 'lit', v: json };
   if (Array.isArray(json)) {
     const items = json.map((item: unknown, index) => compileTemplate(item, inside(place, index), compilation, options));
     return items.every(isLiteral) ? { k: 'lit', v: items.map(({ v }) => v) } : { k: 'list', items };
@@ -70,7 +71,8 @@ function lintPath(path: Path, place: Place, compilation: Compilation, offset: nu
   const isLocal = path.root === null && (bound.includes(name) || place.locals.includes(name));
   const isVariable = path.root === null || path.root === 'variables';
   if (!isVariable || isLocal || name.startsWith('_') || compilation.variables.has(name)) return;
-  const suggestion = (): string | undefined => (path.root === null && compilation.outputs.has(name) ? `Write outputs.${name}` : didYouMean(name, namesInSight(place, compilation)));
+  const suggestion = (): string | undefined =>
+    path.root === null && compilation.outputs.has(name) ? `Write outputs.${name}` : didYouMean(name, namesInSight(place, compilation));
   compilation.warn('unknown_variable', place, `No variable ${name} is declared or set (column ${column})`, { column, suggestion });
 }
 
@@ -82,7 +84,10 @@ function* namesInSight(place: Place, compilation: Compilation): Generator<string
 function warnOfOutput(name: string, column: number, place: Place, compilation: Compilation): void {
   const isLater = compilation.outputs.has(name);
   const message = isLater ? `outputs.${name} is read before any step could publish it` : `No step publishes outputs.${name}`;
-  compilation.warn('output_not_yet_published', place, `${message} (column ${column})`, { column, suggestion: () => (isLater ? undefined : didYouMean(name, compilation.outputs)) });
+  compilation.warn('output_not_yet_published', place, `${message} (column ${column})`, {
+    column,
+    suggestion: () => (isLater ? undefined : didYouMean(name, compilation.outputs)),
+  });
 }
 
 /** What a condition always is, if it reads nothing. */
@@ -95,4 +100,5 @@ export function constantOf(expr: Expr): boolean | undefined {
   }
 }
 
-const isConstant = (expr: Expr): boolean => expr.k !== 'path' && expr.k !== 'call' && expr.k !== 'lambda' && childrenOf(expr).every(isConstant);
+const isConstant = (expr: Expr): boolean =>
+  expr.k !== 'path' && expr.k !== 'call' && expr.k !== 'lambda' && childrenOf(expr).every(isConstant);

@@ -7,7 +7,13 @@ import type { ProblemCode } from '../problem.js';
 import type { Compilation, Place } from './context.js';
 import { inside } from './context.js';
 
-export function reportIssues(issues: readonly z.core.$ZodIssue[], raw: unknown, schema: z.ZodObject, place: Place, compilation: Compilation): void {
+export function reportIssues(
+  issues: readonly z.core.$ZodIssue[],
+  raw: unknown,
+  schema: z.ZodObject,
+  place: Place,
+  compilation: Compilation,
+): void {
   for (const issue of issues) reportIssue(issue, raw, schema, place, compilation);
 }
 
@@ -16,7 +22,8 @@ function reportIssue(issue: z.core.$ZodIssue, raw: unknown, schema: z.ZodObject,
   const here = inside(place, ...path);
   if (issue.code === 'unrecognized_keys') {
     const known = path.length === 0 ? Object.keys(schema.shape) : [];
-    for (const key of issue.keys) compilation.error('unknown_field', inside(here, key), `There is no field ${key} here`, { suggestion: () => didYouMean(key, known) });
+    for (const key of issue.keys)
+      compilation.error('unknown_field', inside(here, key), `There is no field ${key} here`, { suggestion: () => didYouMean(key, known) });
     return;
   }
   const name = path.length === 0 ? 'This' : path.map((segment) => escapeToken(segment)).join('.');

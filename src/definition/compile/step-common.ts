@@ -11,7 +11,11 @@ import { given } from './given.js';
 
 /** One step while it is compiled: its raw document, and short ways to compile its fields where they stand. */
 export class StepSource {
-  constructor(readonly raw: JsonObject, readonly place: Place, readonly compilation: Compilation) {}
+  constructor(
+    readonly raw: JsonObject,
+    readonly place: Place,
+    readonly compilation: Compilation,
+  ) {}
 
   at(...path: readonly (string | number)[]): Place {
     return inside(this.place, ...path);
@@ -45,10 +49,17 @@ interface CommonFields {
 /** `timeout` is left to approval and wait_for_event, whose deadline it is. */
 export function compileCommon(source: StepSource, fields: CommonFields, timeoutIsDeadline: boolean) {
   const when = source.expression('when');
-  if (when !== undefined && constantOf(when) === false) source.compilation.warn('unreachable_branch', source.at('when'), 'The step never runs: its condition is always false');
+  if (when !== undefined && constantOf(when) === false)
+    source.compilation.warn('unreachable_branch', source.at('when'), 'The step never runs: its condition is always false');
   return given({
-    id: fields.id ?? '', name: fields.name, description: fields.description, outputVariable: fields.outputVariable, when,
-    timeoutMs: timeoutIsDeadline ? undefined : msOf(fields.timeout), retry: fields.retry === undefined ? undefined : retryPlan(fields.retry), onError: fields.onError ?? ('fail' as const),
+    id: fields.id ?? '',
+    name: fields.name,
+    description: fields.description,
+    outputVariable: fields.outputVariable,
+    when,
+    timeoutMs: timeoutIsDeadline ? undefined : msOf(fields.timeout),
+    retry: fields.retry === undefined ? undefined : retryPlan(fields.retry),
+    onError: fields.onError ?? ('fail' as const),
   });
 }
 
@@ -56,7 +67,13 @@ export const msOf = (duration: number | string | undefined): number | undefined 
 
 function retryPlan(retry: z.output<typeof RetrySchema>): RetryPlan {
   const [initialIntervalMs, maxIntervalMs] = [msOf(retry.initialInterval) ?? 1_000, msOf(retry.maxInterval) ?? 60_000];
-  return given({ maxAttempts: retry.maxAttempts, initialIntervalMs, backoff: retry.backoff, maxIntervalMs: Math.max(initialIntervalMs, maxIntervalMs), on: retry.on });
+  return given({
+    maxAttempts: retry.maxAttempts,
+    initialIntervalMs,
+    backoff: retry.backoff,
+    maxIntervalMs: Math.max(initialIntervalMs, maxIntervalMs),
+    on: retry.on,
+  });
 }
 
 export const clamp = (value: number, least: number, most: number): number => Math.min(most, Math.max(least, value));

@@ -52,17 +52,28 @@ function operandOf(expr: Expr, evaluation: Evaluation, parameters: Parameters | 
 
 function walk(expr: Expr, evaluation: Evaluation, parameters: Parameters | undefined): Operand {
   switch (expr.k) {
-    case 'lit': return expr.v;
-    case 'path': return reported(expr, readPath(expr, evaluation, parameters), evaluation);
-    case 'get': return descend(operandOf(expr.of, evaluation, parameters), expr.segments, 0, evaluation);
-    case 'unary': return applyUnary(expr.op, operandOf(expr.of, evaluation, parameters), evaluation, expr.at);
-    case 'logic': return logic(expr, evaluation, parameters);
-    case 'binary': return binary(expr, evaluation, parameters);
-    case 'cond': return operandOf(isTrue(operandOf(expr.test, evaluation, parameters)) ? expr.yes : expr.no, evaluation, parameters);
-    case 'list': return list(expr, evaluation, parameters);
-    case 'object': return object(expr, evaluation, parameters);
-    case 'call': return call(expr, evaluation, parameters);
-    case 'lambda': throw new ExpressionError('An arrow function stands where a value is needed');
+    case 'lit':
+      return expr.v;
+    case 'path':
+      return reported(expr, readPath(expr, evaluation, parameters), evaluation);
+    case 'get':
+      return descend(operandOf(expr.of, evaluation, parameters), expr.segments, 0, evaluation);
+    case 'unary':
+      return applyUnary(expr.op, operandOf(expr.of, evaluation, parameters), evaluation, expr.at);
+    case 'logic':
+      return logic(expr, evaluation, parameters);
+    case 'binary':
+      return binary(expr, evaluation, parameters);
+    case 'cond':
+      return operandOf(isTrue(operandOf(expr.test, evaluation, parameters)) ? expr.yes : expr.no, evaluation, parameters);
+    case 'list':
+      return list(expr, evaluation, parameters);
+    case 'object':
+      return object(expr, evaluation, parameters);
+    case 'call':
+      return call(expr, evaluation, parameters);
+    case 'lambda':
+      throw new ExpressionError('An arrow function stands where a value is needed');
   }
 }
 
@@ -76,7 +87,8 @@ function reported(expr: Of<'path'>, operand: Operand, evaluation: Evaluation): O
 /** Where missing is what is asked for, it is no warning. */
 function quietly(expr: Expr, evaluation: Evaluation, parameters: Parameters | undefined): Operand {
   evaluation.spend(1);
-  if (expr.k === 'logic' && expr.op === '??') return quietly(expr.left, evaluation, parameters) ?? quietly(expr.right, evaluation, parameters);
+  if (expr.k === 'logic' && expr.op === '??')
+    return quietly(expr.left, evaluation, parameters) ?? quietly(expr.right, evaluation, parameters);
   if (expr.k !== 'path') return operandOf(expr, evaluation, parameters);
   return readPath(expr, evaluation, parameters);
 }
@@ -89,7 +101,8 @@ function readPath(expr: Of<'path'>, evaluation: Evaluation, parameters: Paramete
   for (let at = root === null ? parameters : undefined; at !== undefined; at = at.outer) {
     if (at.name === name) return descend(at.value, segments, 1, evaluation);
   }
-  const value = root === null ? (evaluation.scope.get('local', name) ?? evaluation.scope.get('variables', name)) : evaluation.scope.get(root, name);
+  const value =
+    root === null ? (evaluation.scope.get('local', name) ?? evaluation.scope.get('variables', name)) : evaluation.scope.get(root, name);
   return value === undefined ? undefined : descend(toOperand(value), segments, 1, evaluation);
 }
 
@@ -105,7 +118,8 @@ function wholeRoot(root: Root, evaluation: Evaluation): Operand {
 }
 
 function descend(operand: Operand, segments: readonly (string | number)[], from: number, evaluation: Evaluation): Operand {
-  if (operand instanceof Held) return from === segments.length ? operand : evaluation.partOf(operand, from === 0 ? segments : segments.slice(from));
+  if (operand instanceof Held)
+    return from === segments.length ? operand : evaluation.partOf(operand, from === 0 ? segments : segments.slice(from));
   let json = operand;
   for (let index = from; index < segments.length; index += 1) json = ownProperty(json, segments[index] as string | number);
   return json;
@@ -133,7 +147,9 @@ function list(expr: Of<'list'>, evaluation: Evaluation, parameters: Parameters |
 
 function object(expr: Of<'object'>, evaluation: Evaluation, parameters: Parameters | undefined): Operand {
   evaluation.produceList(expr.entries.length);
-  return toOperand(objectValue(expr.entries.map(([key, entry]) => [key, toValue(operandOf(entry, evaluation, parameters) ?? null)] as const)));
+  return toOperand(
+    objectValue(expr.entries.map(([key, entry]) => [key, toValue(operandOf(entry, evaluation, parameters) ?? null)] as const)),
+  );
 }
 
 function call(expr: Of<'call'>, evaluation: Evaluation, parameters: Parameters | undefined): Operand {
@@ -142,7 +158,10 @@ function call(expr: Of<'call'>, evaluation: Evaluation, parameters: Parameters |
   const run = plainFunction(fn);
   if (run === undefined) throw new ExpressionError(`There is no function ${fn}`);
   const isQuiet = fn === 'exists' || fn === 'length';
-  return run(args.map((arg) => (isQuiet ? quietly(arg, evaluation, parameters) : operandOf(arg, evaluation, parameters))), evaluation);
+  return run(
+    args.map((arg) => (isQuiet ? quietly(arg, evaluation, parameters) : operandOf(arg, evaluation, parameters))),
+    evaluation,
+  );
 }
 
 function callWithLambda(fn: LambdaName, expr: Of<'call'>, evaluation: Evaluation, parameters: Parameters | undefined): Operand {
@@ -155,5 +174,12 @@ function callWithLambda(fn: LambdaName, expr: Of<'call'>, evaluation: Evaluation
 /** A path as its author would write it. */
 export function pathText(expr: Of<'path'>): string {
   const [first = '', ...rest] = expr.root === null ? expr.segments : [expr.root, ...expr.segments];
-  return String(first) + rest.map((segment) => (typeof segment === 'number' ? `[${segment}]` : /^[A-Za-z_$][\w$]*$/.test(segment) ? `.${segment}` : `[${JSON.stringify(segment)}]`)).join('');
+  return (
+    String(first) +
+    rest
+      .map((segment) =>
+        typeof segment === 'number' ? `[${segment}]` : /^[A-Za-z_$][\w$]*$/.test(segment) ? `.${segment}` : `[${JSON.stringify(segment)}]`,
+      )
+      .join('')
+  );
 }

@@ -25,17 +25,22 @@ export class Evaluation {
   #output = 0;
   #reported: Set<string> | undefined;
   depth = 0;
-  constructor(readonly scope: ScopeReader, readonly mode: Mode) {}
+  constructor(
+    readonly scope: ScopeReader,
+    readonly mode: Mode,
+  ) {}
 
   spend(operations: number): void {
     this.#operations += operations;
-    if (this.#operations > MAX_OPERATIONS) throw new ExpressionError(`The expression needs more than ${MAX_OPERATIONS} operations`, { limit: 'operations' });
+    if (this.#operations > MAX_OPERATIONS)
+      throw new ExpressionError(`The expression needs more than ${MAX_OPERATIONS} operations`, { limit: 'operations' });
   }
 
   /** To be told before a text or list of this size is made. */
   produce(characters: number): void {
     this.#output += characters;
-    if (this.#output > MAX_OUTPUT) throw new ExpressionError(`The expression produces more than ${MAX_OUTPUT} characters`, { limit: 'output' });
+    if (this.#output > MAX_OUTPUT)
+      throw new ExpressionError(`The expression produces more than ${MAX_OUTPUT} characters`, { limit: 'output' });
     if (this.mode === 'host' && this.#output > MAX_HOST_OUTPUT) throw new NeedsActivity('size');
   }
 
@@ -100,9 +105,12 @@ export function isTrue(operand: Operand): boolean {
 
 /** A word for error messages: what kind of thing came. */
 export function kindOf(operand: Operand): string {
-  if (operand instanceof Held) return wholeRefOf(operand.value) === undefined ? kindOf(operand.value.v) : `stored value ${JSON.stringify(toDisplay(operand.value))}`;
+  if (operand instanceof Held)
+    return wholeRefOf(operand.value) === undefined ? kindOf(operand.value.v) : `stored value ${JSON.stringify(toDisplay(operand.value))}`;
   if (operand === undefined) return 'nothing (a missing value)';
   if (operand === null) return 'null';
   if (Array.isArray(operand)) return 'a list';
-  return { string: 'a text', number: 'a number', boolean: 'a boolean', object: 'an object' }[typeof operand as 'string' | 'number' | 'boolean' | 'object'];
+  return { string: 'a text', number: 'a number', boolean: 'a boolean', object: 'an object' }[
+    typeof operand as 'string' | 'number' | 'boolean' | 'object'
+  ];
 }

@@ -5,7 +5,11 @@ export type ExpressionErrorCode = 'expression_error' | 'secret_not_found';
 
 /** The expression itself is at fault: the step fails with `code`. `details` has `limit` when a budget was passed, and `at`, the column from 0. */
 export class ExpressionError extends Error {
-  constructor(message: string, readonly details: { readonly [key: string]: Json } = {}, readonly code: ExpressionErrorCode = 'expression_error') {
+  constructor(
+    message: string,
+    readonly details: { readonly [key: string]: Json } = {},
+    readonly code: ExpressionErrorCode = 'expression_error',
+  ) {
     super(message);
     this.name = 'ExpressionError';
   }

@@ -10,7 +10,13 @@ export interface FunctionSignature {
 
 const one = (usage: string, gives: string): FunctionSignature => ({ min: 1, max: 1, usage, gives });
 const two = (usage: string, gives: string): FunctionSignature => ({ min: 2, max: 2, usage, gives });
-const lambda = (usage: string, gives: string): FunctionSignature & { readonly lambda: true } => ({ min: 2, max: 2, lambda: true, usage, gives });
+const lambda = (usage: string, gives: string): FunctionSignature & { readonly lambda: true } => ({
+  min: 2,
+  max: 2,
+  lambda: true,
+  usage,
+  gives,
+});
 
 export const LIBRARY = {
   exists: one('exists(x)', 'whether x is there and not null; no warning when it is missing'),
@@ -22,7 +28,12 @@ export const LIBRARY = {
   upper: one('upper(text)', 'the text in upper case'),
   trim: one('trim(text)', 'the text without white space at both ends'),
   split: two('split(text, separator)', 'the list of parts; an empty separator gives single characters'),
-  join: { min: 1, max: 2, usage: 'join(list, separator)', gives: 'one text, elements written as in mixed text; the separator is "," when left out' },
+  join: {
+    min: 1,
+    max: 2,
+    usage: 'join(list, separator)',
+    gives: 'one text, elements written as in mixed text; the separator is "," when left out',
+  },
   replace: { min: 3, max: 3, usage: 'replace(text, part, by)', gives: 'the text with every occurrence of the part replaced' },
   number: one('number(x)', 'the number that a text, boolean or number says; anything else is an expression_error'),
   string: one('string(x)', 'x as it stands in mixed text'),
@@ -31,7 +42,12 @@ export const LIBRARY = {
   keys: one('keys(object)', 'its keys'),
   values: one('values(object)', 'its values'),
   entries: one('entries(object)', 'a list of [key, value] pairs'),
-  get: { min: 2, max: 3, usage: 'get(x, key, default)', gives: 'the property or element of a computed key; the default when it is missing or null' },
+  get: {
+    min: 2,
+    max: 3,
+    usage: 'get(x, key, default)',
+    gives: 'the property or element of a computed key; the default when it is missing or null',
+  },
   pick: two('pick(object, keys)', 'the object with only these keys'),
   omit: two('omit(object, keys)', 'the object without these keys'),
   merge: two('merge(a, b)', 'one object; keys of b win; null or a missing value counts as {}'),
@@ -50,16 +66,33 @@ export const LIBRARY = {
   floor: one('floor(x)', 'the next whole number below'),
   ceil: one('ceil(x)', 'the next whole number above'),
   abs: one('abs(x)', 'x without its sign'),
-  now: { min: 0, max: 0, usage: 'now()', gives: 'the recorded time of this step as ISO text, the same in the whole step and after a crash' },
-  formatDate: { min: 2, max: 3, usage: 'formatDate(instant, pattern, zone)', gives: 'a date as text; letters yyyy yy MMMM MMM MM M dd d EEEE EEE HH H hh h mm m ss s SSS a XXX, other text in single quotes; the zone is UTC when left out' },
-  addDuration: two('addDuration(instant, duration)', 'a later instant as ISO text; a number of milliseconds may be negative, so may a text such as "-5m"' ),
+  now: {
+    min: 0,
+    max: 0,
+    usage: 'now()',
+    gives: 'the recorded time of this step as ISO text, the same in the whole step and after a crash',
+  },
+  formatDate: {
+    min: 2,
+    max: 3,
+    usage: 'formatDate(instant, pattern, zone)',
+    gives:
+      'a date as text; letters yyyy yy MMMM MMM MM M dd d EEEE EEE HH H hh h mm m ss s SSS a XXX, other text in single quotes; the zone is UTC when left out',
+  },
+  addDuration: two(
+    'addDuration(instant, duration)',
+    'a later instant as ISO text; a number of milliseconds may be negative, so may a text such as "-5m"',
+  ),
   matches: two('matches(text, pattern)', 'whether a part of the text matches the RE2 pattern; false for a missing text'),
   map: lambda('map(list, x => …)', 'the results'),
   filter: lambda('filter(list, x => …)', 'the elements for which the result is true'),
   find: lambda('find(list, x => …)', 'the first element for which the result is true, else missing'),
   any: lambda('any(list, x => …)', 'whether some result is true'),
   all: lambda('all(list, x => …)', 'whether every result is true'),
-  sortBy: lambda('sortBy(list, x => …)', 'the list in the order of the results; equal ones keep their order; numbers before texts before the rest'),
+  sortBy: lambda(
+    'sortBy(list, x => …)',
+    'the list in the order of the results; equal ones keep their order; numbers before texts before the rest',
+  ),
   groupBy: lambda('groupBy(list, x => …)', 'an object of lists by result'),
 } as const satisfies { readonly [name: string]: FunctionSignature };
 

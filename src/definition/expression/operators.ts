@@ -7,14 +7,25 @@ import { type Evaluation, Held, type Operand, kindOf } from './evaluation.js';
 import { ExpressionError } from './faults.js';
 
 export function applyBinary(op: BinaryOperator, leftOperand: Operand, rightOperand: Operand, evaluation: Evaluation, at = 0): Json {
-  if (op === '==' || op === '===' || op === '!=' || op === '!==') return equalityOf(leftOperand, rightOperand, evaluation) === (op === '==' || op === '===');
+  if (op === '==' || op === '===' || op === '!=' || op === '!==')
+    return equalityOf(leftOperand, rightOperand, evaluation) === (op === '==' || op === '===');
   const left = leftOperand instanceof Held ? evaluation.read(leftOperand) : leftOperand;
   const right = rightOperand instanceof Held ? evaluation.read(rightOperand) : rightOperand;
   switch (op) {
-    case '<': case '<=': case '>': case '>=': return compare(op, left, right);
-    case '+': return add(left, right, evaluation, at);
-    case '-': case '*': case '/': case '%': return calculate(op, left, right, at);
-    case 'in': return isIn(left, right, evaluation, at);
+    case '<':
+    case '<=':
+    case '>':
+    case '>=':
+      return compare(op, left, right);
+    case '+':
+      return add(left, right, evaluation, at);
+    case '-':
+    case '*':
+    case '/':
+    case '%':
+      return calculate(op, left, right, at);
+    case 'in':
+      return isIn(left, right, evaluation, at);
   }
 }
 
@@ -26,37 +37,52 @@ function equalityOf(left: Operand, right: Operand, evaluation: Evaluation): bool
 }
 
 const isStored = (operand: Operand): boolean => operand instanceof Held && wholeRefOf(operand.value) !== undefined;
-const isScalar = (operand: Operand): boolean => operand === null || operand === undefined || typeof operand === 'number' || typeof operand === 'boolean';
+const isScalar = (operand: Operand): boolean =>
+  operand === null || operand === undefined || typeof operand === 'number' || typeof operand === 'boolean';
 
 /** Numbers with numbers, texts with texts (by code unit); every other pair is false. */
 function compare(op: '<' | '<=' | '>' | '>=', left: Json | undefined, right: Json | undefined): boolean {
   const comparable = (typeof left === 'number' && typeof right === 'number') || (typeof left === 'string' && typeof right === 'string');
   if (!comparable) return false;
   switch (op) {
-    case '<': return left < right;
-    case '<=': return left <= right;
-    case '>': return left > right;
-    case '>=': return left >= right;
+    case '<':
+      return left < right;
+    case '<=':
+      return left <= right;
+    case '>':
+      return left > right;
+    case '>=':
+      return left >= right;
   }
 }
 
 function add(left: Json | undefined, right: Json | undefined, evaluation: Evaluation, at: number): Json {
   if (typeof left === 'number' && typeof right === 'number') return finite(left + right, '+', at);
-  if (!isJoinable(left) || !isJoinable(right) || (typeof left !== 'string' && typeof right !== 'string')) throw new ExpressionError(`+ takes two numbers, or a text with a text, number or boolean; it got ${kindOf(left)} and ${kindOf(right)}`, { at });
+  if (!isJoinable(left) || !isJoinable(right) || (typeof left !== 'string' && typeof right !== 'string'))
+    throw new ExpressionError(
+      `+ takes two numbers, or a text with a text, number or boolean; it got ${kindOf(left)} and ${kindOf(right)}`,
+      { at },
+    );
   const text = String(left) + String(right);
   evaluation.produce(text.length);
   return text;
 }
 
-const isJoinable = (json: Json | undefined): json is string | number | boolean => typeof json === 'string' || typeof json === 'number' || typeof json === 'boolean';
+const isJoinable = (json: Json | undefined): json is string | number | boolean =>
+  typeof json === 'string' || typeof json === 'number' || typeof json === 'boolean';
 
 function calculate(op: '-' | '*' | '/' | '%', left: Json | undefined, right: Json | undefined, at: number): number {
-  if (typeof left !== 'number' || typeof right !== 'number') throw new ExpressionError(`${op} takes two numbers; it got ${kindOf(left)} and ${kindOf(right)}`, { at });
+  if (typeof left !== 'number' || typeof right !== 'number')
+    throw new ExpressionError(`${op} takes two numbers; it got ${kindOf(left)} and ${kindOf(right)}`, { at });
   switch (op) {
-    case '-': return finite(left - right, op, at);
-    case '*': return finite(left * right, op, at);
-    case '/': return finite(left / right, op, at);
-    case '%': return finite(left % right, op, at);
+    case '-':
+      return finite(left - right, op, at);
+    case '*':
+      return finite(left * right, op, at);
+    case '/':
+      return finite(left / right, op, at);
+    case '%':
+      return finite(left % right, op, at);
   }
 }
 

@@ -9,14 +9,20 @@ export interface ExpressionFault {
 }
 
 export class ParseFault extends Error {
-  constructor(message: string, readonly at: number, readonly suggestion?: string, readonly isMisplacedSecret = false) {
+  constructor(
+    message: string,
+    readonly at: number,
+    readonly suggestion?: string,
+    readonly isMisplacedSecret = false,
+  ) {
     super(message);
     this.name = 'ParseFault';
   }
 
   toFault(): ExpressionFault {
     return {
-      message: this.message, at: this.at,
+      message: this.message,
+      at: this.at,
       ...(this.suggestion === undefined ? {} : { suggestion: this.suggestion }),
       ...(this.isMisplacedSecret ? { isMisplacedSecret: true } : {}),
     };

@@ -32,7 +32,22 @@ interface Place {
   readonly depth: number;
 }
 
-const BINARY: ReadonlySet<string> = new Set<BinaryOperator>(['==', '!=', '===', '!==', '<', '<=', '>', '>=', '+', '-', '*', '/', '%', 'in']);
+const BINARY: ReadonlySet<string> = new Set<BinaryOperator>([
+  '==',
+  '!=',
+  '===',
+  '!==',
+  '<',
+  '<=',
+  '>',
+  '>=',
+  '+',
+  '-',
+  '*',
+  '/',
+  '%',
+  'in',
+]);
 const ROOTS: ReadonlySet<string> = new Set<Root>(['variables', 'outputs', 'loop', 'execution', 'trigger', 'secrets']);
 
 function toExpr(node: Expression | SpreadElement, outer: Place): Expr {
@@ -40,17 +55,28 @@ function toExpr(node: Expression | SpreadElement, outer: Place): Expr {
   const place = { ...outer, depth: outer.depth + 1 };
   // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- the list is closed: every other kind is refused by its name
   switch (node.type) {
-    case 'Literal': return literal(node.value, node.start, 'regex' in node);
-    case 'Identifier': return path(node.name, [], node.start, place);
-    case 'MemberExpression': return member(node, place);
-    case 'UnaryExpression': return unary(node.operator, node.argument, node.start, place);
-    case 'LogicalExpression': return { k: 'logic', op: node.operator, left: toExpr(node.left, place), right: toExpr(node.right, place) };
-    case 'BinaryExpression': return binary(node.operator, node.left, node.right, node.start, place);
-    case 'ConditionalExpression': return { k: 'cond', test: toExpr(node.test, place), yes: toExpr(node.consequent, place), no: toExpr(node.alternate, place) };
-    case 'ArrayExpression': return { k: 'list', items: node.elements.map((item) => toExpr(item ?? refuse('A list may not have holes', node.start), place)) };
-    case 'ObjectExpression': return object(node, place);
-    case 'CallExpression': return call(node, place);
-    default: return refuse(...refusalOf(node.type), node.start);
+    case 'Literal':
+      return literal(node.value, node.start, 'regex' in node);
+    case 'Identifier':
+      return path(node.name, [], node.start, place);
+    case 'MemberExpression':
+      return member(node, place);
+    case 'UnaryExpression':
+      return unary(node.operator, node.argument, node.start, place);
+    case 'LogicalExpression':
+      return { k: 'logic', op: node.operator, left: toExpr(node.left, place), right: toExpr(node.right, place) };
+    case 'BinaryExpression':
+      return binary(node.operator, node.left, node.right, node.start, place);
+    case 'ConditionalExpression':
+      return { k: 'cond', test: toExpr(node.test, place), yes: toExpr(node.consequent, place), no: toExpr(node.alternate, place) };
+    case 'ArrayExpression':
+      return { k: 'list', items: node.elements.map((item) => toExpr(item ?? refuse('A list may not have holes', node.start), place)) };
+    case 'ObjectExpression':
+      return object(node, place);
+    case 'CallExpression':
+      return call(node, place);
+    default:
+      return refuse(...refusalOf(node.type), node.start);
   }
 }
 
@@ -99,7 +125,8 @@ function path(name: string, segments: readonly (string | number)[], at: number, 
 
 function secret(segments: readonly (string | number)[], at: number, options: ParseOptions): Expr {
   if (segments.length !== 1 || typeof segments[0] !== 'string') return refuse('A secret is read by its name: secrets.NAME', at);
-  if (options.secrets !== true) throw new ParseFault('secrets.* may only be used in the fields of tool, bash, notify and agent_prompt steps', at, undefined, true);
+  if (options.secrets !== true)
+    throw new ParseFault('secrets.* may only be used in the fields of tool, bash, notify and agent_prompt steps', at, undefined, true);
   return { k: 'path', root: 'secrets', segments, at };
 }
 
@@ -142,16 +169,24 @@ function unary(op: string, argument: Expression, at: number, place: Place): Expr
   return { k: 'unary', op, of, at };
 }
 
-function binary(op: string, left: Expression | { type: 'PrivateIdentifier'; start: number }, right: Expression, at: number, place: Place): Expr {
+function binary(
+  op: string,
+  left: Expression | { type: 'PrivateIdentifier'; start: number },
+  right: Expression,
+  at: number,
+  place: Place,
+): Expr {
   if (left.type === 'PrivateIdentifier') return refuse('Names beginning with # are not part of the language', left.start);
-  if (!BINARY.has(op)) return refuse(`The operator ${op} is not part of the language`, op === '|' ? 'Call functions as name(x)' : undefined, at);
+  if (!BINARY.has(op))
+    return refuse(`The operator ${op} is not part of the language`, op === '|' ? 'Call functions as name(x)' : undefined, at);
   return { k: 'binary', op: op as BinaryOperator, left: toExpr(left, place), right: toExpr(right, place), at };
 }
 
 function object(node: ObjectExpression, place: Place): Expr {
   const entries = node.properties.map((property): readonly [string, Expr] => {
     if (property.type === 'SpreadElement') return refuse(...refusalOf('SpreadElement'), property.start);
-    if (property.kind !== 'init' || property.method || property.computed) return refuse('An object takes plain keys and values', property.start);
+    if (property.kind !== 'init' || property.method || property.computed)
+      return refuse('An object takes plain keys and values', property.start);
     return [checkedKey(keyOf(property), property.start), toExpr(property.value, place)];
   });
   return { k: 'object', entries };
@@ -165,7 +200,16 @@ function keyOf({ key }: Property): string {
 
 /** What people write as methods, and how it is written here. */
 const METHODS: { readonly [method: string]: string } = {
-  includes: 'contains', toLowerCase: 'lower', toUpperCase: 'upper', some: 'any', every: 'all', replaceAll: 'replace', toString: 'string', sort: 'sortBy', test: 'matches', push: 'append',
+  includes: 'contains',
+  toLowerCase: 'lower',
+  toUpperCase: 'upper',
+  some: 'any',
+  every: 'all',
+  replaceAll: 'replace',
+  toString: 'string',
+  sort: 'sortBy',
+  test: 'matches',
+  push: 'append',
 };
 
 function call(node: CallExpression, place: Place): Expr {
@@ -177,8 +221,11 @@ function call(node: CallExpression, place: Place): Expr {
   if (!isFunctionName(fn)) return refuse(`There is no function ${fn}`, didYouMean(fn, Object.keys(LIBRARY)), callee.start);
   const signature: FunctionSignature = LIBRARY[fn];
   const count = node.arguments.length;
-  if (count < signature.min || count > signature.max) return refuse(`${fn} got ${count} argument${count === 1 ? '' : 's'}`, `Write ${signature.usage}`, node.start);
-  const args = node.arguments.map((argument, index) => (signature.lambda === true && index === 1 ? lambda(argument, fn, place) : toExpr(argument, place)));
+  if (count < signature.min || count > signature.max)
+    return refuse(`${fn} got ${count} argument${count === 1 ? '' : 's'}`, `Write ${signature.usage}`, node.start);
+  const args = node.arguments.map((argument, index) =>
+    signature.lambda === true && index === 1 ? lambda(argument, fn, place) : toExpr(argument, place),
+  );
   return { k: 'call', fn, args, at: node.start };
 }
 
@@ -190,7 +237,8 @@ function refuseMethod(callee: MemberExpression): never {
 }
 
 function lambda(node: Expression | SpreadElement, fn: string, place: Place): Expr {
-  if (node.type !== 'ArrowFunctionExpression') return refuse(`The second argument of ${fn} is an arrow function`, `Write ${LIBRARY[fn as 'map'].usage}`, node.start);
+  if (node.type !== 'ArrowFunctionExpression')
+    return refuse(`The second argument of ${fn} is an arrow function`, `Write ${LIBRARY[fn as 'map'].usage}`, node.start);
   const [param, ...more] = node.params;
   const isPlain = !node.async && more.length === 0 && param?.type === 'Identifier' && node.body.type !== 'BlockStatement';
   if (!isPlain) return refuse('An arrow function here takes one name and gives one expression: x => …', node.start);

@@ -41,13 +41,24 @@ function visitPath(path: Extract<Expr, { readonly k: 'path' }>, visit: Visit, bo
 /** The parts of an expression. */
 export function childrenOf(expr: Expr): readonly Expr[] {
   switch (expr.k) {
-    case 'lit': case 'path': return [];
-    case 'get': case 'unary': return [expr.of];
-    case 'logic': case 'binary': return [expr.left, expr.right];
-    case 'cond': return [expr.test, expr.yes, expr.no];
-    case 'list': return expr.items;
-    case 'object': return expr.entries.map(([, value]) => value);
-    case 'call': return expr.args;
-    case 'lambda': return [expr.body];
+    case 'lit':
+    case 'path':
+      return [];
+    case 'get':
+    case 'unary':
+      return [expr.of];
+    case 'logic':
+    case 'binary':
+      return [expr.left, expr.right];
+    case 'cond':
+      return [expr.test, expr.yes, expr.no];
+    case 'list':
+      return expr.items;
+    case 'object':
+      return expr.entries.map(([, value]) => value);
+    case 'call':
+      return expr.args;
+    case 'lambda':
+      return [expr.body];
   }
 }

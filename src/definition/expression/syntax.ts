@@ -63,7 +63,8 @@ const isDigit = (text: string, at: number): boolean => {
 /** @throws ParseFault */
 export function parseSyntax(source: string): Expression {
   if (source.trim() === '') throw new ParseFault('The expression is empty', 0);
-  if (source.length > MAX_SOURCE) throw new ParseFault(`The expression has ${source.length} characters; at most ${MAX_SOURCE} are allowed`, MAX_SOURCE);
+  if (source.length > MAX_SOURCE)
+    throw new ParseFault(`The expression has ${source.length} characters; at most ${MAX_SOURCE} are allowed`, MAX_SOURCE);
   refuseDeepBrackets(source);
   try {
     return ExpressionParser.parseWhole(source);

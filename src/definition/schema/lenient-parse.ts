@@ -3,7 +3,8 @@ import { z } from 'zod';
 
 export type Lenient<S extends z.ZodObject> = { readonly [K in keyof z.output<S>]?: Loose<z.output<S>[K]> };
 /** In a list of objects each object may lack fields. */
-type Loose<T> = NonNullable<T> extends readonly (infer Item)[] ? (Item extends object ? readonly Partial<Item>[] : NonNullable<T>) : NonNullable<T>;
+type Loose<T> =
+  NonNullable<T> extends readonly (infer Item)[] ? (Item extends object ? readonly Partial<Item>[] : NonNullable<T>) : NonNullable<T>;
 
 export interface LenientResult<S extends z.ZodObject> {
   readonly fields: Lenient<S>;
@@ -31,7 +32,9 @@ function soundValue(field: z.ZodType, value: unknown): unknown {
   const result = field.safeParse(value);
   if (result.success) return result.data;
   const element = elementOf(field);
-  return element !== undefined && Array.isArray(value) ? value.map((item: unknown) => (isRecord(item) ? soundFields(element, item) : {})) : undefined;
+  return element !== undefined && Array.isArray(value)
+    ? value.map((item: unknown) => (isRecord(item) ? soundFields(element, item) : {}))
+    : undefined;
 }
 
 function elementOf(field: z.ZodType): z.ZodObject | undefined {

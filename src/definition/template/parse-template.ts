@@ -5,7 +5,9 @@ import { endOfText } from '../expression/syntax.js';
 import type { Expr, Template } from '../plan.js';
 
 /** A piece of a text: plain, or the source of one token. `at` is the offset of its first character in the whole text. */
-export type Piece = { readonly kind: 'text'; readonly text: string; readonly at: number } | { readonly kind: 'token'; readonly source: string; readonly at: number; readonly isClosed: boolean };
+export type Piece =
+  | { readonly kind: 'text'; readonly text: string; readonly at: number }
+  | { readonly kind: 'token'; readonly source: string; readonly at: number; readonly isClosed: boolean };
 
 /** Splits a text at its tokens. Knows texts and braces inside a token, so `{{ {a: "}}"} }}` is one. Pure. */
 export function splitTokens(text: string): Piece[] {

@@ -13,10 +13,15 @@ import { NULL_VALUE, type Value } from '../value.js';
  */
 export function render(template: Template, scope: ScopeReader, mode: Mode): Value {
   switch (template.k) {
-    case 'lit': return { v: template.v };
-    case 'expr': return evaluate(template.e, scope, mode) ?? NULL_VALUE;
-    case 'text': return { v: template.parts.map((part) => (typeof part === 'string' ? part : evaluateText(part, scope, mode))).join('') };
-    case 'list': return listValue(template.items.map((item) => render(item, scope, mode)));
-    case 'object': return objectValue(template.entries.map(([key, entry]) => [key, render(entry, scope, mode)] as const));
+    case 'lit':
+      return { v: template.v };
+    case 'expr':
+      return evaluate(template.e, scope, mode) ?? NULL_VALUE;
+    case 'text':
+      return { v: template.parts.map((part) => (typeof part === 'string' ? part : evaluateText(part, scope, mode))).join('') };
+    case 'list':
+      return listValue(template.items.map((item) => render(item, scope, mode)));
+    case 'object':
+      return objectValue(template.entries.map(([key, entry]) => [key, render(entry, scope, mode)] as const));
   }
 }

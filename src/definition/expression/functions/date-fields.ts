@@ -21,8 +21,15 @@ export const isUtc = (zone: string): boolean => zone === 'UTC' || zone === 'Z' |
 export function utcFields(instantMs: number, offsetMinutes = 0): DateFields {
   const date = new Date(instantMs + offsetMinutes * 60_000);
   return {
-    year: date.getUTCFullYear(), month: date.getUTCMonth() + 1, day: date.getUTCDate(), weekday: date.getUTCDay(), hour: date.getUTCHours(),
-    minute: date.getUTCMinutes(), second: date.getUTCSeconds(), ms: date.getUTCMilliseconds(), offsetMinutes,
+    year: date.getUTCFullYear(),
+    month: date.getUTCMonth() + 1,
+    day: date.getUTCDate(),
+    weekday: date.getUTCDay(),
+    hour: date.getUTCHours(),
+    minute: date.getUTCMinutes(),
+    second: date.getUTCSeconds(),
+    ms: date.getUTCMilliseconds(),
+    offsetMinutes,
   };
 }
 
@@ -37,8 +44,16 @@ export function zoneFields(instantMs: number, zone: string): DateFields {
 function zoneParts(instantMs: number, zone: string): readonly { readonly type: string; readonly value: string }[] {
   try {
     const format = new Intl.DateTimeFormat('en-US', {
-      timeZone: zone, calendar: 'gregory', numberingSystem: 'latn', hourCycle: 'h23',
-      year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit',
+      timeZone: zone,
+      calendar: 'gregory',
+      numberingSystem: 'latn',
+      hourCycle: 'h23',
+      year: 'numeric',
+      month: '2-digit',
+      day: '2-digit',
+      hour: '2-digit',
+      minute: '2-digit',
+      second: '2-digit',
     });
     return format.formatToParts(instantMs);
   } catch (cause) {

@@ -10,15 +10,25 @@ const padded = (number: number, width: number): string => String(number).padStar
 const hour12 = (hour: number): number => hour % 12 || 12;
 
 const LETTERS: { readonly [letters: string]: (fields: DateFields) => string } = {
-  yyyy: ({ year }) => padded(year, 4), yy: ({ year }) => padded(year % 100, 2),
-  MMMM: ({ month }) => MONTHS[month - 1] as string, MMM: ({ month }) => (MONTHS[month - 1] as string).slice(0, 3),
-  MM: ({ month }) => padded(month, 2), M: ({ month }) => String(month),
-  dd: ({ day }) => padded(day, 2), d: ({ day }) => String(day),
-  EEEE: ({ weekday }) => DAYS[weekday] as string, EEE: ({ weekday }) => (DAYS[weekday] as string).slice(0, 3),
-  HH: ({ hour }) => padded(hour, 2), H: ({ hour }) => String(hour),
-  hh: ({ hour }) => padded(hour12(hour), 2), h: ({ hour }) => String(hour12(hour)),
-  mm: ({ minute }) => padded(minute, 2), m: ({ minute }) => String(minute),
-  ss: ({ second }) => padded(second, 2), s: ({ second }) => String(second), SSS: ({ ms }) => padded(ms, 3),
+  yyyy: ({ year }) => padded(year, 4),
+  yy: ({ year }) => padded(year % 100, 2),
+  MMMM: ({ month }) => MONTHS[month - 1] as string,
+  MMM: ({ month }) => (MONTHS[month - 1] as string).slice(0, 3),
+  MM: ({ month }) => padded(month, 2),
+  M: ({ month }) => String(month),
+  dd: ({ day }) => padded(day, 2),
+  d: ({ day }) => String(day),
+  EEEE: ({ weekday }) => DAYS[weekday] as string,
+  EEE: ({ weekday }) => (DAYS[weekday] as string).slice(0, 3),
+  HH: ({ hour }) => padded(hour, 2),
+  H: ({ hour }) => String(hour),
+  hh: ({ hour }) => padded(hour12(hour), 2),
+  h: ({ hour }) => String(hour12(hour)),
+  mm: ({ minute }) => padded(minute, 2),
+  m: ({ minute }) => String(minute),
+  ss: ({ second }) => padded(second, 2),
+  s: ({ second }) => String(second),
+  SSS: ({ ms }) => padded(ms, 3),
   a: ({ hour }) => (hour < 12 ? 'AM' : 'PM'),
   XXX: ({ offsetMinutes }) => (offsetMinutes === 0 ? 'Z' : offset(offsetMinutes)),
 };
@@ -34,7 +44,10 @@ export function formatPattern(fields: DateFields, pattern: string): string {
     if (quoted !== undefined) return quoted === '' ? "'" : quoted.replaceAll("''", "'");
     if (letter === undefined || token === 'T') return token;
     const write = LETTERS[token];
-    if (write === undefined) throw new ExpressionError(`formatDate does not know "${token}" in the pattern; put text in single quotes`, { function: 'formatDate' });
+    if (write === undefined)
+      throw new ExpressionError(`formatDate does not know "${token}" in the pattern; put text in single quotes`, {
+        function: 'formatDate',
+      });
     return write(fields);
   });
 }

@@ -49,7 +49,10 @@ const groupBy: LambdaFunction = (list, apply, evaluation) => {
 };
 
 const FUNCTIONS: { readonly [name in LambdaName]: LambdaFunction } = {
-  map, filter, sortBy, groupBy,
+  map,
+  filter,
+  sortBy,
+  groupBy,
   find: (list, apply) => list.find((item) => isTrue(apply(item))),
   any: (list, apply) => list.some((item) => isTrue(apply(item))),
   all: (list, apply) => list.every((item) => isTrue(apply(item))),

@@ -44,7 +44,9 @@ const flatten: LibraryFunction = ([operand], evaluation) => {
 };
 
 const range: LibraryFunction = (operands, evaluation) => {
-  const [first = 0, second] = operands.filter((operand) => operand !== undefined).map((operand) => wholeNumberArgument('range', operand, evaluation));
+  const [first = 0, second] = operands
+    .filter((operand) => operand !== undefined)
+    .map((operand) => wholeNumberArgument('range', operand, evaluation));
   const [from, to] = second === undefined ? [0, first] : [first, second];
   const size = Math.max(0, to - from);
   evaluation.produceList(size);
@@ -89,14 +91,15 @@ const unique: LibraryFunction = ([operand], evaluation) => {
 /** A computed key is text or a number; names that no path may have are refused here too. */
 export function keyArgument(fn: string, operand: Operand, evaluation: Evaluation): string | number {
   const key = typeof operand === 'number' ? wholeNumberArgument(fn, operand, evaluation) : textArgument(fn, operand, evaluation);
-  if (key === '__proto__' || key === 'prototype' || key === 'constructor') throw new ExpressionError(`${fn} does not read ${key}`, { function: fn });
+  if (key === '__proto__' || key === 'prototype' || key === 'constructor')
+    throw new ExpressionError(`${fn} does not read ${key}`, { function: fn });
   return key;
 }
 
 const get: LibraryFunction = ([operand, by, fallback], evaluation) => {
   const key = keyArgument('get', by, evaluation);
   const found = operand instanceof Held ? evaluation.partOf(operand, [key]) : plainPart(operand, key);
-  return isMissing(found) ? fallback ?? found : found;
+  return isMissing(found) ? (fallback ?? found) : found;
 };
 
 function plainPart(json: Json | undefined, key: string | number): Json | undefined {
@@ -105,8 +108,15 @@ function plainPart(json: Json | undefined, key: string | number): Json | undefin
 }
 
 export const LIST_FUNCTIONS = {
-  exists, length, concat, append, flatten, range, slice, unique, get,
+  exists,
+  length,
+  concat,
+  append,
+  flatten,
+  range,
+  slice,
+  unique,
+  get,
   first: elementAt('first', () => 0),
   last: elementAt('last', (size) => size - 1),
 } satisfies { readonly [name: string]: LibraryFunction };
-

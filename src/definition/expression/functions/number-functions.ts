@@ -19,7 +19,11 @@ function extreme(fn: string, wins: (candidate: number, best: number) => boolean)
   };
 }
 
-const sum: LibraryFunction = ([operand], evaluation) => finite(numbersOf('sum', operand, evaluation).reduce((total, number) => total + number, 0), 'sum');
+const sum: LibraryFunction = ([operand], evaluation) =>
+  finite(
+    numbersOf('sum', operand, evaluation).reduce((total, number) => total + number, 0),
+    'sum',
+  );
 
 const round: LibraryFunction = ([operand, places], evaluation) => {
   const number = numberArgument('round', operand, evaluation);
@@ -41,7 +45,8 @@ function mapped(fn: string, change: (number: number) => number): LibraryFunction
 }
 
 export const NUMBER_FUNCTIONS = {
-  sum, round,
+  sum,
+  round,
   min: extreme('min', (candidate, best) => candidate < best),
   max: extreme('max', (candidate, best) => candidate > best),
   floor: mapped('floor', Math.floor),

@@ -10,7 +10,12 @@ type PlainName = Exclude<FunctionName, LambdaName>;
 
 /** Every function of the library that takes no arrow function; a name of library.ts without one does not compile. */
 const REGISTRY: { readonly [name in PlainName]: LibraryFunction } = {
-  ...TEXT_FUNCTIONS, ...LIST_FUNCTIONS, ...OBJECT_FUNCTIONS, ...NUMBER_FUNCTIONS, ...TIME_FUNCTIONS,
+  ...TEXT_FUNCTIONS,
+  ...LIST_FUNCTIONS,
+  ...OBJECT_FUNCTIONS,
+  ...NUMBER_FUNCTIONS,
+  ...TIME_FUNCTIONS,
 };
 
-export const plainFunction = (name: string): LibraryFunction | undefined => (Object.hasOwn(REGISTRY, name) ? REGISTRY[name as PlainName] : undefined);
+export const plainFunction = (name: string): LibraryFunction | undefined =>
+  Object.hasOwn(REGISTRY, name) ? REGISTRY[name as PlainName] : undefined;

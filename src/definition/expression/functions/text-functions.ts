@@ -9,7 +9,8 @@ import { type LibraryFunction, isMissing, listArgument, textArgument, wrongArgum
 const contains: LibraryFunction = ([container, part], evaluation) => {
   if (isMissing(container)) return false;
   const json = evaluation.read(container);
-  if (typeof json === 'string') return textArgument('contains', json, evaluation).includes(textArgument('contains in a text', part, evaluation));
+  if (typeof json === 'string')
+    return textArgument('contains', json, evaluation).includes(textArgument('contains in a text', part, evaluation));
   const wanted = evaluation.read(part);
   return listArgument('contains', json, evaluation).some((item) => areEqual(item, wanted, evaluation));
 };
@@ -91,7 +92,8 @@ const matches: LibraryFunction = ([operand, by], evaluation) => {
   if (isMissing(operand)) return false;
   const text = textArgument('matches', operand, evaluation);
   const pattern = textArgument('matches', by, evaluation);
-  if (pattern.length > MAX_PATTERN) throw new ExpressionError(`matches takes a pattern of at most ${MAX_PATTERN} characters`, { limit: 'pattern' });
+  if (pattern.length > MAX_PATTERN)
+    throw new ExpressionError(`matches takes a pattern of at most ${MAX_PATTERN} characters`, { limit: 'pattern' });
   evaluation.needActivity('matches');
   evaluation.spend((text.length * (8 + pattern.length)) >> 5);
   return findPattern(pattern, text);
@@ -106,15 +108,26 @@ function findPattern(pattern: string, text: string): boolean {
   try {
     compiled = RE2JS.compile(pattern);
   } catch (error) {
-    throw new ExpressionError(`matches got a pattern that RE2 does not take: ${error instanceof Error ? error.message : ''}`, { function: 'matches' });
+    throw new ExpressionError(`matches got a pattern that RE2 does not take: ${error instanceof Error ? error.message : ''}`, {
+      function: 'matches',
+    });
   }
   return compiled.matcher(text).find();
 }
 
 export const TEXT_FUNCTIONS = {
-  contains, startsWith, endsWith, split, join, replace, number, string, json, parseJson, matches,
+  contains,
+  startsWith,
+  endsWith,
+  split,
+  join,
+  replace,
+  number,
+  string,
+  json,
+  parseJson,
+  matches,
   lower: changed('lower', (text) => text.toLowerCase()),
   upper: changed('upper', (text) => text.toUpperCase()),
   trim: changed('trim', (text) => text.trim()),
 } satisfies { readonly [name: string]: LibraryFunction };
-

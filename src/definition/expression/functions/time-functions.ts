@@ -10,7 +10,11 @@ import { isUtc, utcFields, zoneFields } from './date-fields.js';
 function instantArgument(fn: string, operand: Operand, evaluation: Evaluation): number {
   const json = evaluation.read(operand);
   const ms = parseInstant(json);
-  if (ms === undefined) throw new ExpressionError(`${fn} takes an instant (ISO text or milliseconds); it got ${typeof json === 'string' ? `"${json.slice(0, 40)}"` : kindOf(json)}`, { function: fn });
+  if (ms === undefined)
+    throw new ExpressionError(
+      `${fn} takes an instant (ISO text or milliseconds); it got ${typeof json === 'string' ? `"${json.slice(0, 40)}"` : kindOf(json)}`,
+      { function: fn },
+    );
   return ms;
 }
 
@@ -30,7 +34,8 @@ const formatDate: LibraryFunction = ([instant, by, in_], evaluation) => {
 
 const addDuration: LibraryFunction = ([instant, duration], evaluation) => {
   const ms = instantArgument('addDuration', instant, evaluation) + signedDuration(evaluation.read(duration));
-  if (parseInstant(ms) === undefined) throw new ExpressionError('addDuration gives an instant outside the calendar', { function: 'addDuration' });
+  if (parseInstant(ms) === undefined)
+    throw new ExpressionError('addDuration gives an instant outside the calendar', { function: 'addDuration' });
   return formatInstant(ms);
 };
 
@@ -38,7 +43,8 @@ function signedDuration(duration: Json | undefined): number {
   const isBack = typeof duration === 'number' ? duration < 0 : typeof duration === 'string' && duration.startsWith('-');
   const size = !isBack ? duration : typeof duration === 'number' ? -duration : (duration as string).slice(1);
   const ms = parseDuration(size);
-  if (ms === undefined) throw new ExpressionError('addDuration takes a duration such as "5m" or a number of milliseconds', { function: 'addDuration' });
+  if (ms === undefined)
+    throw new ExpressionError('addDuration takes a duration such as "5m" or a number of milliseconds', { function: 'addDuration' });
   return isBack ? -ms : ms;
 }
 
