@@ -60,7 +60,11 @@ async function main(): Promise<void> {
 /** The SDK's lines, those of its native part included, through our logger. Signals are ours: see stopOnRequest. */
 function installRuntime(log: Logger, level: string): void {
   const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
-  const write = ({ level: sdkLevel, message, meta }: LogEntry): void => log[levels[sdkLevel]]({ ...meta }, message);
+  const write = ({ level: sdkLevel, message, meta }: LogEntry): void => {
+    // Queues of agents and shells have activities alone, by design.
+    if (message.startsWith('No workflows registered')) return;
+    log[levels[sdkLevel]]({ ...meta }, message);
+  };
   const sdkLevel = level === 'trace' || level === 'debug' ? 'DEBUG' : 'WARN';
   Runtime.install({ logger: new DefaultLogger(sdkLevel, write), shutdownSignals: [] });
 }
