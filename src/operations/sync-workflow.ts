@@ -8,7 +8,7 @@ import { compile, type Compiled } from './compile-definition.js';
 import type { OperationDeps } from './deps.js';
 import { keepPlan } from './plan-of.js';
 import type { Principal } from './principal.js';
-import { slugCandidates } from './slug.js';
+import { slugCandidates, slugOf } from './slug.js';
 import { toWireWorkflow, type WireWorkflow } from './wire-workflow.js';
 
 const LOOKED_BACK = 200;
@@ -36,7 +36,10 @@ export interface Synced {
  */
 export async function syncWorkflow(deps: OperationDeps, principal: Principal, params: SyncParams): Promise<Synced> {
   authorize(principal, 'write');
-  const compiled = await compile(deps, principal.userId, withHead(params.data, params), { id: params.id, slug: params.slug });
+  const compiled = await compile(deps, principal.userId, withHead(params.data, params), {
+    id: params.id,
+    slug: params.slug ?? slugOf(params.name),
+  });
   await keepPlan(deps.db, compiled);
   // Without a slug of the caller's, one is made from the name; where another workflow has it, the next one is tried.
   for (const slug of params.slug === undefined ? slugCandidates(params.name) : [params.slug]) {

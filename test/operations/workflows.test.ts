@@ -45,6 +45,12 @@ describe('workflows', () => {
     expect([one.workflow.slug, two.workflow.slug]).toEqual(['deploy-it', 'deploy-it-2']);
   });
 
+  it('takes a workflow that calls itself by the slug its name will give it (L33)', async () => {
+    const data = aDefinition({ name: 'Calls itself', steps: [{ id: 'again', type: 'subworkflow', workflow: 'calls-itself' }] });
+    expect(await validateWorkflow(bench, ana, { data })).toMatchObject({ valid: true });
+    expect(await syncWorkflow(bench, ana, { name: 'Calls itself', data })).toMatchObject({ workflow: { slug: 'calls-itself' } });
+  });
+
   it('refuses a slug that the caller chose and another workflow has', async () => {
     await syncWorkflow(bench, ana, { name: 'one', slug: 'mine', data: aDefinition() });
     const { workflow } = await syncWorkflow(bench, ana, { name: 'two', data: aDefinition() });
