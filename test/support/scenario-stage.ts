@@ -137,7 +137,7 @@ export class ScenarioStage {
         ),
       );
       if (!states.includes('RUNNING')) return;
-      if (Date.now() > deadline) throw new Error(`${scenario.name} (${id}) did not end: ${states.join()}`);
+      if (Date.now() > deadline) throw new Error(`${scenario.name} (${id}) did not end: ${states.join()}; ${await lastEvents(handle)}`);
     }
   }
 
@@ -196,6 +196,16 @@ function startDataOf(
       ...meta,
     },
   };
+}
+
+async function lastEvents(handle: WorkflowHandle): Promise<string> {
+  const { events } = JSON.parse(historyToJSON(await handle.fetchHistory())) as {
+    readonly events: readonly { readonly eventTime: string; readonly eventType: string }[];
+  };
+  return events
+    .slice(-12)
+    .map(({ eventTime, eventType }) => `${eventTime.slice(14, 23)} ${eventType.replace('EVENT_TYPE_', '')}`)
+    .join(', ');
 }
 
 async function until(holds: () => boolean, what: string, journal: Journal): Promise<void> {

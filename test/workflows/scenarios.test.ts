@@ -11,8 +11,13 @@ jest.setTimeout(180_000);
 
 /** Scenarios at once: most of their time is waiting. */
 const AT_ONCE = 6;
+/**
+ * Nearly every task replays. Not 0: there the SDK now and then loses a workflow task that holds a local activity (it is started, never
+ * completed, and times out); replay from the first event is what histories/replay.test.ts does.
+ */
+const CACHED = 1;
 
-describe('the execution workflow with nothing cached and an early hand-over', () => {
+describe('the execution workflow with next to nothing cached and an early hand-over', () => {
   const folder = mkdtempSync(join(tmpdir(), 'sbx-scenarios-'));
   const played = new Map<string, Played | Error>();
   let server: EmbeddedTemporal;
@@ -25,7 +30,7 @@ describe('the execution workflow with nothing cached and an early hand-over', ()
       dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 40, 'history.workflowIdReuseMinimalInterval': '0s' },
     });
     await ScenarioStage.with(
-      { address: server.address, namespace: 'default', bundle: bundlePath(), maxCachedWorkflows: 0 },
+      { address: server.address, namespace: 'default', bundle: bundlePath(), maxCachedWorkflows: CACHED },
       async (stage) => {
         const waiting = [...SCENARIOS];
         const take = async (): Promise<void> => {
