@@ -68,7 +68,10 @@ export const createBeginCancelActivity =
     // First what has happened: a row that was never seen to run would end at once, without its clean-up.
     await recordEvents(parts.db, executionId, carry);
     const result = await beginCancel(parts.db, executionId, { ownerId: null, by: OPERATOR, reason });
-    if (result.kind === 'cancelled') parts.afterSettled(result);
+    if (result.kind === 'cancelled') {
+      parts.afterSettled(result);
+      await markDelivered(parts.db, [result.commandId]);
+    }
     if (result.kind !== 'cancelling') return { proceed: false, reason, by: OPERATOR };
     const [command] = await getCommands(parts.db, [result.commandId]);
     await markDelivered(parts.db, [result.commandId]);

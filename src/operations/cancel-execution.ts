@@ -35,11 +35,7 @@ export async function requestCancel(deps: OperationDeps, executionId: string, re
   const result = await beginCancel(deps.db, executionId, request);
   if (result.kind === 'cancelled') afterSettled(deps, result);
   // Also where it had not begun: a start that is under way would find its row ended, but need not get that far.
-  if (result.kind === 'cancelled')
-    deps.background.run('cancel', async () => {
-      await deps.temporal.cancel(executionId);
-    });
-  if (result.kind === 'cancelling')
+  if (result.kind === 'cancelled' || result.kind === 'cancelling')
     deliverSoon(deps, { id: result.commandId, targetId: executionId, kind: 'cancel', payload: null, by: request.by });
   return result;
 }

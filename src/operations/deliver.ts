@@ -18,11 +18,20 @@ export type Deliverable = Pick<CommandRecord, 'id' | 'targetId' | 'kind' | 'payl
 /** `nobody`: there is no workflow to tell, though its row is open; who reconciles closes it. `away`: Temporal cannot be asked now. */
 export type Delivery = 'sent' | 'ended' | 'nobody' | 'away';
 
-/** Tells the workflow of a command. Sending it is not its delivery: the workflow marks it once it has applied it. */
+/**
+ * Tells the workflow of a command. Sending it is not its delivery: the workflow marks it once it has applied it. Only of a row that has
+ * ended nothing is applied any more: there a cancel is delivered when Temporal has it, which the workflow waits for.
+ */
 export async function deliverCommand(deps: OperationDeps, command: Deliverable): Promise<Delivery> {
   const delivery = await reach(deps, command.targetId, () => send(deps, command));
-  if (delivery === 'ended') await markDelivered(deps.db, [command.id]);
+  const isDone = delivery === 'ended' || (delivery === 'sent' && command.kind === 'cancel' && (await hasEnded(deps, command.targetId)));
+  if (isDone) await markDelivered(deps.db, [command.id]);
   return delivery;
+}
+
+async function hasEnded(deps: OperationDeps, executionId: string): Promise<boolean> {
+  const execution = await getExecution(deps.db, null, executionId);
+  return execution === undefined || isEnded(execution.status);
 }
 
 /** The same behind the caller's answer. */

@@ -28,7 +28,8 @@ export async function cancelOrphans(deps: OperationDeps): Promise<number> {
   for (const id of orphans) {
     const result = await beginCancel(deps.db, id, { ownerId: null, by: SYSTEM, reason: 'parent_terminated' });
     if (result.kind === 'cancelled') afterSettled(deps, result);
-    if (result.kind === 'cancelling') deliverSoon(deps, { id: result.commandId, targetId: id, kind: 'cancel', payload: null, by: SYSTEM });
+    if (result.kind === 'cancelled' || result.kind === 'cancelling')
+      deliverSoon(deps, { id: result.commandId, targetId: id, kind: 'cancel', payload: null, by: SYSTEM });
   }
   return orphans.length;
 }

@@ -40,7 +40,7 @@ export type CancelResult =
       readonly closedGates: readonly GateRecord[];
       readonly commandId: string;
     }
-  | ({ readonly kind: 'cancelled' } & Settled)
+  | ({ readonly kind: 'cancelled'; readonly commandId: string } & Settled)
   | { readonly kind: 'ended'; readonly execution: ExecutionRecord }
   | { readonly kind: 'not_found' };
 
@@ -80,7 +80,11 @@ const USAGES = statement(
   'step_usages',
   'SELECT usage FROM steps WHERE execution_id = $1 AND usage IS NOT NULL AND NOT seeded ORDER BY created_at, instance_key',
 );
-const COMMANDS_DONE = statement('commands_done', `UPDATE commands SET delivered_at = now() WHERE target_id = $1 AND delivered_at IS NULL`);
+/** A cancel is still to reach Temporal: the workflow of a run that was cancelled ends as Canceled once it has. */
+const COMMANDS_DONE = statement(
+  'commands_done',
+  `UPDATE commands SET delivered_at = now() WHERE target_id = $1 AND delivered_at IS NULL AND kind <> 'cancel'`,
+);
 const ADD_REPORT = statement(
   'add_child_report',
   `INSERT INTO commands (id, owner_id, target_id, kind, payload, by) VALUES ($1, $2, $3, 'child', $4, 'null')`,
@@ -98,31 +102,32 @@ export function beginCancel(db: Database, executionId: string, request: CancelRe
     const reason = request.reason ?? CANCEL_REQUESTED;
     await lockStream(tx, executionId);
     if (execution.status === 'pending') {
-      return {
-        kind: 'cancelled',
-        ...(await end(tx, execution, { status: 'cancelled', output: { v: null }, error: null, reason, requested: true })),
-      };
+      const settled = await end(tx, execution, { status: 'cancelled', output: { v: null }, error: null, reason, requested: true });
+      // Its workflow may be under way all the same.
+      return { kind: 'cancelled', ...settled, commandId: await openCancel(tx, execution, request) };
     }
     return toCancelling(tx, execution, request, reason);
   });
 }
 
-async function toCancelling(
-  tx: Tx,
-  execution: ExecutionRecord,
-  { by, reason: given }: CancelRequest,
-  reason: string,
-): Promise<CancelResult> {
-  const { id, ownerId } = execution;
+async function toCancelling(tx: Tx, execution: ExecutionRecord, request: CancelRequest, reason: string): Promise<CancelResult> {
+  const { id } = execution;
   // Asked twice: the first reason stands.
   const [row] = await tx.rows(TO_CANCELLING, [id, execution.cancelRequestedAt === null ? reason : (execution.reason ?? reason)]);
-  const [command] = await tx.rows<{ id: string }>(OPEN_CANCEL, [newId('cmd'), id, ownerId, toJsonText({ reason: given }), toJsonText(by)]);
+  const commandId = await openCancel(tx, execution, request);
   await appendIn(tx, id, [
-    toAppendedEvent({ kind: 'execution.cancelling', ordinal: '', at: Date.now(), instance: null, data: { reason, by } }),
+    toAppendedEvent({ kind: 'execution.cancelling', ordinal: '', at: Date.now(), instance: null, data: { reason, by: request.by } }),
   ]);
   const closedGates = await closeGates(tx, id, reason);
-  if (row === undefined || command === undefined) throw new Error(`Execution ${id} vanished under its lock`);
-  return { kind: 'cancelling', execution: executionFromRow(row), closedGates, commandId: command.id };
+  if (row === undefined) throw new Error(`Execution ${id} vanished under its lock`);
+  return { kind: 'cancelling', execution: executionFromRow(row), closedGates, commandId };
+}
+
+/** The one cancel command of the execution, by which Temporal is told. */
+async function openCancel(tx: Tx, { id, ownerId }: ExecutionRecord, { by, reason }: CancelRequest): Promise<string> {
+  const [command] = await tx.rows<{ id: string }>(OPEN_CANCEL, [newId('cmd'), id, ownerId, toJsonText({ reason }), toJsonText(by)]);
+  if (command === undefined) throw new Error(`The cancel of ${id} was neither there nor inserted`);
+  return command.id;
 }
 
 /**

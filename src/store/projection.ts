@@ -6,7 +6,10 @@ import { toAppendedEvents } from './log-event.js';
 import { statement } from './statement.js';
 
 const PROJECT = statement('project_execution', 'SELECT signalbox_project_execution($1, $2, $3, $4)::text');
-const DELIVERED = statement('commands_delivered', 'UPDATE commands SET delivered_at = now() WHERE delivered_at IS NULL AND id = ANY($1)');
+const DELIVERED = statement(
+  'commands_delivered',
+  'UPDATE commands SET delivered_at = now() WHERE delivered_at IS NULL AND target_id = $1 AND id = ANY($2)',
+);
 
 /** `closed`: the execution had ended, and nothing was written. */
 export interface Recorded {
@@ -34,5 +37,5 @@ export async function recordEvents(
 export async function applyCarry(tx: Tx, executionId: string, carry: Carry): Promise<void> {
   await tx.rows(PROJECT, [executionId, carry.counter, carry.status, toJsonText(carry.progress)]);
   await appendIn(tx, executionId, toAppendedEvents(carry.events));
-  if (carry.delivered.length > 0) await tx.rows(DELIVERED, [[...carry.delivered]]);
+  if (carry.delivered.length > 0) await tx.rows(DELIVERED, [executionId, [...carry.delivered]]);
 }

@@ -8,7 +8,7 @@ import { startReconciler } from '../../src/operations/reconciler.js';
 import { RepeatMemory } from '../../src/operations/repeat-memory.js';
 import { startChild } from '../../src/operations/start-child.js';
 import { runWorkflow } from '../../src/operations/start-execution.js';
-import { closeAsTerminated } from '../../src/store/end-execution.js';
+import { closeAsTerminated, settleExecution } from '../../src/store/end-execution.js';
 import { recordEvents } from '../../src/store/projection.js';
 import { undeliveredCommands } from '../../src/store/reconcile-queries.js';
 import { aBench, aPerson, type TestBench } from './support.js';
@@ -124,6 +124,21 @@ describe('the reconciler', () => {
     await age(bench, 'commands', 'created_at');
     await passes();
     expect(bench.temporal.cancels.filter((each) => each === id)).toHaveLength(1);
+  });
+
+  it('D25 tells Temporal of a cancel whose row ended before the gateway could, once', async () => {
+    const id = await aRunning(bench, ana);
+    bench.temporal.isAway = true;
+    await cancelExecution(bench, ana, { id });
+    await bench.background.drain();
+    await settleExecution(bench.db, id, null, { status: 'completed', output: { v: 1 }, error: null, reason: null, requested: false });
+    bench.temporal.isAway = false;
+    await age(bench, 'commands', 'created_at');
+    await passes();
+    await passes();
+    expect((await statusOf(id)).status).toBe('cancelled');
+    expect(bench.temporal.cancels.filter((each) => each === id)).toHaveLength(1);
+    expect((await undeliveredCommands(bench.db, 0, 1_000)).filter(({ targetId }) => targetId === id)).toEqual([]);
   });
 
   it('tells a workflow of a settled gate whose signal was lost, until it has read the row (H17)', async () => {

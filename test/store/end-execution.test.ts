@@ -66,6 +66,25 @@ describe('the end of an execution', () => {
     expect((await kindsOf(execution.id)).slice(-2)).toEqual(['execution.cancelling', 'approval.cancelled']);
   });
 
+  it('D24 keeps the command of a cancel that ended the row before Temporal was told', async () => {
+    const waiting = async () => (await undeliveredCommands(db(), 0, 1_000)).filter(({ kind }) => kind === 'cancel').map(({ id }) => id);
+    const pending = await beginCancel(db(), (await started(db())).id, REQUEST);
+    const execution = await running();
+    const racing = await beginCancel(db(), execution.id, REQUEST);
+    // Its workflow settles on its own before it hears of the cancel.
+    await settleExecution(db(), execution.id, null, COMPLETED);
+    const ids = [pending, racing].map((cancel) => ('commandId' in cancel ? cancel.commandId : ''));
+    expect(await waiting()).toEqual(expect.arrayContaining(ids));
+  });
+
+  it('marks no command of another execution', async () => {
+    const [mine, other] = [await running(), await running()];
+    const cancel = await beginCancel(db(), other.id, REQUEST);
+    const commandId = cancel.kind === 'cancelling' ? cancel.commandId : '';
+    await settleExecution(db(), mine.id, aCarry({ delivered: [commandId] }), COMPLETED);
+    expect((await undeliveredCommands(db(), 0, 1_000)).map(({ id }) => id)).toContain(commandId);
+  });
+
   it('gives one command and the first reason to a cancel that is asked twice', async () => {
     const execution = await running();
     const first = await beginCancel(db(), execution.id, { ...REQUEST, reason: 'first' });
