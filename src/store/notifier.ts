@@ -41,7 +41,8 @@ export class Notifier {
     this.sending = this.pool
       .query({
         name: 'notify',
-        text: 'SELECT count(pg_notify($1, payload)) FROM unnest($2::text[]) AS payload',
+        // A hint need not survive a crash: without a flush of its own it does not queue before the next step's commit.
+        text: "SELECT count(pg_notify($1, payload)) FROM (SELECT set_config('synchronous_commit', 'off', true)) AS hint, unnest($2::text[]) AS payload",
         values: [WAKE_CHANNEL, payloads],
       })
       .then(
