@@ -6,7 +6,7 @@ import type { CarryWriter } from './carry-writer.js';
 import type { Common } from './contract.js';
 import { FullScope } from './full-scope.js';
 import type { RunFactsSource } from './run-facts.js';
-import { toActivityFailure } from './step-error.js';
+import { redactingFaults, toActivityFailure } from './step-error.js';
 import type { StepCallInput } from './step-call.js';
 
 /** Starting and cancelling children: rows first, as for every start and cancel. */
@@ -59,7 +59,12 @@ async function toChild(source: RunFactsSource, input: StepCallInput & { readonly
   const facts = await source.of(input);
   const step = facts.step(instance.stepId) as SubworkflowPlan;
   const full = new FullScope(scope, nowMs, facts.getValue, facts.secrets);
-  const rendered = (await full.plain(await full.run((reader) => renderStepInput(facts.plan, step, reader)))) as { readonly input?: Json };
+  const rendered = (await redactingFaults(
+    facts.redactor,
+    instance,
+    nowMs,
+    async () => await full.plain(await full.run((reader) => renderStepInput(facts.plan, step, reader))),
+  )) as { readonly input?: Json };
   // A child's variables are in its row and history: no secret may travel in them.
   const childInput = facts.redactor.json(rendered.input ?? {});
   return {

@@ -11,7 +11,7 @@ import type { Common } from './contract.js';
 import { FullScope } from './full-scope.js';
 import { toInlineOrRef, type PutValue } from './large-values.js';
 import type { RunFacts, RunFactsSource } from './run-facts.js';
-import { toActivityFailure } from './step-error.js';
+import { redactingFaults, toActivityFailure } from './step-error.js';
 import type { CarryWriter } from './carry-writer.js';
 
 type EvaluateInput = Common & Omit<Extract<ActivityCommand, { name: 'evaluate' }>, 'kind' | 'id' | 'name'>;
@@ -28,7 +28,7 @@ export function createEvaluateActivity(facts: RunFactsSource, carry: CarryWriter
       await carry.write(input);
       const run = await facts.of(input);
       const full = new FullScope(input.scope, input.nowMs, run.getValue, run.secrets);
-      const value = await valueAt(full, run, input);
+      const value = await redactingFaults(run.redactor, input.instance, input.nowMs, () => valueAt(full, run, input));
       const { warnings } = full;
       return { value, ...(warnings.length === 0 ? {} : { warnings }) };
     } catch (error) {

@@ -1,3 +1,4 @@
+import { ApplicationFailure } from '@temporalio/common';
 import type { ApprovalPlan } from '../definition/plan.js';
 import type { Json, Value } from '../definition/value.js';
 import { renderStepInput } from '../engine/step-input.js';
@@ -6,6 +7,7 @@ import { AppError } from '../errors.js';
 import type { Database } from '../store/database.js';
 import { toGateOutcome, type GateRecord } from '../store/gate-record.js';
 import { closeGate, getGate, markGatesDelivered, openGate } from '../store/gates.js';
+import { recordEvents } from '../store/projection.js';
 import { StepFault } from '../tools/step-fault.js';
 import type { CarryWriter } from './carry-writer.js';
 import type { ApproveSignal, Common } from './contract.js';
@@ -29,32 +31,46 @@ export interface GateParts {
 
 const CLOSED: GateOutcome = { approvalId: '', status: 'cancelled', decidedBy: [], decidedAt: null, reason: null, answer: { v: null } };
 
-/** Opens a step's gate once and answers with its row; an opening that cannot be rendered fails the step, recorded here. */
+/** Opens a step's gate once and answers with its row; an opening that cannot be made fails the step, recorded here. */
 export function createOpenGateActivity(parts: GateParts): (input: StepCallInput & { readonly deadlineAt: number }) => Promise<GateOutcome> {
   return async (input) => {
     try {
       const facts = await parts.facts.of(input);
-      const prepared = await prepare(parts, facts, input);
-      const opened = await openGate(parts.db, {
-        ownerId: input.ownerId,
-        executionId: input.executionId,
-        sessionId: input.sessionId,
-        workflowName: input.workflowName,
-        instance: input.instance,
-        prompt: prepared.prompt,
-        approvers: prepared.approvers,
-        quorum: prepared.step.quorum,
-        deadlineAt: input.deadlineAt,
-        carry: input.carry,
-        at: Math.max(Date.now(), input.nowMs),
-        step: { input: prepared.recorded },
-        ...(prepared.step.form === undefined ? {} : { form: prepared.step.form }),
-      });
-      return opened.kind === 'closed' ? CLOSED : await told(parts.db, opened.gate);
+      return await recordingFaults(parts, facts, input, () => open(parts, facts, input));
     } catch (error) {
       throw toActivityFailure(error, input.instance, input.nowMs);
     }
   };
+}
+
+async function open(parts: GateParts, facts: RunFacts, input: StepCallInput & { readonly deadlineAt: number }): Promise<GateOutcome> {
+  const prepared = await prepare(facts, input);
+  const opened = await openGate(parts.db, {
+    ownerId: input.ownerId,
+    executionId: input.executionId,
+    sessionId: input.sessionId,
+    workflowName: input.workflowName,
+    instance: input.instance,
+    prompt: prepared.prompt,
+    approvers: prepared.approvers,
+    quorum: prepared.step.quorum,
+    deadlineAt: input.deadlineAt,
+    carry: input.carry,
+    at: Math.max(Date.now(), input.nowMs),
+    step: { input: prepared.recorded },
+    ...(prepared.step.form === undefined ? {} : { form: prepared.step.form }),
+  });
+  return opened.kind === 'closed' ? CLOSED : await told(parts.db, opened.gate);
+}
+
+/** What is no fault of the platform ends the step, in its row and log: the host takes a failed answer as proof of both. */
+async function recordingFaults<T>(parts: GateParts, facts: RunFacts, input: StepCallInput, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isPlatformFault(error) || error instanceof ApplicationFailure) throw error;
+    throw await recordFault(parts.journal, input, error, facts.redactor);
+  }
 }
 
 interface Prepared {
@@ -64,26 +80,21 @@ interface Prepared {
   readonly approvers: readonly string[] | null;
 }
 
-async function prepare(parts: GateParts, facts: RunFacts, input: StepCallInput): Promise<Prepared> {
+async function prepare(facts: RunFacts, input: StepCallInput): Promise<Prepared> {
   const step = facts.step(input.instance.stepId) as ApprovalPlan;
   const full = new FullScope(input.scope, input.nowMs, facts.getValue, facts.secrets);
-  try {
-    const rendered = await full.run((reader) => renderStepInput(facts.plan, step, reader));
-    const plain = facts.redactor.json(await full.plain(rendered)) as { readonly [name: string]: Json };
-    const recorded = await toRecordedInput(
-      facts.redactor.isIdle ? rendered : { ...rendered, v: facts.redactor.json(rendered.v) },
-      facts.putValue,
-    );
-    return {
-      step,
-      recorded,
-      prompt: plain['prompt'] === undefined ? null : toText(plain['prompt']),
-      approvers: toApprovers(plain['approvers']),
-    };
-  } catch (error) {
-    if (isPlatformFault(error)) throw error;
-    throw await recordFault(parts.journal, input, error, facts.redactor);
-  }
+  const rendered = await full.run((reader) => renderStepInput(facts.plan, step, reader));
+  const plain = facts.redactor.json(await full.plain(rendered)) as { readonly [name: string]: Json };
+  const recorded = await toRecordedInput(
+    facts.redactor.isIdle ? rendered : { ...rendered, v: facts.redactor.json(rendered.v) },
+    facts.putValue,
+  );
+  return {
+    step,
+    recorded,
+    prompt: plain['prompt'] === undefined ? null : toText(plain['prompt']),
+    approvers: toApprovers(plain['approvers']),
+  };
 }
 
 const toText = (json: Json): string => (typeof json === 'string' ? json : JSON.stringify(json));
@@ -105,7 +116,10 @@ export function createExpireGateActivity(db: Database): (input: ExpireInput) => 
   return async (input) => {
     try {
       const gate = await closeGate(db, { approvalId: input.approvalId, to: input.to, carry: input.carry });
-      if (gate === undefined) throw new AppError('internal_error', `Gate ${input.approvalId} is not in the store`, {});
+      if (gate === undefined) {
+        await recordEvents(db, input.executionId, input.carry);
+        throw new AppError('internal_error', `Gate ${input.approvalId} is not in the store`, {});
+      }
       return await told(db, gate);
     } catch (error) {
       throw toActivityFailure(error, input.instance, Date.now());

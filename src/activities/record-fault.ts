@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Json } from '../definition/value.js';
 import type { StepAnswer } from '../engine/types.js';
-import { capDetails } from './cap-details.js';
 import type { StepJournal } from './record-step.js';
 import type { Redactor } from './redaction.js';
-import { answered, toStepError } from './step-error.js';
+import { answered, redactedError, toStepError } from './step-error.js';
 import type { StepCallInput } from './step-call.js';
 
 /**
@@ -14,12 +13,7 @@ import type { StepCallInput } from './step-call.js';
 export async function recordFault(journal: StepJournal, input: StepCallInput, fault: unknown, redactor: Redactor): Promise<unknown> {
   const { executionId, instance, stepType, carry, nowMs } = input;
   const at = Math.max(Date.now(), nowMs);
-  const full = toStepError(fault, instance);
-  const error = {
-    ...full,
-    message: redactor.text(full.message),
-    ...(full.details === undefined ? {} : { details: capDetails(redactor.json(full.details) as { readonly [key: string]: Json }) }),
-  };
+  const error = redactedError(toStepError(fault, instance), redactor);
   const data = { input: null, error: error as unknown as Json };
   const begun = await journal.begin({
     executionId,

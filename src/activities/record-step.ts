@@ -7,14 +7,12 @@ import { renderStepInput } from '../engine/step-input.js';
 import type { StepAnswer, StepError, TokenUsage, Warning } from '../engine/types.js';
 import type { BeginStep, Begun, EndStep, Ended, RecoverStep } from '../store/steps.js';
 import { StepFault } from '../tools/step-fault.js';
-import { capDetails } from './cap-details.js';
 import type { StepCallInput } from './step-call.js';
 import { FullScope } from './full-scope.js';
 import { toInlineOrRef, toRecordedInput } from './large-values.js';
 import { persist, persistUnlessAborted } from './persist.js';
-import type { Redactor } from './redaction.js';
 import type { RunFacts, RunFactsSource } from './run-facts.js';
-import { answered, isPlatformFault, toStepError, tryAgain } from './step-error.js';
+import { answered, isPlatformFault, redactedError, toStepError, tryAgain } from './step-error.js';
 import { WorkingCall } from './working-call.js';
 
 /** What the recording of steps asks of the store. */
@@ -270,10 +268,4 @@ function endData(recorded: Value, answer: StepAnswer): { readonly [key: string]:
     output: toDisplay(answer.output),
     ...(answer.warnings === undefined ? {} : { warnings: answer.warnings as unknown as Json }),
   };
-}
-
-function redactedError(error: StepError, redactor: Redactor): StepError {
-  const { details, ...rest } = error;
-  const safe = { ...rest, message: redactor.text(error.message) };
-  return details === undefined ? safe : { ...safe, details: capDetails(redactor.json(details) as { readonly [key: string]: Json }) };
 }

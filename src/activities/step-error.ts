@@ -5,6 +5,8 @@ import type { Json } from '../definition/value.js';
 import type { StepAnswer, StepError, StepInstance } from '../engine/types.js';
 import { AppError, hasCode } from '../errors.js';
 import { StepFault } from '../tools/step-fault.js';
+import { capDetails } from './cap-details.js';
+import type { Redactor } from './redaction.js';
 
 /** The step's error, with its place. What is no fault of ours to name is `internal_error`. Pure. */
 export function toStepError(error: unknown, instance: StepInstance): StepError {
@@ -69,4 +71,21 @@ export function toActivityFailure(error: unknown, instance: StepInstance, nowMs:
   if (error instanceof ApplicationFailure) return error;
   if (isPlatformFault(error)) return tryAgain('unavailable', (error as Error).message, error);
   return failedStep({ ended: 'failed', at: nowMs, error: toStepError(error, instance) });
+}
+
+/** Secrets out of what a step's error tells, and its details cut to size: it goes into rows, the log and Temporal's history. Pure. */
+export function redactedError(error: StepError, redactor: Redactor): StepError {
+  const { details, ...rest } = error;
+  const safe = { ...rest, message: redactor.text(error.message) };
+  return details === undefined ? safe : { ...safe, details: capDetails(redactor.json(details) as { readonly [key: string]: Json }) };
+}
+
+/** Runs what may see secrets, for activities that record nothing of a step: what it says of a fault is without them. */
+export async function redactingFaults<T>(redactor: Redactor, instance: StepInstance, nowMs: number, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof ApplicationFailure || isPlatformFault(error)) throw error;
+    throw failedStep({ ended: 'failed', at: nowMs, error: redactedError(toStepError(error, instance), redactor) });
+  }
 }

@@ -1,4 +1,5 @@
 import type { GateOutcome } from '../engine/types.js';
+import { type AppError, hasCode } from '../errors.js';
 import { toGateOutcome } from '../store/gate-record.js';
 import { getGate, markGatesDelivered } from '../store/gates.js';
 import { decideBySignal } from './decide-approval.js';
@@ -18,7 +19,7 @@ export async function readSignalledGate(
   const known = await getGate(deps.db, signal.approvalId);
   if (known === undefined || known.executionId !== executionId) return null;
   if (known.status === 'pending' && checked(signal).decision !== undefined) {
-    const refusal = deps.signalDecisions ? await decideBySignal(deps, executionId, checked(signal)) : undefined;
+    const refusal = deps.signalDecisions ? await tried(deps, executionId, checked(signal)) : undefined;
     deps.log.info(
       { executionId, approvalId: known.id, refused: deps.signalDecisions ? (refusal?.code ?? null) : 'signal_decisions_off' },
       'A raw signal asked for a decision',
@@ -27,6 +28,17 @@ export async function readSignalledGate(
   const gate = (await getGate(deps.db, signal.approvalId)) ?? known;
   if (gate.status !== 'pending') await markGatesDelivered(deps.db, [gate.id]);
   return toGateOutcome(gate);
+}
+
+/** A signal that cannot even be tried is nobody's vote: its workflow, which waits for this answer, must not be held up by it. */
+async function tried(deps: OperationDeps, executionId: string, signal: SignalledDecision): Promise<AppError | undefined> {
+  try {
+    return await decideBySignal(deps, executionId, signal);
+  } catch (error) {
+    if (hasCode(error, 'unavailable')) throw error;
+    deps.log.warn({ executionId, approvalId: signal.approvalId, error: String(error) }, 'A raw signal could not be tried');
+    return undefined;
+  }
 }
 
 /** Anyone may send a signal: what is not of its type counts as left out. Pure. */

@@ -1,7 +1,10 @@
 import { AppError } from '../errors.js';
 
-/** SQLSTATE classes and codes that mean: not now. 08 connection, 57P server going down, 53 out of resources, 25P03 idle in a transaction. */
-const AWAY_STATES = /^(?:08|57P0|53|25P03)/;
+/**
+ * SQLSTATE classes and codes that mean: not now. 08 connection, 57P server going down, 53 out of resources, 25P03 idle in a transaction,
+ * 57014 took too long, 55P03 lock not to be had; 40001 and 40P01 conflicts, when trying again at once has not helped.
+ */
+const AWAY_STATES = /^(?:08|57P0|57014|53|25P03|55P03|40001|40P01)/;
 const AWAY_CODES = new Set([
   'ECONNREFUSED',
   'ECONNRESET',

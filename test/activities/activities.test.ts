@@ -359,6 +359,28 @@ describe('activities', () => {
         ).toMatchObject({ type: 'expression_error' });
       },
     );
+    const SKIPPED: EngineEvent = {
+      kind: 'step.skipped',
+      ordinal: '1',
+      at: 1,
+      instance: { stepId: 'other', iterationPath: '', attempt: 1 },
+      stepType: 'set',
+      data: {},
+    };
+    const carrying = (execution: Awaited<ReturnType<TestStore['start']>>) => ({ ...execution.common.carry, events: [SKIPPED] });
+    it('an opening that the row cannot take fails the step too, recorded, with what it carried', async () => {
+      const execution = await store.start(aPlan([aGate()]));
+      const input = { ...open(execution), carry: carrying(execution), deadlineAt: Number.MAX_SAFE_INTEGER };
+      await expect(make().core.openGate(input)).rejects.toMatchObject({ type: 'internal_error', nonRetryable: true });
+      expect(await kinds(execution)).toEqual(['execution.started', 'step.skipped', 'step.started', 'step.failed']);
+    });
+    it('writes what it carries also where there is no gate to close', async () => {
+      const execution = await store.start(aPlan([aGate()]));
+      const instance = { stepId: 'gate', iterationPath: '', attempt: 1 };
+      const input = { ...execution.common, carry: carrying(execution), instance, approvalId: 'apr_none', to: 'cancelled' as const };
+      await expect(make().core.expireGate(input)).rejects.toMatchObject({ nonRetryable: true });
+      expect(await kinds(execution)).toEqual(['execution.started', 'step.skipped']);
+    });
     it('does not open while the run is being cancelled', async () => {
       const execution = await store.start(aPlan([aGate()]));
       await make().core.flush(execution.common);
@@ -431,6 +453,22 @@ describe('activities', () => {
         nowMs: 1,
       });
       expect(await evaluate).toEqual({ value: { v: ['a', 'b', 'c'] } });
+    });
+    it('S5: tells a fault without the secret that it was about', async () => {
+      await putSecret(store.db, KEY, 'usr_1', 'TOKEN', 'hunter2-s3cret');
+      const at: PlanStep = { ...common, type: 'set', id: 'x', values: [['at', template('{{ formatDate(secrets.TOKEN, "yyyy") }}')]] };
+      const execution = await store.start(aPlan([at]));
+      const fault = await make()
+        .core.evaluate({
+          ...execution.common,
+          instance: { stepId: 'x', iterationPath: '', attempt: 1 },
+          site: { stepId: 'x', field: 'values', index: 0 },
+          scope: {},
+          nowMs: 1,
+        })
+        .catch((error: unknown) => error as ApplicationFailure);
+      expect(fault).toMatchObject({ type: 'expression_error', message: expect.stringContaining('[secret TOKEN]') as string });
+      expect(JSON.stringify(fault)).not.toContain('hunter2');
     });
     it('fails with the code of the step: a loop over no list', async () => {
       await expect(evaluateAt({ stepId: 'c', field: 'items', index: 0 }, { no: 'list' }, 'loop', 'list')).rejects.toMatchObject({

@@ -181,6 +181,10 @@ describe('decisions', () => {
         expect(await signal(gate.id, by === undefined ? {} : { by })).toMatchObject({ status: 'pending' });
       expect(await signal(gate.id, { by: bo.email })).toMatchObject({ status: 'approved', decidedBy: [{ id: bo.userId }] });
     });
+    it('cannot hold up the workflow that reads it, whatever stands in it', async () => {
+      const gate = await anOpenGate(bench, ana, id);
+      expect(await signal(gate.id, { by: 'an\u0000a' })).toMatchObject({ status: 'pending' });
+    });
     it('is read, not believed: a decision of another kind, or with decisions off, only wakes', async () => {
       const gate = await anOpenGate(bench, ana, id);
       expect(await signal(gate.id, { decision: 'maybe' })).toMatchObject({ status: 'pending' });
