@@ -3,7 +3,8 @@ import { log } from '@temporalio/activity';
 import { isPlatformFault } from './step-error.js';
 
 const FIRST_WAIT_MS = 100;
-const MAX_WAIT_MS = 5_000;
+/** Work must go on within 3 s of the database's return. */
+const MAX_WAIT_MS = 2_000;
 
 /**
  * Writes down what has happened already, however long the database is away: the work is done and must not be thrown away for

@@ -20,6 +20,7 @@ process.once('exit', () => {
 
 export class ServiceProcess {
   private child: ChildProcess | undefined;
+  private ready: Promise<void> = Promise.resolve();
   private readonly log: WriteStream;
 
   constructor(readonly plan: ProcessPlan) {
@@ -39,6 +40,18 @@ export class ServiceProcess {
     running.add(child);
     child.once('exit', () => running.delete(child));
     this.child = child;
+    this.ready = new Promise((resolve, reject) => {
+      child.on('message', (message) => {
+        if ((message as { ready?: boolean }).ready === true) resolve();
+      });
+      child.once('exit', () => reject(new Error(`${this.plan.name} ended before it was ready\n${this.lastLines()}`)));
+    });
+    this.ready.catch(() => undefined);
+  }
+
+  /** Resolves when it says that it serves. */
+  async untilReady(): Promise<void> {
+    await this.ready;
   }
 
   get isRunning(): boolean {

@@ -101,13 +101,10 @@ export class Service {
 
   // ---- processes ----
 
-  /** Starts the worker (again) and waits until the gateway sees it. */
+  /** Starts the worker (again) and waits until it takes tasks. /readyz would not do: Temporal remembers dead pollers for minutes. */
   async startWorker(): Promise<void> {
     this.worker.start();
-    await this.until('a worker', async () => {
-      const { body } = await this.api.get<{ worker?: { ok: boolean } } | undefined>('/readyz');
-      return body?.worker?.ok === true ? true : undefined;
-    });
+    await this.worker.untilReady();
   }
 
   /** One more worker beside the first; the caller ends it. */
