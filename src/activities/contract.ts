@@ -2,7 +2,7 @@
  * The activities as the workflow sees them. Types only: imported by `src/workflows` as `import type`.
  * Answers to a step that failed are thrown as ApplicationFailure (type = the error's code, non-retryable, details [StepAnswer]).
  */
-import type { ActivityCommand, Carry, ExecutionOutcome, GateOutcome, StartData, StepAnswer, Warning } from '../engine/types.js';
+import type { ActivityCommand, Carry, ExecutionOutcome, GateOutcome, Seed, StartData, StepAnswer, Warning } from '../engine/types.js';
 import type { Json, Value } from '../definition/value.js';
 
 export type { Carry };
@@ -50,12 +50,16 @@ export interface CoreActivities {
   beginCancel(
     input: Common & { readonly reason: string | null },
   ): Promise<{ readonly proceed: boolean; readonly reason: string | null; readonly by: Json }>;
-  /** First activity of a child, rerun or scheduled run. Null start: nothing to do, `outcome` says why. */
+  /**
+   * First activity of a child, rerun or scheduled run. Null start: nothing to do, `outcome` says why. Seeds that are too many for one
+   * answer come in pages: `nextSeed` is the `seedsFrom` of the next one, which answers with `seeds` alone.
+   */
   load(input: {
     readonly executionId: string | null;
     readonly triggerId?: string;
     readonly firstExecutionRunId: string;
-  }): Promise<{ readonly start: StartData | null; readonly outcome?: Json }>;
+    readonly seedsFrom?: number;
+  }): Promise<{ readonly start: StartData | null; readonly outcome?: Json; readonly seeds?: readonly Seed[]; readonly nextSeed?: number }>;
 }
 /** Task queue `signalbox-agent`. */
 export interface AgentActivities {

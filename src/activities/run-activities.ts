@@ -1,14 +1,15 @@
 /** Activities about the run as a whole: most are local, so they are short, may repeat, and have no heartbeat. */
+import { jsonBytes } from '../definition/json-size.js';
 import { toDisplay } from '../definition/value-parts.js';
 import type { Json } from '../definition/value.js';
-import type { ActivityCommand, ExecutionOutcome, StartData, StepAnswer } from '../engine/types.js';
+import type { ActivityCommand, ExecutionOutcome, Seed, StartData, StepAnswer } from '../engine/types.js';
 import { getCommands, markDelivered } from '../store/commands.js';
 import type { Database } from '../store/database.js';
 import { beginCancel, settleExecution, type Settled } from '../store/end-execution.js';
 import { isEnded, type ExecutionRecord } from '../store/execution-record.js';
 import { claimRun, loadStart } from '../store/executions.js';
 import { recordEvents } from '../store/projection.js';
-import type { Common } from './contract.js';
+import type { Common, CoreActivities } from './contract.js';
 import type { StepJournal } from './record-step.js';
 import { answered } from './step-error.js';
 
@@ -80,19 +81,43 @@ export const createBeginCancelActivity =
 
 /** What a child, rerun or scheduled run starts from. A row that has ended, or that another Temporal run has claimed, starts nothing. */
 export const createLoadActivity =
-  (db: Database) =>
-  async (input: {
-    readonly executionId: string | null;
-    readonly triggerId?: string;
-    readonly firstExecutionRunId: string;
-  }): Promise<{ readonly start: StartData | null; readonly outcome?: Json }> => {
-    const { executionId, firstExecutionRunId } = input;
+  (db: Database): CoreActivities['load'] =>
+  async ({ executionId, firstExecutionRunId, seedsFrom }) => {
     if (executionId === null) return { start: null, outcome: { status: 'error', reason: 'this deployment starts no scheduled runs' } };
     const claim = await claimRun(db, executionId, firstExecutionRunId);
     if (claim !== 'mine') return { start: null, outcome: { status: claim === 'other' ? 'duplicate' : 'not_found', executionId } };
     const loaded = await loadStart(db, executionId);
     if (loaded === undefined) return { start: null, outcome: { status: 'not_found', executionId } };
-    return isEnded(loaded.execution.status) ? { start: null, outcome: endOf(loaded.execution) } : { start: loaded.start };
+    // Also where the row has ended meanwhile: the run has begun to load, and finds out by itself.
+    if (seedsFrom !== undefined) return { start: null, ...seedPage(loaded.start.seeds ?? [], seedsFrom, ANSWER_BYTES) };
+    if (isEnded(loaded.execution.status)) return { start: null, outcome: endOf(loaded.execution) };
+    return withFirstSeeds(loaded.start);
   };
+
+/** One answer is one payload: Temporal takes 2 MiB. */
+const ANSWER_BYTES = 1024 * 1024;
+
+function withFirstSeeds(start: StartData): { readonly start: StartData; readonly nextSeed?: number } {
+  if (start.seeds === undefined) return { start };
+  const { seeds, ...rest } = start;
+  const page = seedPage(seeds, 0, ANSWER_BYTES - jsonBytes(rest as unknown as Json));
+  return { start: { ...rest, seeds: page.seeds }, ...(page.nextSeed === undefined ? {} : { nextSeed: page.nextSeed }) };
+}
+
+/** As many seeds from there on as fit, one at least where there is room for any. Each is some 100 KB at most. Pure. */
+export function seedPage(
+  all: readonly Seed[],
+  from: number,
+  bytes: number,
+): { readonly seeds: readonly Seed[]; readonly nextSeed?: number } {
+  let left = bytes;
+  let end = from;
+  for (const seed of all.slice(from)) {
+    left -= jsonBytes(seed as unknown as Json);
+    if (left < 0 && (end > from || bytes <= 0)) break;
+    end += 1;
+  }
+  return end < all.length ? { seeds: all.slice(from, end), nextSeed: end } : { seeds: all.slice(from) };
+}
 
 const endOf = ({ id, status, reason }: ExecutionRecord): Json => ({ status, executionId: id, reason });

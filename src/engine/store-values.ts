@@ -76,7 +76,11 @@ export function takeStored(run: Run, id: string, result: ActivityResult): void {
   const { storing } = state;
   if (storing?.id !== id) return;
   state.storing = null;
-  if (result.of === 'values') exchange(state, storing.places, result.values);
+  if (result.of === 'values') {
+    exchange(state, storing.places, result.values);
+    // One order carries a part: what was published at once may be many times more.
+    state.grown = Math.max(state.grown, MEASURE_AFTER_BYTES);
+  }
   const root = run.fiber(ROOT_FIBER);
   if (root !== undefined && root.end !== null) wake(run, root);
 }

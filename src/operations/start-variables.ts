@@ -1,11 +1,12 @@
 /** What an execution starts with: the caller's input, checked, with what its trigger says of it. */
 import { checkInputs } from '../definition/index.js';
 import type { Plan } from '../definition/plan.js';
+import { jsonBytes, LARGE_VALUE_BYTES } from '../definition/json-size.js';
 import { setOwn } from '../definition/value-parts.js';
-import type { Json, JsonObject, Value } from '../definition/value.js';
+import { type Json, type JsonObject, type Value, wholeRef } from '../definition/value.js';
 import { AppError } from '../errors.js';
 import type { TriggerInfo } from '../store/execution-record.js';
-import { storeIfLarge } from '../store/values.js';
+import { putValue, storeIfLarge } from '../store/values.js';
 import type { OperationDeps } from './deps.js';
 
 /** `_trigger` and `_payload`: set last, never by callers. */
@@ -45,14 +46,36 @@ export function checkedVariables(plan: Plan, input: JsonObject, trigger: FromTri
   return { ...values, ...trigger };
 }
 
-/** The same as values: what is larger than 32 KB is stored first, and goes by reference. */
+/** Inline variables are together at most this: they are in the history and in the state of the run from its start. */
+const INLINE_BYTES = 96 * 1024;
+
+/** The same as values: what is larger than 32 KB is stored first, and goes by reference; so do the largest, when all together are too large. */
 export async function storedVariables(
   deps: OperationDeps,
   ownerId: string,
   variables: JsonObject,
 ): Promise<{ readonly [name: string]: Value }> {
+  const tooMany = largestBeyond(variables);
   const stored: { [name: string]: Json } = {};
-  for (const [name, json] of Object.entries(variables))
-    setOwn(stored, name, (await storeIfLarge(deps.db, ownerId, json)) as unknown as Json);
+  for (const [name, json] of Object.entries(variables)) {
+    const value = tooMany.has(name) ? wholeRef(await putValue(deps.db, ownerId, json)) : await storeIfLarge(deps.db, ownerId, json);
+    setOwn(stored, name, value as unknown as Json);
+  }
   return stored as unknown as { readonly [name: string]: Value };
+}
+
+/** The largest of those that could stay inline, until the rest is small enough. */
+function largestBeyond(variables: JsonObject): ReadonlySet<string> {
+  const inline = Object.entries(variables)
+    .map(([name, json]) => ({ name, bytes: jsonBytes(json) }))
+    .filter(({ bytes }) => bytes <= LARGE_VALUE_BYTES)
+    .toSorted((a, b) => b.bytes - a.bytes);
+  let left = inline.reduce((sum, { bytes }) => sum + bytes, 0);
+  const beyond = new Set<string>();
+  for (const { name, bytes } of inline) {
+    if (left <= INLINE_BYTES) break;
+    beyond.add(name);
+    left -= bytes;
+  }
+  return beyond;
 }

@@ -60,12 +60,20 @@ function listen(say: (act: (to: Host) => void) => void, snapshot: () => Json): v
 type Start = Extract<ExecutionInput<EngineState>, { kind: 'start' | 'continued' }> | { readonly kind: 'nothing'; readonly outcome: Json };
 
 async function loadStart(input: Extract<ExecutionInput, { kind: 'load' }>): Promise<Start> {
-  const { start, outcome } = await load({
+  const asked = {
     executionId: input.executionId,
     ...(input.triggerId === undefined ? {} : { triggerId: input.triggerId }),
     firstExecutionRunId: workflowInfo().firstExecutionRunId,
-  });
-  return start === null ? { kind: 'nothing', outcome: outcome ?? null } : { kind: 'start', start };
+  };
+  const { start, outcome, nextSeed } = await load(asked);
+  if (start === null) return { kind: 'nothing', outcome: outcome ?? null };
+  const seeds = [...(start.seeds ?? [])];
+  for (let from = nextSeed; from !== undefined; ) {
+    const page = await load({ ...asked, seedsFrom: from });
+    seeds.push(...(page.seeds ?? []));
+    from = page.nextSeed;
+  }
+  return { kind: 'start', start: nextSeed === undefined ? start : { ...start, seeds } };
 }
 
 /** A worker that does not know a version fails the task, which is retried, never the execution (durability §4). */

@@ -35,6 +35,17 @@ describe('starting executions', () => {
   });
   afterAll(() => bench.close());
 
+  it('D23 keeps the variables that a run starts with small together: the largest go by reference', async () => {
+    const names = Array.from({ length: 10 }, (_none, n) => `v${n}`);
+    const variables = Object.fromEntries(names.map((name) => [name, { type: 'string' }]));
+    await syncWorkflow(bench, ana, { name: 'Wide', data: aDefinition({ variables }) });
+    const given = Object.fromEntries(names.map((name, n) => [name, `${n}`.repeat(20_000 + n)]));
+    const { execution } = await runWorkflow(bench, ana, { id: 'wide', variables: given });
+    const start = (await loadStart(bench.db, execution.id))?.start;
+    expect(JSON.stringify(start?.variables).length).toBeLessThan(110_000);
+    expect(Object.entries(start?.variables ?? {}).flatMap(([name, { refs }]) => (refs === undefined ? [] : [name]))).toEqual(names.slice(4));
+  });
+
   it('commits a pending row with its first event, then has Temporal start it with everything inline', async () => {
     const { execution, duplicate } = await runWorkflow(bench, ana, { id: 'greet', variables: { a: 1 } });
     await bench.background.drain();
