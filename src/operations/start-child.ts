@@ -3,6 +3,7 @@ import type { Json, JsonObject, Value } from '../definition/value.js';
 import { AppError, notFound } from '../errors.js';
 import type { ParentLink } from '../store/execution-record.js';
 import { getExecution } from '../store/executions.js';
+import { getChildOf } from '../store/start-execution.js';
 import { getVersion, getWorkflow } from '../store/workflows.js';
 import { SYSTEM } from './actor.js';
 import { admitExecution } from './admit-execution.js';
@@ -37,6 +38,9 @@ export async function startChild(deps: OperationDeps, params: StartChildParams):
   const { parent, depth } = params;
   const above = await getExecution(deps.db, null, parent.executionId);
   if (above === undefined) throw notFound('execution', parent.executionId);
+  // Before what may have changed since: the row is there, and will run.
+  const known = await getChildOf(deps.db, parent);
+  if (known !== undefined) return { executionId: known.id, workflowName: known.workflowName };
   const { ownerId } = above;
   const { workflowId, hash, data } = await pinned(deps, ownerId, params);
   const plan = await planOf(deps.db, { hash, data });

@@ -144,6 +144,12 @@ async function findByParent(tx: Tx, { parent }: NewExecution): Promise<Execution
   return undefined;
 }
 
+/** The child that a parent's step instance has, if it was inserted before. */
+export async function getChildOf(db: Database, parent: ParentLink): Promise<ExecutionRecord | undefined> {
+  const [row] = await db.rows(BY_PARENT, [parentKey(parent)]);
+  return row === undefined ? undefined : executionFromRow(row);
+}
+
 async function findById(tx: Tx, { id }: NewExecution): Promise<ExecutionRecord | undefined> {
   if (id === undefined) return undefined;
   const [row] = await tx.rows(BY_ID, [id]);

@@ -128,7 +128,8 @@ describe('the size of a state', () => {
   });
 
   it('D23 stays bounded when far more than one order carries was published at once', () => {
-    const values = (n: number) => Object.fromEntries(Array.from({ length: 8 }, (_none, m) => [`v${n}_${m}`, `{{join(range(${n}, 2400), '${m}')}}`]));
+    const values = (n: number) =>
+      Object.fromEntries(Array.from({ length: 8 }, (_none, m) => [`v${n}_${m}`, `{{join(range(${n}, 2400), '${m}')}}`]));
     const steps = [...Array.from({ length: 15 }, (_none, n) => set(`s${n}`, values(n))), gate('g')];
     const run = new Driver(planOf({ steps }), { roundTrip: true }).runUntil(10);
     expect(run.commands.filter((command) => command.kind === 'activity' && command.name === 'store').length).toBeGreaterThan(1);

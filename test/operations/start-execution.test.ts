@@ -245,6 +245,13 @@ describe('starting executions', () => {
       await expect(startAs(parent.id, 2)).rejects.toMatchObject({ code: 'execution_ended' });
     });
 
+    it('tells the child that it has also when its workflow is gone meanwhile: the row will run', async () => {
+      const { execution: parent } = await runWorkflow(bench, ana, { id: workflowId });
+      const child = await startAs(parent.id);
+      await deleteWorkflow(bench, ana, { id: workflowId });
+      expect(await startAs(parent.id)).toEqual(child);
+    });
+
     it.each([
       ['an unknown workflow', { workflow: 'nobody' }, 'subworkflow_not_found'],
       ['an unknown version', { version: '9.9.9' }, 'subworkflow_not_found'],
