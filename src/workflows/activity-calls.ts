@@ -8,7 +8,8 @@ import type { AgentActivities, Common, CoreActivities, ShellActivities } from '.
 import type { ActivityCommand, ActivityResult, StepAnswer, StepError } from '../engine/types.js';
 import { TASK_QUEUES } from './messages.js';
 
-const PLATFORM_RETRY = { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '10s' } as const;
+/** Without a count. At most 2 s apart, so that a run goes on within 3 s of the return of what was away (design §13). */
+export const PLATFORM_RETRY = { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '2s' } as const;
 
 /** Work of any length: a lost worker shows by the missing heartbeat, within 2 s. */
 const WORKING: ActivityOptions = {
@@ -20,7 +21,7 @@ const WORKING: ActivityOptions = {
 /** Short reads and writes: no heartbeat, so the limit itself must show a lost worker (durability §3: under 5 s). */
 const RECORDING: ActivityOptions = {
   startToCloseTimeout: '4.5s',
-  retry: { ...PLATFORM_RETRY, maximumInterval: '5s' },
+  retry: PLATFORM_RETRY,
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 };
 

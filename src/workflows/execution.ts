@@ -5,6 +5,7 @@ import type { ApproveSignal, CoreActivities } from '../activities/contract.js';
 import type { Json } from '../definition/value.js';
 import type { EngineState } from '../engine/index.js';
 import { ENGINE_VERSION, type ExecutionInput, type ExecutionOutcome } from '../engine/types.js';
+import { PLATFORM_RETRY } from './activity-calls.js';
 import { Host } from './host.js';
 import { approveSignal, childSignal, eventSignal, pauseSignal, resumeSignal, stateQuery, TASK_QUEUES } from './messages.js';
 import { isRecord, toChildSignal, toEventSignal, toPauseSignal } from './signal-shapes.js';
@@ -12,7 +13,7 @@ import { isRecord, toChildSignal, toEventSignal, toPauseSignal } from './signal-
 const { load } = proxyActivities<CoreActivities>({
   taskQueue: TASK_QUEUES.core,
   startToCloseTimeout: '4.5s',
-  retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
+  retry: PLATFORM_RETRY,
 });
 
 export async function execution(input: ExecutionInput<EngineState>): Promise<Json> {

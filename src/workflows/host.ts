@@ -19,7 +19,7 @@ import type { ApproveSignal, Carry, Common, CoreActivities } from '../activities
 import type { Json, Value } from '../definition/value.js';
 import { advance, initialState, projectionOf, type EngineState } from '../engine/index.js';
 import type { ActivityCommand, Command, ExecutionInput, ExecutionOutcome, GateOutcome, Input, StartData } from '../engine/types.js';
-import { callActivity, isLight } from './activity-calls.js';
+import { callActivity, isLight, PLATFORM_RETRY } from './activity-calls.js';
 import { CarriedEvents, type CarryMark } from './carried-events.js';
 import type { ChildSignal, EventSignal, PauseSignal } from './messages.js';
 import { EXECUTION_WORKFLOW, TASK_QUEUES } from './messages.js';
@@ -58,7 +58,7 @@ const HAND_OVER_FORCED_EVENTS = 20_000;
 const local = proxyLocalActivities<CoreActivities>({
   startToCloseTimeout: '4s',
   localRetryThreshold: '3s',
-  retry: { initialInterval: '100ms', backoffCoefficient: 2, maximumInterval: '5s' },
+  retry: { ...PLATFORM_RETRY, initialInterval: '100ms' },
 });
 
 export class Host {
