@@ -65,7 +65,7 @@ describe('docs/api-guide.md', () => {
       for (let line = await lines.next(); line.done !== true; line = await lines.next()) printed.push(line.value);
       const events = await service.expectGapFreeLog(id);
       expect(printed.map((line) => line.trim())).toEqual(events.map(({ seq, kind, stepId }) => `${seq} ${kind} ${stepId ?? ''}`.trim()));
-    }, 60_000);
+    }, 90_000);
   });
 });
 
