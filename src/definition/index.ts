@@ -6,7 +6,7 @@ export { type DefinitionDiff, type FieldChange, diffDefinitions } from './diff.j
 export { type ParseOptions, type ParseResult, parseExpression } from './expression/parse.js';
 export { hashOf } from './hash.js';
 export { type InputResult, checkInputs } from './inputs.js';
-export { canonicalJson, isSameJson } from './json-check.js';
+export { canonicalJson, findJsonFault, isSameJson } from './json-check.js';
 export { definitionJsonSchema } from './json-schema.js';
 export { didYouMean } from './nearest.js';
 export { type SchemaFault, type SchemaResult, checkJsonSchema, createSchemaCheck, normalizeOutputSchema } from './output-schema.js';

@@ -1,6 +1,6 @@
 /** The one validator, with what it needs to know of the owner's workflows and of the tools that there are. */
 import { isRecord } from '../definition/blocks.js';
-import { compileDefinition, type CompileResult, type Problem, walkSteps } from '../definition/index.js';
+import { compileDefinition, type CompileResult, findJsonFault, type Problem, walkSteps } from '../definition/index.js';
 import type { Plan } from '../definition/plan.js';
 import type { Json, JsonObject } from '../definition/value.js';
 import { AppError } from '../errors.js';
@@ -54,13 +54,9 @@ async function callable(deps: OperationDeps, ownerId: string, data: unknown, { i
   return known;
 }
 
-/** The compiler refuses what is too deep or no JSON before it walks; here that is simply no name. */
+/** The compiler refuses what is too deep or no JSON before it walks, as a walk of it takes seconds; here that is simply no name. */
 function namedWorkflows(data: unknown): string[] {
-  if (!isRecord(data) || !Array.isArray(data['steps'])) return [];
-  try {
-    const steps = [...walkSteps(data['steps'] as readonly Json[], [])];
-    return steps.flatMap(({ step }) => (step['type'] === 'subworkflow' && typeof step['workflow'] === 'string' ? [step['workflow']] : []));
-  } catch {
-    return [];
-  }
+  if (!isRecord(data) || !Array.isArray(data['steps']) || findJsonFault(data) !== undefined) return [];
+  const steps = [...walkSteps(data['steps'] as readonly Json[], [])];
+  return steps.flatMap(({ step }) => (step['type'] === 'subworkflow' && typeof step['workflow'] === 'string' ? [step['workflow']] : []));
 }

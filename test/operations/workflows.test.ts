@@ -152,6 +152,23 @@ describe('workflows', () => {
     }
   });
 
+  it('does not walk what is nested too deep', async () => {
+    let reads = 0;
+    let step: object = {
+      type: 'try',
+      get steps() {
+        reads += 1;
+        return [];
+      },
+    };
+    for (let depth = 0; depth < 2_000; depth += 1) step = { type: 'try', steps: [step] };
+    expect(await validateWorkflow(bench, ana, { data: { name: 'Deep', steps: [step] } })).toMatchObject({
+      valid: false,
+      problems: [{ code: 'malformed_definition' }],
+    });
+    expect(reads).toBe(0);
+  });
+
   it('validates without saving (V10)', async () => {
     expect(await validateWorkflow(bench, ana, { data: aDefinition() })).toMatchObject({
       valid: true,
