@@ -1,6 +1,7 @@
 /** Pieces of wire shapes that several resources share. Components of the OpenAPI document are named in `components`. */
 import { z } from 'zod';
 import type { Json, JsonObject } from '../definition/value.js';
+import { parseCursor } from '../store/page.js';
 import { isStorable, jsonFaults } from './json-limits.js';
 import { ProblemDocumentSchema, ProblemSchema, type Problem } from './problem.js';
 
@@ -71,7 +72,10 @@ const LimitQuery = z
 /** `?limit&cursor` of every list. */
 export const pageQuery = {
   limit: LimitQuery.optional().transform((limit) => limit ?? 50),
-  cursor: text(1, 500).exactOptional(),
+  // An empty page would tell a client that had mixed up its cursors that there is no more.
+  cursor: text(1, 500)
+    .refine((cursor) => parseCursor(cursor) !== undefined, 'Expected the cursor of an earlier page')
+    .exactOptional(),
 };
 
 export const BooleanQuery = z.enum(['true', 'false']).transform((value) => value === 'true');

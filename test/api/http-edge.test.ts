@@ -370,14 +370,21 @@ describe('HTTP edge', () => {
   });
 
   describe('queries', () => {
-    it.each([['limit=0'], ['limit=201'], ['limit=abc'], ['limit=1&limit=2'], ['limit=-1'], ['limit=1e3'], ['cursor=%00'], ['cursor=']])(
-      'refuses ?%s with 422',
-      async (query) => {
-        const answer = await send('GET', `/api/things/th_1?${query}`);
-        expect([answer.status, answer.body.code]).toEqual([422, 'validation_failed']);
-        expect(answer.body.problems?.[0]?.path).toBe(`/query/${query.split('=')[0]}`);
-      },
-    );
+    it.each([
+      ['limit=0'],
+      ['limit=201'],
+      ['limit=abc'],
+      ['limit=1&limit=2'],
+      ['limit=-1'],
+      ['limit=1e3'],
+      ['cursor=%00'],
+      ['cursor='],
+      ['cursor=nonsense'],
+    ])('refuses ?%s with 422', async (query) => {
+      const answer = await send('GET', `/api/things/th_1?${query}`);
+      expect([answer.status, answer.body.code]).toEqual([422, 'validation_failed']);
+      expect(answer.body.problems?.[0]?.path).toBe(`/query/${query.split('=')[0]}`);
+    });
     it.each([
       ['', 50],
       ['?limit=200', 200],

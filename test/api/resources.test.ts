@@ -247,6 +247,8 @@ describe('commands to an execution', () => {
     ]);
     const refused = await send('POST', `/api/executions/${body.execution.id}/rerun`, { fromStepId: 'nowhere' });
     expect([refused.status, refused.body.code, typeof refused.body['reason']]).toEqual([409, 'rerun_not_possible', 'string']);
+    const passOfNothing = await send('POST', `/api/executions/${body.execution.id}/rerun`, { iterationPath: 'l:i2' });
+    expect([passOfNothing.status, passOfNothing.body.problems?.[0]?.path]).toEqual([422, '/fromStepId']);
     const { body: read } = await send<{ execution: { reruns: string[] } }>('GET', `/api/executions/${body.execution.id}`);
     expect(read.execution.reruns).toEqual([whole.body.execution.id]);
   });

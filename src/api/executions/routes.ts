@@ -46,6 +46,11 @@ const RerunBody = z
     version: z.enum(['same', 'latest']).exactOptional(),
     variables: JsonObjectInput.exactOptional(),
   })
+  // Ignored, it would rerun everything where a part was meant.
+  .refine(({ fromStepId, iterationPath }) => iterationPath === undefined || fromStepId !== undefined, {
+    path: ['fromStepId'],
+    message: 'iterationPath says which pass of fromStepId: send both',
+  })
   .default({});
 
 const SendEventBody = z.strictObject({
