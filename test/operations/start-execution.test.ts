@@ -43,7 +43,9 @@ describe('starting executions', () => {
     const { execution } = await runWorkflow(bench, ana, { id: 'wide', variables: given });
     const start = (await loadStart(bench.db, execution.id))?.start;
     expect(JSON.stringify(start?.variables).length).toBeLessThan(110_000);
-    expect(Object.entries(start?.variables ?? {}).flatMap(([name, { refs }]) => (refs === undefined ? [] : [name]))).toEqual(names.slice(4));
+    expect(Object.entries(start?.variables ?? {}).flatMap(([name, { refs }]) => (refs === undefined ? [] : [name]))).toEqual(
+      names.slice(4),
+    );
   });
 
   it('commits a pending row with its first event, then has Temporal start it with everything inline', async () => {
