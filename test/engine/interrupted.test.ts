@@ -78,6 +78,7 @@ describe('a cancel in the middle of an opening', () => {
     expect(run.cancel().commands).toEqual([]);
     expect(run.feed({ kind: 'child_started', id: 's#1:child' }).commands).toMatchObject([
       { kind: 'cancel_child', executionId: 'exe_child' },
+      { kind: 'timer' },
     ]);
     run.feed({ kind: 'child_ended', executionId: 'exe_child', outcome: { status: 'cancelled', output: { v: null }, error: null } });
     expect(finished(run)).toMatchObject({ outcome: { status: 'cancelled' } });

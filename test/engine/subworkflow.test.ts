@@ -58,6 +58,24 @@ describe('subworkflow', () => {
     expect(run.callsOf('after')).toEqual([]);
   });
 
+  it('§9 has one minute for the end of a cancelled child, then goes without it', () => {
+    const run = started([sub('s'), tool('after')], { script: { s: { deaf: true } } })
+      .cancel(100)
+      .run();
+    expect(run.outcome?.status).toBe('cancelled');
+    expect(run.nowMs).toBe(START_MS + 60_100);
+    expect(run.childCancels).toHaveLength(1);
+  });
+
+  it('§9 lets no timer run on behind a cancelled child that ended in time', () => {
+    const run = started([sub('s')])
+      .cancel(100)
+      .run();
+    const timers = run.commands.filter(({ kind }) => kind === 'timer' || kind === 'cancel_timer').map(({ kind }) => kind);
+    expect(timers.filter((kind) => kind === 'timer')).toHaveLength(timers.length / 2);
+    expect(run.nowMs).toBe(START_MS + 101);
+  });
+
   it("keeps a child's end that comes before its start was acknowledged", () => {
     const run = started([sub('s')]);
     run.step();

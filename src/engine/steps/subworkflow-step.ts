@@ -7,7 +7,7 @@ import { type Aborted, cancelled, completed, failed, type Next, type StepHandler
 import { inputSources } from '../step-input.js';
 import { tellStarted, tellStep } from '../tell.js';
 import type { ActivityResult } from '../types.js';
-import { activeUnwind } from '../unwind.js';
+import { activeUnwind, armCleanup } from '../unwind.js';
 
 /** A child execution: prepared by an activity (version pinned, row inserted), then started, then awaited. Its events are the engine's. */
 export const subworkflowStep: StepHandler<SubworkflowPlan> = {
@@ -118,7 +118,9 @@ function abort(at: At<SubworkflowPlan>): Aborted {
   if (!data.cancelSent)
     run.order({ kind: 'cancel_child', executionId, reason: run.state.ending?.outcome.reason ?? 'parent_step_cancelled' });
   data.cancelSent = true;
-  if (!data.started || activeUnwind(fiber)?.hard === true) return forget(at, 'gone');
+  const unwind = activeUnwind(fiber);
+  if (!data.started || unwind === undefined || unwind.hard) return forget(at, 'gone');
+  armCleanup(run, fiber, unwind.deadline);
   fiber.wait = { on: 'child', executionId };
   return 'waiting';
 }

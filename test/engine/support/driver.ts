@@ -45,6 +45,8 @@ export interface Reply {
   readonly afterMs?: number;
   readonly never?: true;
   readonly lost?: true;
+  /** A child that does not end when it is told to. */
+  readonly deaf?: true;
 }
 export type Script = Reply | readonly Reply[] | ((call: Call) => Reply);
 export interface Call {
@@ -270,6 +272,7 @@ export class Driver {
         return this.scriptChild(command.executionId, command.instance.stepId);
       case 'cancel_child':
         this.childCancels.push(command.executionId);
+        if (this.deaf.has(command.executionId)) return undefined;
         this.at(this.nowMs + 1, {
           kind: 'child_ended',
           executionId: command.executionId,
@@ -359,7 +362,7 @@ export class Driver {
     this.endings.set(id, () => this.settleRow(instance, stepType, answer));
   }
 
-  /** Calls whose worker is gone: they do not hear a cancel. */
+  /** Calls whose worker is gone, and children: they do not hear a cancel. */
   private readonly deaf = new Set<string>();
 
   private readonly endings = new Map<string, () => void>();
@@ -391,7 +394,8 @@ export class Driver {
     const reply = typeof script === 'function' ? script(call) : (script as Reply);
     const error = reply.error === undefined ? null : { message: reply.error.code, retryable: false, ...reply.error };
     const outcome = { status: error === null ? 'completed' : 'failed', output: { v: reply.output ?? null }, error } as const;
-    if (reply.never !== true) this.at(this.nowMs + (reply.afterMs ?? 0), { kind: 'child_ended', executionId, outcome });
+    if (reply.deaf === true) this.deaf.add(executionId);
+    else if (reply.never !== true) this.at(this.nowMs + (reply.afterMs ?? 0), { kind: 'child_ended', executionId, outcome });
   }
 
   private evaluate({ site, scope, nowMs }: Extract<ActivityCommand, { name: 'evaluate' }>): ActivityResult {
