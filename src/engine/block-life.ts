@@ -1,5 +1,5 @@
 /** A block of steps: enters them one after the other, ends, and hands its end to the container, or ends its fiber. */
-import { objectValue, type PlanStep, type Value } from '../definition/runtime.js';
+import type { PlanStep, Value } from '../definition/runtime.js';
 import { afterEnding, beginEnding, countCleanupStep } from './ending.js';
 import { renderAt } from './expression.js';
 import { stepError } from './faults.js';
@@ -10,6 +10,7 @@ import { blockOf } from './plan-index.js';
 import type { At, Run } from './run.js';
 import { ownerFrame } from './scopes.js';
 import { isInsideSeeded, takeSeed } from './seeded-entry.js';
+import { ALL_OUTPUTS } from './sites.js';
 import type { BlockFrame, Fiber, StepFrame } from './state.js';
 import type { BlockEnd } from './step-handler.js';
 import type { StepError } from './types.js';
@@ -76,10 +77,8 @@ function endBlock(run: Run, fiber: Fiber, block: BlockFrame): boolean {
 }
 
 function endRoot(run: Run, fiber: Fiber, block: BlockFrame): boolean {
-  const { output } = run.plan;
   const scope = block.scope ?? { variables: {}, outputs: {} };
-  const value: Value =
-    output === undefined ? objectValue(Object.entries(scope.outputs)) : renderAt({ run, fiber }, { stepId: '', field: 'output' }, output);
+  const value = renderAt({ run, fiber }, { stepId: '', field: 'output' }, run.plan.output ?? ALL_OUTPUTS);
   fiber.frames.pop();
   fiber.end = { ended: 'completed', output: value, scope, high: block.high, stop: false, fault: null };
   return true;

@@ -15,35 +15,39 @@ export type SiteSource =
 export function sourceAt(plan: Plan, site: ExpressionSite): SiteSource {
   if (site.field === 'items') return { kind: 'items', from: site.index ?? 0 };
   if (site.field === 'results') return { kind: 'results' };
-  const found = site.stepId === '' ? template(plan.output) : sourceOf(stepOf(plan, site.stepId), site);
+  const found = site.stepId === '' ? template(plan.output ?? ALL_OUTPUTS) : sourceOf(stepOf(plan, site.stepId), site);
   if (found === undefined) throw new Error(`The plan ${plan.hash} has no expression at ${site.stepId}.${site.field}`);
   return found;
 }
+
+/** What a run, or a `stop` that completes it, gives without an output of its own. */
+export const ALL_OUTPUTS: Template = { k: 'expr', e: { k: 'path', root: 'outputs', segments: [] } };
 
 const expression = (source: Expr | undefined): SiteSource | undefined =>
   source === undefined ? undefined : { kind: 'expression', source };
 const template = (source: Template | undefined): SiteSource | undefined =>
   source === undefined ? undefined : { kind: 'template', source };
 
-function sourceOf(step: PlanStep, { field, index = 0 }: ExpressionSite): SiteSource | undefined {
+function sourceOf(step: PlanStep, { field, index }: ExpressionSite): SiteSource | undefined {
   if (field === 'when') return expression(step.when);
   switch (step.type) {
     case 'conditional':
       return expression(field === 'condition' ? step.condition : undefined);
     case 'switch':
-      return expression(field === 'case' ? step.cases[index]?.when : undefined);
+      return expression(field === 'case' ? step.cases[index ?? 0]?.when : undefined);
     case 'loop':
       return field === 'over'
         ? template(step.over)
         : expression(field === 'while' || field === 'until' || field === 'collect' ? step[field] : undefined);
     case 'set':
-      return template(field === 'values' ? step.values[index]?.[1] : undefined);
+      if (field !== 'values') return undefined;
+      return template(index === undefined ? { k: 'object', entries: step.values } : step.values[index]?.[1]);
     case 'wait':
       return template(field === 'duration' ? step.duration : field === 'until_instant' ? step.until : undefined);
     case 'wait_for_event':
       return field === 'match' ? expression(step.match) : template(field === 'event' ? step.event : undefined);
     case 'stop':
-      return template(field === 'message' || field === 'output' ? step[field] : undefined);
+      return template(field === 'message' ? step.message : field === 'output' ? (step.output ?? ALL_OUTPUTS) : undefined);
     case 'agent_prompt':
     case 'tool':
     case 'bash':

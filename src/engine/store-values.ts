@@ -1,6 +1,6 @@
 /** Keeping the state small: above 128 KB of inline values the largest are stored and become references (durability §5). */
 import { listValue, type Value, wholeRefOf } from '../definition/runtime.js';
-import { holdingsOf, resultChunksOf } from './inline-values.js';
+import { holdingsOf, type ResultChunk, resultChunksOf } from './inline-values.js';
 import { roughBytes } from './rough-size.js';
 import { type Run, wake } from './run.js';
 import { type EngineState, ROOT_FIBER } from './state.js';
@@ -14,6 +14,8 @@ const MEASURE_AFTER_BYTES = 16 * 1024;
 const SMALL_BYTES = 512;
 /** One order carries at most this much: an activity's arguments stay below 1 MB. */
 const ORDER_LIMIT_BYTES = 768 * 1024;
+/** A larger value goes alone, up to this: one payload is 2 MiB at most. */
+const ALONE_LIMIT_BYTES = 1536 * 1024;
 
 interface Candidate {
   readonly address: string;
@@ -41,11 +43,19 @@ export function boundInlineValues(run: Run): void {
 
 function candidatesOf(state: EngineState): Candidate[] {
   const held = holdingsOf(state).map(({ address, value }) => ({ address, value, bytes: roughBytes(value.v), passes: 0 }));
-  const chunks = resultChunksOf(state).map(({ address, loop, passes }) => {
-    const value = listValue(loop.results.slice(0, passes));
-    return { address, value, bytes: roughBytes(value.v), passes };
-  });
-  return [...held, ...chunks];
+  return [...held, ...resultChunksOf(state).map(chunkCandidate)];
+}
+
+/** As many of the passes as one order carries; the rest goes with a later one. */
+function chunkCandidate({ address, loop, passes: most }: ResultChunk): Candidate {
+  let [passes, bytes] = [0, 0];
+  for (const result of loop.results.slice(0, most)) {
+    const more = roughBytes(result.v);
+    if (passes > 0 && bytes + more > ORDER_LIMIT_BYTES) break;
+    bytes += more;
+    passes += 1;
+  }
+  return { address, value: listValue(loop.results.slice(0, passes)), bytes, passes };
 }
 
 function largest(candidates: readonly Candidate[], total: number): Candidate[] {
@@ -53,7 +63,9 @@ function largest(candidates: readonly Candidate[], total: number): Candidate[] {
   let [left, ordered] = [total, 0];
   for (const candidate of candidates.toSorted((a, b) => b.bytes - a.bytes)) {
     if (left <= INLINE_GOAL_BYTES || candidate.bytes < SMALL_BYTES) break;
-    if (ordered + candidate.bytes > ORDER_LIMIT_BYTES || wholeRefOf(candidate.value) !== undefined) continue;
+    if (wholeRefOf(candidate.value) !== undefined) continue;
+    const limit = chosen.length === 0 ? ALONE_LIMIT_BYTES : ORDER_LIMIT_BYTES;
+    if (ordered + candidate.bytes > limit) continue;
     left -= candidate.bytes;
     ordered += candidate.bytes;
     chosen.push(candidate);

@@ -136,6 +136,46 @@ describe('the size of a state', () => {
     expect(JSON.stringify(run.state).length).toBeLessThan(170_000);
   });
 
+  const wide = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_none, n) => [`v${n}`, `{{join(range(0, 2500), '${n % 10}')}}`]));
+
+  it('D23 a set whose values are large together publishes a reference', () => {
+    const steps = [set('s', wide(60)), gate('g'), tool('end', { first: '{{length(outputs.s.v0)}}', same: '{{outputs.s.v9 == v9}}' })];
+    const run = new Driver(planOf({ steps }), { roundTrip: true }).runUntil(10);
+    expect(run.row('s')?.output?.refs?.['']).toMatchObject({ ref: expect.stringMatching(/^val_/) });
+    expect(JSON.stringify(run.state).length).toBeLessThan(170_000);
+    run.decide(20, 'g', 'approved').run();
+    expect(run.callsOf('end')[0]?.input).toMatchObject({ arguments: { first: 11_389, same: true } });
+  });
+
+  it.each([
+    ['of a run without an output of its own', []],
+    ['of a stop that completes the run', [{ type: 'stop', id: 'x', outcome: 'completed' }]],
+  ])('D23 the default output %s is a reference when it is large', (_what, last) => {
+    const steps = [...[0, 1, 2, 3].map((n) => set(`s${n}`, wide(1))), ...last];
+    const run = drive({ steps });
+    expect(run.outcome?.output.v).toBeNull();
+    expect(run.stored.get(run.outcome?.output.refs?.['']?.ref ?? '')).toMatchObject({
+      s0: { v0: expect.stringMatching(/^0010203/) },
+      s3: {},
+    });
+  });
+
+  it('D23 one value above what an order carries is stored by itself', () => {
+    const run = new Driver(planOf({ steps: [tool('t'), tool('u'), gate('g')] }), {
+      script: { t: { output: 'x'.repeat(1_000_000) }, u: { output: 1 } },
+      roundTrip: true,
+    });
+    expect(JSON.stringify(run.runUntil(10).state).length).toBeLessThan(170_000);
+  });
+
+  it('D23 results that a pure stretch made go out as far as one order carries', () => {
+    const body = [set('s', { text: "{{join(range(0, 2500), '-')}}" }), gate('g', { when: 'loop.index == 199' })];
+    const run = new Driver(planOf({ steps: [loop('l', 'range(200)', body, { collect: 'text' })] }), { roundTrip: true }).runUntil(10);
+    expect(run.commands.filter((command) => command.kind === 'activity' && command.name === 'store').length).toBeGreaterThan(2);
+    expect(JSON.stringify(run.state).length).toBeLessThan(170_000);
+  });
+
   it('D23 loop results go out in chunks', () => {
     const steps = [
       loop('l', '{{range(2000)}}', [tool('t')], { collect: 'outputs.t' }),

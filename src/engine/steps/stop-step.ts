@@ -1,8 +1,8 @@
-import { NULL_VALUE, objectValue, type StopPlan, type Value } from '../../definition/runtime.js';
+import { NULL_VALUE, type StopPlan, type Value } from '../../definition/runtime.js';
 import { renderAt } from '../expression.js';
 import { locate, stepError } from '../faults.js';
-import { FiberReader } from '../reader.js';
 import { type At, instanceOf } from '../run.js';
+import { ALL_OUTPUTS } from '../sites.js';
 import { completed, ended, NEVER_WAITS, type StepHandler } from '../step-handler.js';
 import type { ExecutionOutcome } from '../types.js';
 
@@ -11,7 +11,10 @@ export const stopStep: StepHandler<StopPlan> = {
   begin: (at) => {
     const { run, step, frame } = at;
     const message = step.message === undefined ? null : textOf(renderAt(at, { stepId: step.id, field: 'message' }, step.message));
-    const output = step.output === undefined ? null : renderAt(at, { stepId: step.id, field: 'output' }, step.output);
+    // Without an output of its own a completed run's result is what a run gives by default, as the step sees it.
+    const byDefault = step.outcome === 'completed' && run.state.ending === null ? ALL_OUTPUTS : undefined;
+    const template = step.output ?? byDefault;
+    const output = template === undefined ? NULL_VALUE : renderAt(at, { stepId: step.id, field: 'output' }, template);
     frame.input = { v: { outcome: step.outcome, message } };
     if (run.state.ending !== null) return completed(NULL_VALUE);
     return ended({ ended: 'finishes', outcome: outcomeOf(at, message, output), error: null, output: NULL_VALUE, recorded: false });
@@ -19,24 +22,18 @@ export const stopStep: StepHandler<StopPlan> = {
   ...NEVER_WAITS,
 };
 
-function outcomeOf(at: At<StopPlan>, message: string | null, output: Value | null): ExecutionOutcome {
-  const base = { output: NULL_VALUE, error: null, reason: null, requested: false };
+function outcomeOf(at: At<StopPlan>, message: string | null, output: Value): ExecutionOutcome {
+  const base = { output, error: null, reason: null, requested: false };
   switch (at.step.outcome) {
     case 'completed':
-      return { ...base, status: 'completed', output: output ?? allOutputs(at), reason: message };
+      return { ...base, status: 'completed', reason: message };
     case 'failed': {
       const error = locate(stepError('stopped', message ?? `Step ${at.step.id} stopped the run`), instanceOf(at.frame));
-      return { ...base, status: 'failed', output: output ?? NULL_VALUE, error };
+      return { ...base, status: 'failed', error };
     }
     case 'cancelled':
-      return { ...base, status: 'cancelled', output: output ?? NULL_VALUE, reason: message ?? 'stopped' };
+      return { ...base, status: 'cancelled', reason: message ?? 'stopped' };
   }
-}
-
-/** Without an output of its own the run's result is what a run gives by default, as the step sees it. */
-function allOutputs({ run, fiber }: At): Value {
-  const reader = new FiberReader(run, fiber);
-  return objectValue(reader.names('outputs').map((name) => [name, reader.get('outputs', name) ?? NULL_VALUE] as const));
 }
 
 const textOf = ({ v }: Value): string | null => (v === null ? null : typeof v === 'string' ? v : JSON.stringify(v));
