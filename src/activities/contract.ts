@@ -13,6 +13,8 @@ export interface Common {
   readonly sessionId: string;
   readonly workflowName: string;
   readonly planHash: string;
+  /** Fixed at the start like the engine's version: a plan is found by its hash and its format. */
+  readonly planFormat: number;
   readonly engineVersion: number;
   readonly carry: Carry;
 }

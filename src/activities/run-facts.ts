@@ -12,8 +12,8 @@ import { tryAgain } from './step-error.js';
 
 /** Where an activity finds what its run is made of. Every read is of one owner's rows. */
 export interface RunStore {
-  /** The compiled plan; undefined when there is none under this hash. */
-  loadPlan(hash: string): Promise<Plan | undefined>;
+  /** The compiled plan; undefined when there is none under this hash in this format. */
+  loadPlan(hash: string, format: number): Promise<Plan | undefined>;
   getValue(ownerId: string, ref: string): Promise<Json | undefined>;
   putValue(ownerId: string, json: Json): Promise<Ref>;
   /** Those of the named secrets that exist. */
@@ -33,7 +33,7 @@ export interface RunFacts {
 }
 export interface RunFactsSource {
   /** @throws ApplicationFailure, retryable, for an engine version or plan that this worker does not know (durability §4) */
-  of(run: Pick<Common, 'ownerId' | 'planHash' | 'engineVersion'>): Promise<RunFacts>;
+  of(run: Pick<Common, 'ownerId' | 'planHash' | 'planFormat' | 'engineVersion'>): Promise<RunFacts>;
 }
 
 const CACHED_PLANS = 100;
@@ -42,21 +42,22 @@ const CACHED_PLANS = 100;
 export function createRunFacts(store: RunStore): RunFactsSource {
   const plans = new Map<string, Plan>();
 
-  async function planOf(hash: string): Promise<Plan> {
-    const known = plans.get(hash);
+  async function planOf(hash: string, format: number): Promise<Plan> {
+    const key = `${format} ${hash}`;
+    const known = plans.get(key);
     if (known !== undefined) return known;
-    const plan = await store.loadPlan(hash);
-    if (plan === undefined) throw tryAgain('plan_unknown', `Plan ${hash} is not in the store`);
+    const plan = await store.loadPlan(hash, format);
+    if (plan === undefined) throw tryAgain('plan_unknown', `Plan ${hash} of format ${format} is not in the store`);
     if (plans.size >= CACHED_PLANS) plans.delete(plans.keys().next().value as string);
-    plans.set(hash, plan);
+    plans.set(key, plan);
     return plan;
   }
 
   return {
-    async of({ ownerId, planHash, engineVersion }) {
+    async of({ ownerId, planHash, planFormat, engineVersion }) {
       if (engineVersion > ENGINE_VERSION)
         throw tryAgain('engine_version_unknown', `This worker knows engine version ${ENGINE_VERSION}, not ${engineVersion}`);
-      const plan = await planOf(planHash);
+      const plan = await planOf(planHash, planFormat);
       const names = secretNames(plan);
       const secrets = names.length === 0 ? new Map<string, string>() : await store.getSecrets(ownerId, names);
       return {

@@ -11,7 +11,7 @@ export type SecretReader = (ownerId: string, names: readonly string[]) => Promis
 /** The store as the activities use it. */
 export function createRunStore(db: Database, readSecrets: SecretReader): RunStore {
   return {
-    loadPlan: (hash) => getPlan(db, hash),
+    loadPlan: (hash, format) => getPlan(db, hash, format),
     getValue: (ownerId, ref) => readValue(db, ownerId, ref),
     putValue: (ownerId, json) => putValue(db, ownerId, json),
     getSecrets: readSecrets,

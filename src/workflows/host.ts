@@ -400,6 +400,7 @@ export class Host {
       sessionId: execution.sessionId,
       workflowName: execution.workflowName,
       planHash: plan.hash,
+      planFormat: plan.planFormat,
       engineVersion,
       carry,
     };

@@ -85,6 +85,7 @@ async function start(db: Database, plan: Plan, ownerId: string): Promise<Running
     sessionId,
     workflowName: plan.name,
     planHash: plan.hash,
+    planFormat: 1,
     engineVersion: 1,
     carry: { counter: 1, status: 'running', progress: { done: 0, total: 1, current: [] }, events: [], delivered: [] },
   };

@@ -395,6 +395,7 @@ describe('tool activity', () => {
       type: 'plan_unknown',
       nonRetryable: false,
     });
+    expect(await failureOf({ ...execution.input('call'), planFormat: 2 })).toMatchObject({ type: 'plan_unknown', nonRetryable: false });
     expect(await failureOf({ ...execution.input('call'), engineVersion: 99 })).toMatchObject({
       type: 'engine_version_unknown',
       nonRetryable: false,
