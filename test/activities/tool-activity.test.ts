@@ -369,7 +369,7 @@ describe('tool activity', () => {
         output: { v: { body: { kept: true } } },
       });
       expect([refused, stub.calls('/x').length]).toEqual([4, 1]);
-      expect(beats).toBeGreaterThan(1);
+      expect(beats).toBeGreaterThanOrEqual(1);
     });
     it('what can never be recorded fails the step instead of repeating its effect', async () => {
       const execution = await store.start(aPlan([aToolStep({ url: `${stub.url}/x` })]));

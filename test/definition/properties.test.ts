@@ -337,6 +337,11 @@ describe('compiler', () => {
       { numRuns: 3_000 },
     );
   });
+  it('tells an object with a constructor of its own as any other fault', () => {
+    const id = Object.assign(Object.create(null) as object, { constructor: { name: Object.create(null) as object } });
+    const { problems } = compileDefinition({ name: 'x', steps: [{ id, type: 'agent_prompt' }] });
+    expect(problems.map(({ code }) => code)).toContain('invalid_step_id');
+  });
   it('takes nothing that its JSON Schema refuses', () => {
     const check = createSchemaCheck(definitionJsonSchema());
     fc.assert(

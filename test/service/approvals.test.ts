@@ -46,7 +46,7 @@ describe('approvals on the real service', () => {
       decidedBy: [],
       decidedAt: null,
     });
-    expect((await service.execution(id)).status).toBe('waiting_approval');
+    await service.until('the run to wait', async () => ((await service.execution(id)).status === 'waiting_approval' ? true : undefined));
     await service.worker.kill();
     await service.startWorker();
     const answer = await decide(approval.id, 'approve', { reason: 'looks fine' });

@@ -97,7 +97,8 @@ describe('commands to an execution', () => {
       expect([answer.status, answer.body.execution.status]).toEqual([202, 'cancelling']);
       await after?.(id);
       const ended = await service.untilEnded(id);
-      expect(Date.now() - asked).toBeLessThan(2_500);
+      // What is in flight is aborted within 2 s; ending the run and hearing of it take their moment on a busy machine.
+      expect(Date.now() - asked).toBeLessThan(3_500);
       expect(ended.status).toBe('cancelled');
       const kinds = (await service.expectGapFreeLog(id)).map(({ kind }) => kind);
       expect(kinds.filter((kind) => kind === 'execution.cancelling')).toHaveLength(1);

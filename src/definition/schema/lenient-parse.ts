@@ -11,9 +11,21 @@ export interface LenientResult<S extends z.ZodObject> {
   readonly issues: readonly z.core.$ZodIssue[];
 }
 
+/** zod names what it got by its `constructor`, which an author's object may have as a key of its own. */
+const { localeError } = z.locales.en();
+const READING = {
+  error(issue: z.core.$ZodRawIssue) {
+    try {
+      return localeError(issue);
+    } catch {
+      return 'Invalid input';
+    }
+  },
+};
+
 /** All issues of the whole, and each field that parses by itself, defaults filled in. */
 export function parseLeniently<S extends z.ZodObject>(schema: S, raw: object): LenientResult<S> {
-  const result = schema.safeParse(raw);
+  const result = schema.safeParse(raw, READING);
   if (result.success) return { fields: result.data as Lenient<S>, issues: [] };
   return { fields: soundFields(schema, raw) as Lenient<S>, issues: result.error.issues };
 }
@@ -29,7 +41,7 @@ function soundFields(schema: z.ZodObject, raw: object): { [key: string]: unknown
 }
 
 function soundValue(field: z.ZodType, value: unknown): unknown {
-  const result = field.safeParse(value);
+  const result = field.safeParse(value, READING);
   if (result.success) return result.data;
   const element = elementOf(field);
   return element !== undefined && Array.isArray(value)
