@@ -33,10 +33,6 @@ export class CarriedEvents {
     this.totalBytes += commandId.length;
   }
 
-  get isEmpty(): boolean {
-    return this.events.length === 0 && this.delivered.length === 0;
-  }
-
   /** True when something waits that no running activity carries: a reader would have to wait for the next one. */
   get hasUnhanded(): boolean {
     return this.end.events > this.handed.events || this.end.delivered > this.handed.delivered;

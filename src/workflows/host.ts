@@ -406,8 +406,9 @@ export class Host {
     };
   }
 
-  /** Calls a local activity that carries all that waits, and takes its return as proof that it is written. */
+  /** Calls a local activity that carries all that waits, and takes its return as proof that it is written. More than a chunk is flushed first. */
   private async callLocal<T>(run: (common: Common) => Promise<T>): Promise<T> {
+    if (this.carried.bytes > FLUSH_CHUNK_BYTES) await this.flush(FLUSH_CHUNK_BYTES);
     const { common, mark } = this.common();
     const result = await run(common);
     this.carried.acknowledge(mark);
@@ -418,8 +419,9 @@ export class Host {
     return await run(this.withCarry({ ...projectionOf(this.start.plan, this.state), events: [], delivered: [] }));
   }
 
-  private async flush(): Promise<void> {
-    while (!this.carried.isEmpty) {
+  /** Writes what is carried, in chunks, until at most so many bytes are left. */
+  private async flush(leftBytes = 0): Promise<void> {
+    while (this.carried.bytes > leftBytes) {
       const { common, mark } = this.common(FLUSH_CHUNK_BYTES);
       await local.flush(common);
       this.carried.acknowledge(mark);

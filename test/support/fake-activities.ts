@@ -39,6 +39,8 @@ export interface Journal {
   readonly openings: string[];
   readonly delivered: Set<string>;
   readonly outcomes: Map<string, string>;
+  /** The most that one activity was given to write, in characters of its events. */
+  largestCarry: number;
 }
 
 export const fault = (code: string, retryable = false): StepError => ({ code, message: `scripted ${code}`, retryable });
@@ -47,7 +49,7 @@ export type Activities = CoreActivities & AgentActivities & ShellActivities;
 
 /** One world for an execution and its children. */
 export class FakeActivities {
-  readonly journal: Journal = { events: [], calls: [], openings: [], delivered: new Set(), outcomes: new Map() };
+  readonly journal: Journal = { events: [], calls: [], openings: [], delivered: new Set(), outcomes: new Map(), largestCarry: 0 };
   private readonly gates = new Map<string, GateOutcome>();
   private readonly counts = new Map<string, number>();
   private readonly seen = new Set<string>();
@@ -202,6 +204,8 @@ export class FakeActivities {
 
   /** Events are written once by their key, in the order of the engine. */
   private take(input: Common): void {
+    const carried = input.carry.events.reduce((sum, event) => sum + JSON.stringify(event).length, 0);
+    this.journal.largestCarry = Math.max(this.journal.largestCarry, carried);
     for (const event of input.carry.events) {
       const key = JSON.stringify([input.executionId, event.instance, event.kind, event.ordinal]);
       if (this.seen.has(key)) continue;

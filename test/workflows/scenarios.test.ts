@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { type EmbeddedTemporal, startTemporal } from '../../src/embedded/temporal.js';
-import { SCENARIOS } from '../histories/scenarios.js';
+import { type Scenario, SCENARIOS } from '../histories/scenarios.js';
 import { type Played, ScenarioStage } from '../support/scenario-stage.js';
 import { bundlePath } from '../support/service-build.js';
 
@@ -17,6 +17,24 @@ const AT_ONCE = 6;
  * what histories/replay.test.ts does. TODO: 0 once it is known whether our host or the SDK issues commands while a run is evicted.
  */
 const CACHED = Number(process.env['SIGNALBOX_TEST_CACHED'] ?? 20);
+
+/** Played, not recorded. */
+const FURTHER: readonly Scenario[] = [
+  {
+    name: 'much-to-write',
+    steps: [
+      {
+        id: 'l',
+        type: 'loop',
+        over: 'range(150)',
+        collect: 'null',
+        steps: [{ id: 's', type: 'set', values: { text: "{{ join(range(0, 4000), '-') }}" } }],
+      },
+    ],
+    expected: 'completed',
+  },
+];
+const ALL = [...SCENARIOS, ...FURTHER];
 
 describe('the execution workflow with an early hand-over', () => {
   const folder = mkdtempSync(join(tmpdir(), 'sbx-scenarios-'));
@@ -33,7 +51,7 @@ describe('the execution workflow with an early hand-over', () => {
     await ScenarioStage.with(
       { address: server.address, namespace: 'default', bundle: bundlePath(), maxCachedWorkflows: CACHED },
       async (stage) => {
-        const waiting = [...SCENARIOS];
+        const waiting = [...ALL];
         const take = async (): Promise<void> => {
           for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
             played.set(
@@ -57,7 +75,7 @@ describe('the execution workflow with an early hand-over', () => {
     return found;
   };
 
-  it.each(SCENARIOS.map(({ name, expected }) => [name, expected] as const))('D2 plays %s to its end: %s', (name, expected) => {
+  it.each(ALL.map(({ name, expected }) => [name, expected] as const))('D2 plays %s to its end: %s', (name, expected) => {
     const { outcome, journal } = playedOf(name);
     expect(outcome).toBe(expected);
     expect(new Set(journal.calls).size).toBe(journal.calls.length - repeats(name));
@@ -66,6 +84,13 @@ describe('the execution workflow with an early hand-over', () => {
   it('says of every event signal with an id that it was applied, once', () => {
     expect([...playedOf('wait-for-event').journal.delivered].toSorted()).toEqual(['evt_1', 'evt_2']);
     expect([...playedOf('pause-resume').journal.delivered].toSorted()).toEqual(['cmd_1', 'cmd_2']);
+  });
+
+  it('writes what it carries in chunks also before it settles', () => {
+    const { events, largestCarry } = playedOf('much-to-write').journal;
+    expect(events.filter((event) => event.startsWith('step.completed s@'))).toHaveLength(150);
+    expect(largestCarry).toBeGreaterThan(1024 * 1024);
+    expect(largestCarry).toBeLessThan(4.2 * 1024 * 1024);
   });
 
   it('runs `finally` once after a cancel', () => {
