@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { newRequestId } from './request-id.js';
 
 export interface HttpServer {
   /** `http://host:port` as listened on. */
@@ -93,16 +94,23 @@ function answerUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? '408 Request Timeout'
         : '400 Bad Request';
+  const requestId = newRequestId();
   const body = JSON.stringify({
     type: 'urn:signalbox:problem:bad_request',
     title: 'Bad request',
     status: Number(status.slice(0, 3)),
     detail: status.slice(4),
     code: 'bad_request',
+    requestId,
   });
-  socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/problem+json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
+  const headers = [
+    `HTTP/1.1 ${status}`,
+    'Content-Type: application/problem+json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    `X-Request-Id: ${requestId}`,
+    'Connection: close',
+  ];
+  socket.end(`${headers.join('\r\n')}\r\n\r\n${body}`);
 }
 
 function close(server: Server, graceMs: number): Promise<void> {

@@ -6,11 +6,13 @@ const HARMLESS = /^[A-Za-z0-9_.:/+=-]{1,128}$/;
 
 export const assignRequestId: RequestHandler = (req, res, next) => {
   const given = req.headers['x-request-id'];
-  const requestId = typeof given === 'string' && HARMLESS.test(given) ? given : `req_${randomUUID()}`;
+  const requestId = typeof given === 'string' && HARMLESS.test(given) ? given : newRequestId();
   res.locals.requestId = requestId;
   res.setHeader('X-Request-Id', requestId);
   next();
 };
+
+export const newRequestId = (): string => `req_${randomUUID()}`;
 
 /** The id that `assignRequestId` gave. */
 export const requestIdOf = (locals: { readonly requestId?: unknown }): string =>

@@ -273,8 +273,9 @@ describe('HTTP edge', () => {
       expect([answer.status, answer.body.code, answer.headers['allow']]).toEqual([405, 'method_not_allowed', allow]);
       expect((await send(method, path, { key: null })).status).toBe(401);
     });
-    it('answers 405 without a key on a public path', async () => {
-      expect((await send('POST', '/healthz', { key: null })).status).toBe(405);
+    it.each(['/healthz', '/docs', '/docs/start.js', '/'])('answers 405 without a key on the public path %s', async (path) => {
+      const answer = await send('POST', path, { key: null });
+      expect([answer.status, answer.body.code, answer.headers['allow']]).toEqual([405, 'method_not_allowed', 'GET, HEAD']);
     });
     it('answers HEAD as GET without the body', async () => {
       const answer = await send('HEAD', '/api/things/th_1');

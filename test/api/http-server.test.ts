@@ -43,6 +43,7 @@ describe('HTTP server', () => {
     const answer = await raw(port, text);
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
     expect(answer).toContain('application/problem+json');
+    expect(answer).toMatch(/X-Request-Id: (req_[\w-]+)\r\n[^]*"requestId":"\1"/);
     expect((await fetch(url)).status).toBe(200);
   });
 

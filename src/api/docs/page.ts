@@ -1,7 +1,8 @@
 /** The readable API page, from files of swagger-ui-dist alone: it works without the network. */
 import { createReadStream, statSync } from 'node:fs';
 import path from 'node:path';
-import type { Express, Response } from 'express';
+import type { Express, Request, Response } from 'express';
+import { AppError } from '../../errors.js';
 
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -34,6 +35,11 @@ export function registerDocsPage(app: Express): void {
   app.get('/docs/start.js', (_req, res) => sendText(res, 'text/javascript; charset=utf-8', START));
   const folder = path.dirname(require.resolve('swagger-ui-dist/package.json'));
   for (const [name, type] of Object.entries(FILES)) app.get(`/docs/${name}`, (_req, res) => sendFile(res, type, path.join(folder, name)));
+  app.all(['/', '/docs', '/docs/start.js', ...Object.keys(FILES).map((name) => `/docs/${name}`)], refuseMethod);
+}
+
+function refuseMethod(req: Request): never {
+  throw new AppError('method_not_allowed', `${req.path} takes GET, HEAD, not ${req.method}`, { allow: ['GET', 'HEAD'] });
 }
 
 function sendText(res: Response, type: string, text: string): void {
