@@ -44,8 +44,8 @@ export interface CoreActivities {
   evaluate(input: Common & CommandOf<'evaluate'>): Promise<{ readonly value: Value; readonly warnings?: readonly Warning[] }>;
   store(input: Common & CommandOf<'store'>): Promise<readonly Value[]>;
   recover(input: Common & CommandOf<'recover'>): Promise<StepAnswer>;
-  /** Local. Writes what is carried. */
-  flush(input: Common): Promise<void>;
+  /** Local. Writes what is carried. `closed`: the execution's row had ended, nothing was written. Histories of earlier builds answer nothing. */
+  flush(input: Common): Promise<{ readonly closed: boolean } | undefined>;
   /** Local. Settles the execution with the last events; answers with the end that stands in the row (a cancel may have won). */
   settle(input: Common & { readonly outcome: ExecutionOutcome }): Promise<{ readonly outcome: ExecutionOutcome }>;
   /** A raw Temporal cancel: row to `cancelling`, gates closed. Answers with the row's own reason and who asked; `proceed` false: the row has ended already. */

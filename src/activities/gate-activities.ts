@@ -5,6 +5,8 @@ import { renderStepInput } from '../engine/step-input.js';
 import type { ActivityCommand, GateOutcome } from '../engine/types.js';
 import { AppError } from '../errors.js';
 import type { Database } from '../store/database.js';
+import { isEnded } from '../store/execution-record.js';
+import { getExecution } from '../store/executions.js';
 import { toGateOutcome, type GateRecord } from '../store/gate-record.js';
 import { closeGate, getGate, markGatesDelivered, openGate } from '../store/gates.js';
 import { recordEvents } from '../store/projection.js';
@@ -29,7 +31,14 @@ export interface GateParts {
   decideBySignal(request: { readonly executionId: string; readonly ownerId: string; readonly signal: ApproveSignal }): Promise<void>;
 }
 
-const CLOSED: GateOutcome = { approvalId: '', status: 'cancelled', decidedBy: [], decidedAt: null, reason: null, answer: { v: null } };
+const CLOSED: GateOutcome = {
+  approvalId: '',
+  status: 'cancelled',
+  decidedBy: [],
+  decidedAt: null,
+  reason: null,
+  answer: { v: null },
+};
 
 /** Opens a step's gate once and answers with its row; an opening that cannot be made fails the step, recorded here. */
 export function createOpenGateActivity(parts: GateParts): (input: StepCallInput & { readonly deadlineAt: number }) => Promise<GateOutcome> {
@@ -60,7 +69,7 @@ async function open(parts: GateParts, facts: RunFacts, input: StepCallInput & { 
     step: { input: prepared.recorded },
     ...(prepared.step.form === undefined ? {} : { form: prepared.step.form }),
   });
-  return opened.kind === 'closed' ? CLOSED : await told(parts.db, opened.gate);
+  return opened.kind === 'closed' ? await orEnded(parts.db, input.executionId, CLOSED) : await told(parts.db, opened.gate);
 }
 
 /** What is no fault of the platform ends the step, in its row and log: the host takes a failed answer as proof of both. */
@@ -146,5 +155,12 @@ export function createReadGateActivity(
 /** What is answered with a settled row is delivered: the reconciler need not signal it. */
 async function told(db: Database, gate: GateRecord): Promise<GateOutcome> {
   if (gate.status !== 'pending' && gate.deliveredAt === null) await markGatesDelivered(db, [gate.id]);
-  return toGateOutcome(gate);
+  const outcome = toGateOutcome(gate);
+  return gate.status === 'cancelled' && gate.executionId !== null ? await orEnded(db, gate.executionId, outcome) : outcome;
+}
+
+/** A gate is closed, or not opened, for a cancel that the workflow will hear of; or because its row has ended without it. */
+async function orEnded(db: Database, executionId: string, outcome: GateOutcome): Promise<GateOutcome> {
+  const execution = await getExecution(db, null, executionId);
+  return execution !== undefined && isEnded(execution.status) ? { ...outcome, closed: true } : outcome;
 }

@@ -103,7 +103,7 @@ class StepRecording<S extends PlanStep> {
     const begun = await this.begin(rendered);
     if (begun === undefined) return await this.settleUnstarted();
     if (begun.kind === 'ended') return begun.answer;
-    if (begun.kind === 'closed') return this.cancelled();
+    if (begun.kind === 'closed') return this.closed();
     const notes: WorkNotes = {};
     const outcome = await this.attempt(rendered, notes);
     return await this.end(rendered, begun.fence, outcome, notes);
@@ -237,7 +237,7 @@ class StepRecording<S extends PlanStep> {
       }),
     );
     if (ended.kind === 'ended') return ended.answer;
-    if (ended.kind === 'closed') return this.cancelled();
+    if (ended.kind === 'closed') return this.closed();
     throw tryAgain('superseded', `A later attempt has step ${step.id}`);
   }
 
@@ -249,6 +249,11 @@ class StepRecording<S extends PlanStep> {
 
   private cancelled(): StepAnswer {
     return { ended: 'cancelled', at: this.now() };
+  }
+
+  /** The execution's row has ended under the workflow, which is to end too. */
+  private closed(): StepAnswer {
+    return { ended: 'cancelled', at: this.now(), closed: true };
   }
 
   /** Times of a run never go back, whichever machine's clock tells them. */

@@ -41,8 +41,9 @@ function dataOf(answer: StepAnswer): { readonly [key: string]: Json } {
 
 export const createFlushActivity =
   (db: Database) =>
-  async ({ executionId, carry }: Common): Promise<void> => {
-    await recordEvents(db, executionId, carry);
+  async ({ executionId, carry }: Common): Promise<{ readonly closed: boolean }> => {
+    const { closed } = await recordEvents(db, executionId, carry);
+    return { closed };
   };
 
 /** Ends the execution with its last events. The row decides: a cancel or the reconciler may have been first. */

@@ -48,7 +48,8 @@ export type StepAnswer =
       readonly usage?: TokenUsage;
     }
   | { readonly ended: 'failed'; readonly at: number; readonly error: StepError; readonly usage?: TokenUsage }
-  | { readonly ended: 'cancelled'; readonly at: number };
+  /** `closed`: the execution's row had ended, so nothing was done or written. The host ends the workflow; the engine is not told. */
+  | { readonly ended: 'cancelled'; readonly at: number; readonly closed?: true };
 
 export type GateStatus = 'pending' | 'approved' | 'denied' | 'expired' | 'cancelled';
 /** What the engine needs of a gate's row; once settled it never changes. */
@@ -61,6 +62,8 @@ export interface GateOutcome {
   readonly decidedAt: string | null;
   readonly reason: string | null;
   readonly answer: Value;
+  /** The execution's row had ended, and the gate with it. As for a step, the host ends the workflow. */
+  readonly closed?: true;
 }
 
 /** The values an activity may read, by root and name: only what the step's templates and expressions name. */

@@ -18,7 +18,16 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { ApproveSignal, Carry, Common, CoreActivities } from '../activities/contract.js';
 import type { Json, Value } from '../definition/value.js';
 import { advance, initialState, projectionOf, type EngineState } from '../engine/index.js';
-import type { ActivityCommand, Command, ExecutionInput, ExecutionOutcome, GateOutcome, Input, StartData } from '../engine/types.js';
+import type {
+  ActivityCommand,
+  ActivityResult,
+  Command,
+  ExecutionInput,
+  ExecutionOutcome,
+  GateOutcome,
+  Input,
+  StartData,
+} from '../engine/types.js';
 import { callActivity, isLight, PLATFORM_RETRY } from './activity-calls.js';
 import { CarriedEvents, type CarryMark } from './carried-events.js';
 import type { ChildSignal, EventSignal, PauseSignal } from './messages.js';
@@ -179,6 +188,7 @@ export class Host {
 
   private hasWork(): boolean {
     return (
+      this.finish !== undefined ||
       this.inbox.length > 0 ||
       this.more ||
       this.readyApprovals().length > 0 ||
@@ -199,6 +209,12 @@ export class Host {
     else this.finish = { status: 'cancelled', output: { v: null }, error: null, reason: requested, requested: true };
   }
 
+  /** The row has ended without this workflow, which ends too (durability §9). Settling answers with the row's own end. */
+  private endAsRowSays(): void {
+    this.finish ??= { status: 'cancelled', output: { v: null }, error: null, reason: 'execution_ended', requested: false };
+    this.wake();
+  }
+
   private async readApprovals(): Promise<void> {
     const ready = this.readyApprovals();
     if (ready.length === 0 && (this.approvals.length === 0 || this.isOpening())) return;
@@ -209,6 +225,7 @@ export class Host {
     this.approvals = this.isOpening() ? unknown : [];
     for (const signal of ready) {
       const gate = await this.callLocal((common) => local.readGate({ ...common, approvalId: signal.approvalId, signal }));
+      if (gate?.closed === true) return this.endAsRowSays();
       if (gate !== null && gate.status !== 'pending') this.post({ kind: 'gate', gate });
     }
   }
@@ -328,6 +345,7 @@ export class Host {
 
   /** Issues what waits, within the limits of a task; the rest stays queued (durability §5). */
   private pump(): void {
+    if (this.isOver) return;
     for (let index = this.issuable(); index >= 0; index = this.issuable()) {
       const [command] = this.queue.splice(index, 1) as [Queued];
       this.issued.bytes += JSON.stringify(command).length + Math.min(this.carried.bytes, CARRY_LIMIT_BYTES);
@@ -350,6 +368,7 @@ export class Host {
         this.inFlight.delete(command.id);
         if (result.of === 'lost') this.carried.forget();
         else this.carried.acknowledge(mark);
+        if (isOfClosed(result)) return this.endAsRowSays();
         // Known from here on: a signal kept for it must not be judged before the answer is fed.
         if (result.of === 'gate') this.noteGate(result.gate);
         if (result.of === 'child' && result.workflowName !== undefined) this.childNames.set(result.executionId, result.workflowName);
@@ -423,8 +442,9 @@ export class Host {
   private async flush(leftBytes = 0): Promise<void> {
     while (this.carried.bytes > leftBytes) {
       const { common, mark } = this.common(FLUSH_CHUNK_BYTES);
-      await local.flush(common);
+      const written = await local.flush(common);
       this.carried.acknowledge(mark);
+      if (written?.closed === true) this.endAsRowSays();
     }
   }
 
@@ -497,4 +517,10 @@ export class Host {
   private expectCancellation(error: unknown): void {
     if (!isCancellation(error)) throw error;
   }
+}
+
+/** The answer of an activity that found the execution's row ended. */
+function isOfClosed(result: ActivityResult): boolean {
+  if (result.of === 'gate') return result.gate.closed === true;
+  return result.of === 'step' && result.answer.ended === 'cancelled' && result.answer.closed === true;
 }

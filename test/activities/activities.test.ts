@@ -7,7 +7,7 @@ import type { AgentPromptPlan, ApprovalPlan, BashPlan, NotifyPlan, PlanStep } fr
 import type { Json } from '../../src/definition/value.js';
 import type { EngineEvent, ExpressionSite, StepAnswer } from '../../src/engine/types.js';
 import { listMessages } from '../../src/store/messages.js';
-import { beginCancel } from '../../src/store/end-execution.js';
+import { beginCancel, closeAsTerminated } from '../../src/store/end-execution.js';
 import { getExecution } from '../../src/store/executions.js';
 import { getGate } from '../../src/store/gates.js';
 import { putSecret } from '../../src/store/secrets.js';
@@ -386,6 +386,24 @@ describe('activities', () => {
       await make().core.flush(execution.common);
       await beginCancel(store.db, execution.common.executionId, { ownerId: null, by: null, reason: null });
       expect(await make().core.openGate(open(execution))).toMatchObject({ status: 'cancelled' });
+    });
+    it('says of a gate whose execution has ended under it that the row is closed, not of one that a cancel closes', async () => {
+      const [ended, cancelling] = await Promise.all([store.start(aPlan([aGate()])), store.start(aPlan([aGate()]))]);
+      const read = async (execution: typeof ended) => {
+        const { approvalId } = await make().core.openGate(open(execution));
+        if (execution === ended)
+          await closeAsTerminated(store.db, execution.common.executionId, {
+            code: 'execution_terminated',
+            message: 'gone',
+            retryable: false,
+          });
+        else await beginCancel(store.db, execution.common.executionId, { ownerId: null, by: null, reason: null });
+        return await make().core.readGate({ ...execution.common, approvalId, signal: { approvalId } });
+      };
+      expect(await read(ended)).toMatchObject({ status: 'cancelled', closed: true });
+      expect(await read(cancelling)).not.toHaveProperty('closed');
+      expect(await make().core.flush(ended.common)).toEqual({ closed: true });
+      expect(await make().core.flush(cancelling.common)).toEqual({ closed: false });
     });
     it('is not read for another execution', async () => {
       const [one, other] = await Promise.all([store.start(aPlan([aGate()])), store.start(aPlan([aGate()]))]);

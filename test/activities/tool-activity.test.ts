@@ -2,6 +2,7 @@ import type { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
 import { ActivityCancellationDetails } from '@temporalio/common';
 import { createStepJournal, createRunStore } from '../../src/activities/run-store.js';
+import { closeAsTerminated } from '../../src/store/end-execution.js';
 import { createRunFacts } from '../../src/activities/run-facts.js';
 import type { RecordingParts } from '../../src/activities/record-step.js';
 import { createToolActivity } from '../../src/activities/tool-activity.js';
@@ -387,6 +388,13 @@ describe('tool activity', () => {
       });
       expect(stub.calls('/x')).toHaveLength(1);
     });
+  });
+
+  it('says that the row is closed when the execution has ended, and calls nothing', async () => {
+    const execution = await store.start(aPlan([aToolStep({ url: `${stub.url}/x` })]));
+    await closeAsTerminated(store.db, execution.common.executionId, { code: 'execution_terminated', message: 'gone', retryable: false });
+    expect(await run(execution.input('call'))).toMatchObject({ ended: 'cancelled', closed: true });
+    expect(stub.calls('/x')).toEqual([]);
   });
 
   it('a plan or engine version that the worker does not know is retried, never the run failed', async () => {

@@ -27,6 +27,8 @@ export interface FakeWorld {
   /** Start data of the executions that `load` is asked for, by id. */
   readonly children?: { readonly [executionId: string]: StartData };
   /** Fails the n-th call of these activities as a fault of the platform, which Temporal retries. */
+  /** Once this step is called, or this command's delivery is written, the row of the execution is closed by somebody else, as failed. */
+  readonly closesAt?: string;
   readonly platformFaults?: { readonly [activity: string]: number };
 }
 
@@ -52,6 +54,7 @@ export class FakeActivities {
   readonly journal: Journal = { events: [], calls: [], openings: [], delivered: new Set(), outcomes: new Map(), largestCarry: 0 };
   private readonly gates = new Map<string, GateOutcome>();
   private readonly counts = new Map<string, number>();
+  private isClosed = false;
   private readonly seen = new Set<string>();
   private readonly parents = new Map<string, { readonly parentId: string; readonly awaited: boolean }>();
 
@@ -109,9 +112,18 @@ export class FakeActivities {
         this.take(input);
         return input.settle;
       },
-      flush: async (input) => this.take(input),
+      flush: async (input) => {
+        this.take(input);
+        return { closed: this.isClosed };
+      },
       settle: async (input) => {
         this.take(input);
+        if (this.isClosed) {
+          this.journal.outcomes.set(input.executionId, 'failed');
+          return {
+            outcome: { status: 'failed', output: plain(null), error: fault('execution_terminated'), reason: null, requested: false },
+          };
+        }
         this.journal.outcomes.set(input.executionId, input.outcome.status);
         await this.tellParent(input.executionId, input.outcome);
         return { outcome: input.outcome };
@@ -140,6 +152,8 @@ export class FakeActivities {
       if (isCancelled) return { ended: 'cancelled', at: Date.now() };
     }
     this.maybeFault(instance.stepId);
+    if (instance.stepId === this.world.closesAt) this.isClosed = true;
+    if (this.isClosed) return { ended: 'cancelled', at: Date.now(), closed: true };
     if (reply.error !== undefined) throw failure(instance, reply.error);
     return { ended: 'completed', at: Date.now(), output: reply.value ?? plain(reply.output ?? null) };
   }
@@ -215,6 +229,7 @@ export class FakeActivities {
       );
     }
     for (const id of input.carry.delivered) this.journal.delivered.add(id);
+    if (input.carry.delivered.some((id) => id === this.world.closesAt)) this.isClosed = true;
   }
 
   private maybeFault(name: string): void {

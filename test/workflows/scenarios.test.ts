@@ -33,6 +33,33 @@ const FURTHER: readonly Scenario[] = [
     ],
     expected: 'completed',
   },
+  {
+    name: 'closed-under-it',
+    steps: [
+      {
+        id: 't',
+        type: 'try',
+        steps: [{ id: 'a', type: 'tool', tool: 'http:request', arguments: { url: 'https://example.test' } }],
+        catch: [{ codes: ['*'], steps: [{ id: 'b', type: 'notify', content: 'hi', target: 'chat' }] }],
+      },
+    ],
+    world: { replies: {}, closesAt: 'a' },
+    expected: 'failed',
+  },
+  {
+    name: 'closed-while-waiting',
+    steps: [
+      { id: 'e', type: 'wait_for_event', event: 'go' },
+      { id: 's', type: 'set', values: { x: 1 } },
+      { id: 'w', type: 'wait', duration: '1h' },
+    ],
+    world: { replies: {}, closesAt: 'evt_closes' },
+    drive: async ({ handle, seen }) => {
+      await seen('execution.waiting');
+      await handle.signal('event', { id: 'evt_closes', event: 'go', payload: null });
+    },
+    expected: 'failed',
+  },
 ];
 const ALL = [...SCENARIOS, ...FURTHER];
 
@@ -84,6 +111,10 @@ describe('the execution workflow with an early hand-over', () => {
   it('says of every event signal with an id that it was applied, once', () => {
     expect([...playedOf('wait-for-event').journal.delivered].toSorted()).toEqual(['evt_1', 'evt_2']);
     expect([...playedOf('pause-resume').journal.delivered].toSorted()).toEqual(['cmd_1', 'cmd_2']);
+  });
+
+  it('§9 ends when it finds its row ended: no handler, no further step', () => {
+    expect(playedOf('closed-under-it').journal.calls).toEqual(['a@t:try#1']);
   });
 
   it('writes what it carries in chunks also before it settles', () => {
