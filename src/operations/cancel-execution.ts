@@ -1,6 +1,6 @@
 import { notFound } from '../errors.js';
 import { beginCancel, type CancelRequest, type CancelResult } from '../store/end-execution.js';
-import { actorOf } from './actor.js';
+import { actorOf, audit } from './actor.js';
 import { authorize } from './authorize.js';
 import { deliverSoon } from './deliver.js';
 import type { OperationDeps } from './deps.js';
@@ -27,6 +27,13 @@ export async function cancelExecution(
   const { id: executionId, reason } = params;
   const result = await requestCancel(deps, executionId, { ownerId: principal.userId, by: actorOf(principal), reason: reason ?? null });
   if (result.kind === 'not_found') throw notFound('execution', executionId);
+  if (result.kind === 'cancelled' || result.kind === 'cancelling')
+    await audit(deps, principal, {
+      action: 'execution.cancel',
+      targetType: 'execution',
+      targetId: executionId,
+      details: { reason: reason ?? null },
+    });
   return { execution: toWireExecution(result.execution), ignored: result.kind === 'ended' };
 }
 

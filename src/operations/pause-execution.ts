@@ -1,6 +1,6 @@
 import { notFound } from '../errors.js';
 import { addCommand } from '../store/commands.js';
-import { actorOf } from './actor.js';
+import { actorOf, audit } from './actor.js';
 import { authorize } from './authorize.js';
 import type { Commanded } from './cancel-execution.js';
 import { deliverSoon } from './deliver.js';
@@ -31,6 +31,9 @@ async function command(
   const by = actorOf(principal);
   const result = await addCommand(deps.db, { ownerId: principal.userId, executionId, kind, by });
   if (result.kind === 'not_found') throw notFound('execution', executionId);
-  if (result.kind === 'accepted') deliverSoon(deps, { id: result.commandId, targetId: executionId, kind, payload: null, by });
+  if (result.kind === 'accepted') {
+    deliverSoon(deps, { id: result.commandId, targetId: executionId, kind, payload: null, by });
+    await audit(deps, principal, { action: `execution.${kind}`, targetType: 'execution', targetId: executionId });
+  }
   return { execution: toWireExecution(result.execution), ignored: result.kind === 'ended' };
 }

@@ -8,7 +8,7 @@ import type { ExecutionRecord } from '../store/execution-record.js';
 import { getDefinition, getPlan } from '../store/plans.js';
 import { listSteps, type StepRecord } from '../store/step-list.js';
 import { getWorkflow } from '../store/workflows.js';
-import { actorOf } from './actor.js';
+import { actorOf, audit } from './actor.js';
 import { admitExecution } from './admit-execution.js';
 import { authorize } from './authorize.js';
 import { findCarriedApproval } from './carried-approvals.js';
@@ -60,6 +60,12 @@ export async function rerunExecution(
     rerunOf: { executionId: source.id, stepId: params.fromStepId ?? null, iterationPath: from?.iterationPath ?? null },
     ...(from === undefined ? {} : { seeds: from.seeds }),
     ...(source.repo === null ? {} : { repo: source.repo }),
+  });
+  await audit(deps, principal, {
+    action: 'execution.rerun',
+    targetType: 'execution',
+    targetId: source.id,
+    details: { executionId: execution.id, fromStepId: params.fromStepId ?? null },
   });
   return { execution: toWireExecution(execution) };
 }

@@ -6,6 +6,8 @@ import { getApproval } from '../../src/operations/read-approvals.js';
 import { sendEvent } from '../../src/operations/send-event.js';
 import { runWorkflow } from '../../src/operations/start-execution.js';
 import { startChild } from '../../src/operations/start-child.js';
+import { rerunExecution } from '../../src/operations/rerun-execution.js';
+import { listAudit } from '../../src/store/audit.js';
 import { undeliveredCommands } from '../../src/store/reconcile-queries.js';
 import { recordEvents } from '../../src/store/projection.js';
 import { aBench, aPerson, type TestBench } from './support.js';
@@ -39,6 +41,21 @@ describe('commands to an execution', () => {
       execution: { status: 'cancelling', reason: 'enough' },
     });
     expect((await kinds()).filter((kind) => kind === 'execution.cancelling')).toHaveLength(1);
+  });
+
+  it('writes down who paused, resumed, cancelled and reran it', async () => {
+    await pauseExecution(bench, ana, { id });
+    await resumeExecution(bench, ana, { id });
+    await cancelExecution(bench, ana, { id, reason: 'enough' });
+    const rerun = await rerunExecution(bench, ana, { id });
+    await bench.background.drain();
+    const { items } = await listAudit(bench.db, { limit: 100 });
+    expect(items.filter(({ targetId }) => targetId === id)).toMatchObject([
+      { action: 'execution.rerun', actor: { id: ana.userId }, details: { executionId: rerun.execution.id, fromStepId: null } },
+      { action: 'execution.cancel', actor: { id: ana.userId }, details: { reason: 'enough' } },
+      { action: 'execution.resume' },
+      { action: 'execution.pause', actor: { id: ana.userId, keyId: ana.keyId } },
+    ]);
   });
 
   it('ends a pending one at once, which then has nothing to start (D24)', async () => {
