@@ -39,28 +39,28 @@ export function isLight(command: ActivityCommand): boolean {
 }
 
 /**
- * Orders the activity and reads its answer. Never rejects. Written without `await`: the SDK records a stack for every
+ * Orders the activity and reads its answer. `runLeftMs`: see queueLimit. Never rejects. Written without `await`: the SDK records a stack for every
  * promise made in a workflow, which costs more than the engine's own work.
  */
-export function callActivity(command: ActivityCommand, common: Common): Promise<ActivityResult> {
-  return invoke(command, common).then(
+export function callActivity(command: ActivityCommand, common: Common, runLeftMs: number | null): Promise<ActivityResult> {
+  return invoke(command, common, runLeftMs).then(
     (answer) => toResult(command, answer),
     (error: unknown) => faultResult(command, error),
   );
 }
 
-function invoke(command: ActivityCommand, common: Common): Promise<unknown> {
+function invoke(command: ActivityCommand, common: Common, runLeftMs: number | null): Promise<unknown> {
   const { kind: _kind, id: _id, name: _name, ...rest } = command;
   const args = [{ ...common, ...rest }] as never;
   switch (command.name) {
     case 'tool':
-      return core.tool.executeWithOptions(working(command, TASK_QUEUES.core), args);
+      return core.tool.executeWithOptions(working(command, TASK_QUEUES.core, runLeftMs), args);
     case 'notify':
-      return core.notify.executeWithOptions(working(command, TASK_QUEUES.core), args);
+      return core.notify.executeWithOptions(working(command, TASK_QUEUES.core, runLeftMs), args);
     case 'bash':
-      return shell.bash.executeWithOptions(working(command, TASK_QUEUES.shell), args);
+      return shell.bash.executeWithOptions(working(command, TASK_QUEUES.shell, runLeftMs), args);
     case 'agent_turn':
-      return agent.agentTurn.executeWithOptions(working(command, TASK_QUEUES.agent), args);
+      return agent.agentTurn.executeWithOptions(working(command, TASK_QUEUES.agent, runLeftMs), args);
     case 'open_gate':
       return core.openGate.executeWithOptions(recording(command), args);
     case 'expire_gate':
@@ -98,9 +98,24 @@ function toResult(command: ActivityCommand, answer: unknown): ActivityResult {
   }
 }
 
-function working(command: Extract<ActivityCommand, { timeoutMs: number | null }>, taskQueue: string): ActivityOptions {
-  const limit = command.timeoutMs === null ? {} : { scheduleToCloseTimeout: command.timeoutMs + QUEUE_GRACE_MS };
+function working(
+  command: Extract<ActivityCommand, { timeoutMs: number | null }>,
+  taskQueue: string,
+  runLeftMs: number | null,
+): ActivityOptions {
+  const limitMs = queueLimit(command.timeoutMs, runLeftMs);
+  const limit = limitMs === null ? {} : { scheduleToCloseTimeout: limitMs };
   return { ...WORKING, ...limit, taskQueue, activityId: command.id, summary: summaryOf(command) };
+}
+
+/**
+ * How long a call may take with its time in the queue, in ms; null: for ever. `runLeftMs` is what is left of the run's `maxDuration`, null where
+ * that does not count (a clean-up): its limit costs no timer, and the answer that never came is the input at which the engine sees that the
+ * run's time is over. Pure.
+ */
+export function queueLimit(timeoutMs: number | null, runLeftMs: number | null): number | null {
+  const shortest = Math.min(timeoutMs ?? Number.POSITIVE_INFINITY, Math.max(0, runLeftMs ?? Number.POSITIVE_INFINITY));
+  return Number.isFinite(shortest) ? shortest + QUEUE_GRACE_MS : null;
 }
 
 function recording(command: ActivityCommand): ActivityOptions {

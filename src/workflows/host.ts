@@ -363,7 +363,7 @@ export class Host {
     this.inFlight.set(command.id, { command, scope });
     const { common, mark } = this.common(CARRY_LIMIT_BYTES);
     void scope
-      .run(() => callActivity(command, common))
+      .run(() => callActivity(command, common, this.runLeftMs()))
       .then((result) => {
         this.inFlight.delete(command.id);
         if (result.of === 'lost') this.carried.forget();
@@ -374,6 +374,12 @@ export class Host {
         if (result.of === 'child' && result.workflowName !== undefined) this.childNames.set(result.executionId, result.workflowName);
         this.post({ kind: 'answered', id: command.id, result });
       });
+  }
+
+  /** What is left of the run's own limit while it counts; null in a clean-up, which has a limit of its own. */
+  private runLeftMs(): number | null {
+    const { startedAt, ending } = this.state;
+    return ending === null ? startedAt + this.start.plan.constraints.maxDurationMs - Date.now() : null;
   }
 
   private issueChild(command: ChildCommand): void {

@@ -55,6 +55,14 @@ describe('wait', () => {
     expect(short.outcome?.error?.code).toBe('max_duration_exceeded');
   });
 
+  it('ends at its limit when the answer of a call never comes: the host bounds every call by what is left', () => {
+    const steps = [tries('y', [tool('t')], { catch: [{ codes: ['*'], steps: [tool('h')] }] })];
+    const run = drive({ steps, constraints: { maxDuration: '1h' } }, { script: { t: { lost: true, afterMs: 3_605_000 } } });
+    expect(run.outcome?.error?.code).toBe('max_duration_exceeded');
+    expect(run.callsOf('h')).toEqual([]);
+    expect(run.row('t', 'y:try')?.status).toBe('cancelled');
+  });
+
   it('tells once that the run waits, and for what', () => {
     const run = drive({ steps: [parallel('p', { a: wait('w', { duration: '1s' }), b: wait('v', { duration: '2s' }) }), tool('t')] });
     const waiting = run.events.filter(({ kind }) => kind === 'execution.waiting');
