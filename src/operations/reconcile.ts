@@ -43,9 +43,13 @@ export async function startPending(deps: OperationDeps, memory: RepeatMemory): P
 
 /** Commands and settled gates that their workflow has not confirmed → told again. */
 export async function repeatCommands(deps: OperationDeps, memory: RepeatMemory): Promise<void> {
-  const commands = (await undeliveredCommands(deps.db, GRACE_MS, BATCH)).filter(({ kind }) => kind !== 'message' && kind !== 'stop');
-  // One target's commands in their order: pause and resume do not commute.
-  await repeatDue(memory, byTarget(commands), (command) => deliverCommand(deps, command));
+  for (let after: CommandRecord | undefined; ; ) {
+    const commands = await undeliveredCommands(deps.db, GRACE_MS, BATCH, after);
+    // One target's commands in their order: pause and resume do not commute.
+    const told = await repeatDue(memory, byTarget(commands), (command) => deliverCommand(deps, command));
+    after = commands.at(-1);
+    if (told === 'away' || commands.length < BATCH) break;
+  }
   const gates = await undeliveredGates(deps.db, GRACE_MS, BATCH);
   await repeatDue(
     memory,
@@ -119,12 +123,13 @@ const TERMINATED: StepError = {
 /**
  * Repeats what is due, a group's in its order, until Temporal turns out to be away: each further call would only wait for its own
  * deadline. What did not get through is due again with the next pass, so that it goes on as soon as Temporal is back.
+ * @returns whether it went away
  */
 async function repeatDue<T extends { readonly id: string }>(
   memory: RepeatMemory,
   groups: readonly (readonly T[])[],
   work: (item: T) => Promise<Delivery>,
-): Promise<void> {
+): Promise<'done' | 'away'> {
   let isAway = false;
   await inParallel(groups, async (group) => {
     for (const item of group) {
@@ -134,6 +139,7 @@ async function repeatDue<T extends { readonly id: string }>(
       memory.forget(item.id);
     }
   });
+  return isAway ? 'away' : 'done';
 }
 
 async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {

@@ -11,7 +11,8 @@ const PENDING = statement(
 );
 const UNDELIVERED = statement(
   'undelivered_commands',
-  `SELECT * FROM commands WHERE delivered_at IS NULL AND created_at < now() - $1 * interval '1 millisecond' ORDER BY created_at, id LIMIT $2`,
+  `SELECT * FROM commands WHERE delivered_at IS NULL AND created_at < now() - $1 * interval '1 millisecond' AND kind NOT IN ('message', 'stop')
+     AND (created_at, id) > ($3::timestamptz, $4) ORDER BY created_at, id LIMIT $2`,
 );
 const UNDELIVERED_GATES = statement(
   'undelivered_gates',
@@ -33,9 +34,14 @@ const STALE = statement(
 export const pendingExecutions = (db: Database, olderThanMs: number, limit: number): Promise<string[]> =>
   ids(db.rows<{ id: string }>(PENDING, [olderThanMs, limit]));
 
-/** Commands that the workflow is not known to have applied. */
-export async function undeliveredCommands(db: Database, olderThanMs: number, limit: number): Promise<CommandRecord[]> {
-  return (await db.rows(UNDELIVERED, [olderThanMs, limit])).map((row) => camelRow<CommandRecord>(row));
+/** Commands to executions that the workflow is not known to have applied; go on `after` the last one. What is said to sessions is not among them. */
+export async function undeliveredCommands(
+  db: Database,
+  olderThanMs: number,
+  limit: number,
+  after: Pick<CommandRecord, 'createdAt' | 'id'> = { createdAt: new Date(0), id: '' },
+): Promise<CommandRecord[]> {
+  return (await db.rows(UNDELIVERED, [olderThanMs, limit, after.createdAt, after.id])).map((row) => camelRow<CommandRecord>(row));
 }
 
 /** Settled gates of open executions whose workflow is not known to have been told. */

@@ -101,6 +101,25 @@ describe('the reconciler', () => {
     expect(bench.temporal.signalsTo(id, 'pause')).toHaveLength(1);
   });
 
+  it('is not kept from newer commands by a thousand that nobody takes', async () => {
+    const id = await aRunning(bench, ana);
+    bench.temporal.isAway = true;
+    await pauseExecution(bench, ana, { id });
+    await bench.background.drain();
+    bench.temporal.isAway = false;
+    await age(bench, 'commands', 'created_at');
+    await bench.db.pool.query(
+      `INSERT INTO commands (id, owner_id, target_id, kind, payload, by, created_at)
+       SELECT 'cmd_old_' || n, $1, CASE WHEN n % 2 = 0 THEN 'ses_none' ELSE $2 END, CASE WHEN n % 2 = 0 THEN 'message' ELSE 'resume' END,
+              '{}', '{"id":"usr_1","name":"Ana"}', now() - interval '1 hour' FROM generate_series(1, 1200) n`,
+      [ana.userId, id],
+    );
+    await passes();
+    expect(bench.temporal.signalsTo(id, 'pause')).toHaveLength(1);
+    expect(bench.temporal.signalsTo(id, 'resume')).toHaveLength(600);
+    expect(bench.temporal.signalsTo('ses_none')).toEqual([]);
+  });
+
   it('asks an absent Temporal once a pass, and tells everything as soon as it is back', async () => {
     const ids = [await aRunning(bench, ana), await aRunning(bench, ana)];
     bench.temporal.isAway = true;
