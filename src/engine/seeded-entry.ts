@@ -1,5 +1,6 @@
 /** Recorded instances of a rerun, as the engine meets them (durability §13). */
-import { partAt, type Value } from '../definition/runtime.js';
+import { partAt, type Value, wholeRefOf } from '../definition/runtime.js';
+import { answerAt, orderEvaluation } from './expression.js';
 import type { At, Run } from './run.js';
 import { put, scopeAt } from './scopes.js';
 import { type Fiber, seedKey, type StepEnd } from './state.js';
@@ -27,12 +28,22 @@ export function endOfSeed(seed: Seed): StepEnd {
   return { ended: 'completed', output: seed.output, recorded: true };
 }
 
-/** What a recorded `set` assigned. */
+/** What a recorded `set` assigned. A record that was stored is read member by member, elsewhere. @throws Suspended */
 export function assignSeeded(at: At): void {
   const { run, fiber, step, frame } = at;
   if (step.type !== 'set' || frame.seed?.status !== 'completed') return;
   const { variables } = scopeAt(run, fiber);
-  for (const [name] of step.values) put(variables, name, memberOf(frame.seed.output, name));
+  const { output } = frame.seed;
+  const isStored = wholeRefOf(output) !== undefined;
+  step.values.forEach(([name], index) => {
+    put(variables, name, isStored ? storedMember(at, output, index) : memberOf(output, name));
+  });
+}
+
+function storedMember(at: At, output: Value, index: number): Value {
+  const { step } = at;
+  const site = { stepId: step.id, field: 'output', index } as const;
+  return answerAt(at, site) ?? orderEvaluation(at, site, { outputs: { [step.outputVariable ?? step.id]: output } });
 }
 
 function memberOf(value: Value, name: string): Value {

@@ -1,5 +1,5 @@
 /** From an expression's site back to the expression: what `evaluate` was asked for. Pure. */
-import type { Expr, Plan, PlanStep, Template } from '../definition/runtime.js';
+import type { Expr, Plan, PlanStep, SetPlan, Template } from '../definition/runtime.js';
 import { stepOf } from './plan-index.js';
 import type { ExpressionSite } from './types.js';
 
@@ -28,6 +28,12 @@ const expression = (source: Expr | undefined): SiteSource | undefined =>
 const template = (source: Template | undefined): SiteSource | undefined =>
   source === undefined ? undefined : { kind: 'template', source };
 
+/** The n-th value of a set, as its output has it. */
+function memberOfOutput({ id, outputVariable, values }: SetPlan, index: number): Expr | undefined {
+  const name = values[index]?.[0];
+  return name === undefined ? undefined : { k: 'path', root: 'outputs', segments: [outputVariable ?? id, name] };
+}
+
 function sourceOf(step: PlanStep, { field, index }: ExpressionSite): SiteSource | undefined {
   if (field === 'when') return expression(step.when);
   switch (step.type) {
@@ -40,6 +46,7 @@ function sourceOf(step: PlanStep, { field, index }: ExpressionSite): SiteSource 
         ? template(step.over)
         : expression(field === 'while' || field === 'until' || field === 'collect' ? step[field] : undefined);
     case 'set':
+      if (field === 'output') return expression(memberOfOutput(step, index ?? 0));
       if (field !== 'values') return undefined;
       return template(index === undefined ? { k: 'object', entries: step.values } : step.values[index]?.[1]);
     case 'wait':

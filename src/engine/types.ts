@@ -90,7 +90,7 @@ export interface ExpressionSite {
     | 'items'
     | 'results';
   /**
-   * The n-th case, the n-th value of a set (without an index: all of them, as the object they make). For `items`, the first index of the chunk wanted of the list in `scope.loop.list` (a stored value):
+   * The n-th case, the n-th value of a set (without an index: all of them, as the object they make); in `output` of a set, its n-th member. For `items`, the first index of the chunk wanted of the list in `scope.loop.list` (a stored value):
    * the answer is chunkOf's `{ length, items }`, a single item over 32 KB as a reference; no list is the fault loop_over_not_array.
    * For `results`, the lists in the list `scope.loop.results`, read and put together as one list.
    */

@@ -148,6 +148,15 @@ describe('the size of a state', () => {
     expect(run.callsOf('end')[0]?.input).toMatchObject({ arguments: { first: 11_389, same: true } });
   });
 
+  it('D23 a rerun takes what a set with a stored output assigned from its record, and evaluates nothing anew', () => {
+    const seed = { stepId: 's', iterationPath: '', attempt: 1, stepType: 'set', status: 'completed', how: 'done' } as const;
+    const run = drive(
+      { steps: [set('s', { a: '{{1 / 0}}', b: 2 }), set('after', { sum: '{{a + b}}' })], output: { sum: '{{sum}}', a: '{{outputs.s.a}}' } },
+      { seeds: [{ ...seed, output: big, error: null, choice: null }], stored: { val_big: { a: 40, b: 5 } } },
+    );
+    expect(run.output).toEqual({ sum: 45, a: 40 });
+  });
+
   it.each([
     ['of a run without an output of its own', []],
     ['of a stop that completes the run', [{ type: 'stop', id: 'x', outcome: 'completed' }]],
