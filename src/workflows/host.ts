@@ -181,7 +181,7 @@ export class Host {
     });
   }
 
-  /** Feeds a cancel that the rows know of although Temporal's own request has not come: the settled end says so. */
+  /** Whether Temporal's own request to cancel has come; the row may have been cancelled before it. */
   get isCancelRequested(): boolean {
     return this.cancelReason !== undefined;
   }
