@@ -144,9 +144,7 @@ function activityOperations(deps: OperationDeps & { readonly signalDecisions: bo
     async cancelChild({ childId, ownerId, parentId, reason }) {
       await requestCancel(deps, childId, { ownerId, by: { id: parentId, name: 'Parent execution' }, reason });
     },
-    async decideBySignal({ executionId, signal }) {
-      await readSignalledGate(deps, executionId, signal);
-    },
+    readSignalledGate: (executionId, signal) => readSignalledGate(deps, executionId, signal),
     afterSettled: (settled) => afterSettled(deps, settled),
   };
 }

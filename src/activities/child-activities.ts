@@ -63,7 +63,7 @@ async function toChild(source: RunFactsSource, input: StepCallInput & { readonly
     facts.redactor,
     instance,
     nowMs,
-    async () => await full.plain(await full.run((reader) => renderStepInput(facts.plan, step, reader))),
+    async () => await full.plain(await full.run((reader) => renderStepInput(step, reader))),
   )) as { readonly input?: Json };
   // A child's variables are in its row and history: no secret may travel in them.
   const childInput = facts.redactor.json(rendered.input ?? {});

@@ -40,7 +40,7 @@ export interface ActivityDependencies {
 }
 
 export interface ActivityOperations extends ChildOperations {
-  readonly decideBySignal: GateParts['decideBySignal'];
+  readonly readSignalledGate: GateParts['readSignalledGate'];
   /** Called for every end of a row that an activity brought about. */
   afterSettled(settled: Settled): void;
 }
@@ -58,7 +58,13 @@ export function createActivities(dependencies: ActivityDependencies): Activities
   const facts = createRunFacts(createRunStore(db, (ownerId, names) => readSecrets(db, encryptionKey, ownerId, names)));
   const carry = createCarryWriter(db);
   const recording: RecordingParts = { journal, facts };
-  const gates: GateParts = { db, facts, journal, carry, decideBySignal: (request) => operations.decideBySignal(request) };
+  const gates: GateParts = {
+    db,
+    facts,
+    journal,
+    carry,
+    readSignalledGate: (executionId, signal) => operations.readSignalledGate(executionId, signal),
+  };
   const run = { db, journal, afterSettled: (settled: Settled) => operations.afterSettled(settled) };
   return {
     core: {

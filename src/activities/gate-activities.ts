@@ -8,7 +8,7 @@ import type { Database } from '../store/database.js';
 import { isEnded } from '../store/execution-record.js';
 import { getExecution } from '../store/executions.js';
 import { toGateOutcome, type GateRecord } from '../store/gate-record.js';
-import { closeGate, getGate, markGatesDelivered, openGate } from '../store/gates.js';
+import { closeGate, markGatesDelivered, openGate } from '../store/gates.js';
 import { recordEvents } from '../store/projection.js';
 import { StepFault } from '../tools/step-fault.js';
 import type { CarryWriter } from './carry-writer.js';
@@ -27,8 +27,8 @@ export interface GateParts {
   readonly facts: RunFactsSource;
   readonly journal: StepJournal;
   readonly carry: CarryWriter;
-  /** Tries the decision that a raw signal brings, by the rules of decisions; whatever comes of it, the row is read afterwards. */
-  decideBySignal(request: { readonly executionId: string; readonly ownerId: string; readonly signal: ApproveSignal }): Promise<void>;
+  /** The row of a gate after a signal: a pending one first tries the signal's own decision. Null: no such gate in this execution. */
+  readSignalledGate(executionId: string, signal: ApproveSignal): Promise<GateOutcome | null>;
 }
 
 const CLOSED: GateOutcome = {
@@ -92,7 +92,7 @@ interface Prepared {
 async function prepare(facts: RunFacts, input: StepCallInput): Promise<Prepared> {
   const step = facts.step(input.instance.stepId) as ApprovalPlan;
   const full = new FullScope(input.scope, input.nowMs, facts.getValue, facts.secrets);
-  const rendered = await full.run((reader) => renderStepInput(facts.plan, step, reader));
+  const rendered = await full.run((reader) => renderStepInput(step, reader));
   const plain = facts.redactor.json(await full.plain(rendered)) as { readonly [name: string]: Json };
   const recorded = await toRecordedInput(
     facts.redactor.isIdle ? rendered : { ...rendered, v: facts.redactor.json(rendered.v) },
@@ -136,19 +136,14 @@ export function createExpireGateActivity(db: Database): (input: ExpireInput) => 
   };
 }
 
-/** The row after a signal. A pending row tries the signal's own decision first. Null: no such gate in this execution. */
+/** The row after a signal, whatever the signal said. Null: no such gate in this execution. */
 export function createReadGateActivity(
   parts: GateParts,
 ): (input: Common & { readonly approvalId: string; readonly signal: ApproveSignal }) => Promise<GateOutcome | null> {
   return async (input) => {
-    const { executionId, ownerId, approvalId, signal } = input;
     await parts.carry.write(input);
-    const found = await getGate(parts.db, approvalId);
-    if (found === undefined || found.executionId !== executionId) return null;
-    if (found.status !== 'pending' || signal.decision === undefined) return await told(parts.db, found);
-    await parts.decideBySignal({ executionId, ownerId, signal });
-    const gate = await getGate(parts.db, approvalId);
-    return gate === undefined ? null : await told(parts.db, gate);
+    const gate = await parts.readSignalledGate(input.executionId, input.signal);
+    return gate === null ? null : await orEnded(parts.db, input.executionId, gate);
   };
 }
 
@@ -156,11 +151,12 @@ export function createReadGateActivity(
 async function told(db: Database, gate: GateRecord): Promise<GateOutcome> {
   if (gate.status !== 'pending' && gate.deliveredAt === null) await markGatesDelivered(db, [gate.id]);
   const outcome = toGateOutcome(gate);
-  return gate.status === 'cancelled' && gate.executionId !== null ? await orEnded(db, gate.executionId, outcome) : outcome;
+  return gate.executionId === null ? outcome : await orEnded(db, gate.executionId, outcome);
 }
 
 /** A gate is closed, or not opened, for a cancel that the workflow will hear of; or because its row has ended without it. */
 async function orEnded(db: Database, executionId: string, outcome: GateOutcome): Promise<GateOutcome> {
+  if (outcome.status !== 'cancelled') return outcome;
   const execution = await getExecution(db, null, executionId);
   return execution !== undefined && isEnded(execution.status) ? { ...outcome, closed: true } : outcome;
 }

@@ -114,7 +114,7 @@ class StepRecording<S extends PlanStep> {
     const step = facts.step(instance.stepId) as S;
     const full = new FullScope(scope, nowMs, facts.getValue, facts.secrets);
     try {
-      const value = await full.run((reader) => renderStepInput(facts.plan, step, reader));
+      const value = await full.run((reader) => renderStepInput(step, reader));
       const { warnings } = full;
       const plain = (await full.plain(value)) as Rendered<S>['plain'];
       const redacted = facts.redactor.isIdle ? value : { ...value, v: facts.redactor.json(value.v) };

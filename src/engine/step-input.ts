@@ -8,7 +8,6 @@ import {
   type Mode,
   type NotifyPlan,
   objectValue,
-  type Plan,
   type PlanStep,
   render,
   type ScopeReader,
@@ -56,7 +55,7 @@ const present = (...templates: readonly (Template | undefined)[]): Template[] =>
  * - subworkflow `{ workflow, version?, input }` · bash `{ command, variables, cwd?, env? }`: tokens stand in `command` as `"$SIGNALBOX_TPL_n"`, their texts in `variables`
  * @throws as evaluate: ExpressionError; NeedsActivity in mode `host`; NeedsValue in mode `full` (load it, render again)
  */
-export function renderStepInput(_plan: Plan, step: PlanStep, reader: ScopeReader, mode: Mode = 'full'): Value {
+export function renderStepInput(step: PlanStep, reader: ScopeReader, mode: Mode = 'full'): Value {
   return objectValue(
     entriesOf(
       step,

@@ -18,15 +18,16 @@ export async function readSignalledGate(
 ): Promise<GateOutcome | null> {
   const known = await getGate(deps.db, signal.approvalId);
   if (known === undefined || known.executionId !== executionId) return null;
+  let gate = known;
   if (known.status === 'pending' && checked(signal).decision !== undefined) {
     const refusal = deps.signalDecisions ? await tried(deps, executionId, checked(signal)) : undefined;
     deps.log.info(
       { executionId, approvalId: known.id, refused: deps.signalDecisions ? (refusal?.code ?? null) : 'signal_decisions_off' },
       'A raw signal asked for a decision',
     );
+    gate = (await getGate(deps.db, signal.approvalId)) ?? known;
   }
-  const gate = (await getGate(deps.db, signal.approvalId)) ?? known;
-  if (gate.status !== 'pending') await markGatesDelivered(deps.db, [gate.id]);
+  if (gate.status !== 'pending' && gate.deliveredAt === null) await markGatesDelivered(deps.db, [gate.id]);
   return toGateOutcome(gate);
 }
 

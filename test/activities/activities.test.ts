@@ -13,6 +13,7 @@ import { getGate } from '../../src/store/gates.js';
 import { putSecret } from '../../src/store/secrets.js';
 import { createUser } from '../../src/store/users.js';
 import { putValue, readValue } from '../../src/store/values.js';
+import { readSignalledGate } from '../../src/operations/read-signalled-gate.js';
 import { createBuiltInTools, createHttpClient, type HttpClient } from '../../src/tools/index.js';
 import { startModelServer, type ModelServer } from '../support/model-server.js';
 import { startStubServer, type StubServer } from '../support/stub-server.js';
@@ -80,7 +81,9 @@ describe('activities', () => {
       operations: {
         startChild: async () => ({ executionId: 'exe_child', workflowName: 'Child' }),
         cancelChild: async () => undefined,
-        decideBySignal: async () => undefined,
+        // None of these signals brings a decision, so all that it needs is the rows.
+        readSignalledGate: (executionId, signal) =>
+          readSignalledGate({ db: store.db, signalDecisions: false } as Parameters<typeof readSignalledGate>[0], executionId, signal),
         afterSettled: (end) => void settled.push(end.execution.id),
       },
     });

@@ -182,7 +182,7 @@ export class DryWorld {
   ): { readonly json: Json; readonly warnings: readonly Warning[] } | { readonly error: StepError } {
     const missing: string[] = [];
     try {
-      const value = renderStepInput(this.plan, stepOf(this.plan, instance.stepId), dryReader(scope, nowMs, missing), 'full');
+      const value = renderStepInput(stepOf(this.plan, instance.stepId), dryReader(scope, nowMs, missing), 'full');
       return { json: toDisplay(value), warnings: missing.map((path) => ({ code: 'missing_reference', message: `${path} has no value` })) };
     } catch (thrown) {
       return { error: { ...faultOf(thrown), ...instance } };

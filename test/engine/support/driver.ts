@@ -327,7 +327,7 @@ export class Driver {
     const earlier = this.callsOf(instance.stepId).length;
     let input: Json;
     try {
-      input = toDisplay(this.withValues((reader) => renderStepInput(this.plan, step, reader, 'full'), command.scope, command.nowMs));
+      input = toDisplay(this.withValues((reader) => renderStepInput(step, reader, 'full'), command.scope, command.nowMs));
     } catch (thrown) {
       return this.finishCall(command.id, instance, stepType, {
         ended: 'failed',
