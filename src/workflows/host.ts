@@ -9,13 +9,11 @@ import {
   log,
   makeContinueAsNewFunc,
   ParentClosePolicy,
-  proxyLocalActivities,
-  sleep,
   startChild,
   workflowInfo,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import type { ApproveSignal, Carry, Common, CoreActivities } from '../activities/contract.js';
+import type { ApproveSignal } from '../activities/contract.js';
 import type { Json, Value } from '../definition/value.js';
 import { advance, initialState, projectionOf, type EngineState } from '../engine/index.js';
 import type {
@@ -28,16 +26,16 @@ import type {
   Input,
   StartData,
 } from '../engine/types.js';
-import { callActivity, isLight, PLATFORM_RETRY } from './activity-calls.js';
-import { CarriedEvents, type CarryMark } from './carried-events.js';
+import { callActivity, isLight } from './activity-calls.js';
 import type { ChildSignal, EventSignal, PauseSignal } from './messages.js';
 import { EXECUTION_WORKFLOW, TASK_QUEUES } from './messages.js';
 import { childSearchAttributes, showDetails, StatusAttribute } from './operator-view.js';
+import { local, RunRecord } from './run-record.js';
 import { packQueue, type PackedQueue, type Queued, unpackQueue } from './packed-queue.js';
+import { type TimerCommand, Timers } from './timers.js';
 
 /** An input as it happens; the time is set when the engine takes it. */
 type Happening = Input extends infer I ? (I extends Input ? Omit<I, 'at'> : never) : never;
-type TimerCommand = Extract<Command, { kind: 'timer' }>;
 type ChildCommand = Extract<Command, { kind: 'start_child' }>;
 
 /** What the host itself takes across a hand-over. */
@@ -52,8 +50,6 @@ interface Baggage {
 const CARRY_LIMIT_BYTES = 64 * 1024;
 /** The same for what all activities of one task would carry together, each a copy: a task's commands are one request of 4 MiB (notes §7). */
 const CARRY_PER_TASK_BYTES = 256 * 1024;
-/** One chunk holds the events of 1,000 pure steps, so that they cost one marker; a local activity's input is not in the history. */
-const FLUSH_CHUNK_BYTES = 4 * 1024 * 1024;
 const MAX_IN_FLIGHT = 500;
 const ARGUMENTS_PER_TASK_BYTES = 1024 * 1024;
 /** Hand-over is due at these sizes of the history (durability §8), or when the server suggests it. */
@@ -64,21 +60,15 @@ const HAND_OVER_GROWTH_BYTES = 1024 * 1024;
 /** Above this, issuing stops for a hand-over whatever is in flight. */
 const HAND_OVER_FORCED_EVENTS = 20_000;
 
-const local = proxyLocalActivities<CoreActivities>({
-  startToCloseTimeout: '4s',
-  localRetryThreshold: '3s',
-  retry: { ...PLATFORM_RETRY, initialInterval: '100ms' },
-});
-
 export class Host {
   private state: EngineState;
   private readonly start: Omit<StartData, 'seeds'>;
   private readonly inbox: Happening[] = [];
   private approvals: ApproveSignal[] = [];
-  private readonly carried = new CarriedEvents();
+  private readonly record: RunRecord;
   private readonly queue: Queued[] = [];
   private readonly inFlight = new Map<string, { readonly command: Queued; readonly scope: CancellationScope }>();
-  private readonly timers = new Map<string, { readonly command: TimerCommand; readonly scope: CancellationScope }>();
+  private readonly timers = new Timers((id) => this.post({ kind: 'timer', id }));
   /** Ids of gates whose opening has answered and that are not settled yet. */
   private readonly gates = new Set<string>();
   private readonly status: StatusAttribute;
@@ -95,21 +85,25 @@ export class Host {
   private finish: ExecutionOutcome | undefined;
 
   constructor(input: Extract<ExecutionInput<EngineState>, { kind: 'start' | 'continued' }>) {
+    const { seeds: _seeds, ...start }: StartData = input.start;
+    this.start = start;
+    this.record = new RunRecord(
+      start,
+      () => projectionOf(start.plan, this.state),
+      () => this.endAsRowSays(),
+    );
     if (input.kind === 'start') {
-      const { seeds: _seeds, ...rest } = input.start;
-      this.start = rest;
       this.state = initialState(input.start);
       this.status = new StatusAttribute(null);
       this.post({ kind: 'start' });
       return;
     }
-    this.start = input.start;
     this.state = input.state;
     const baggage = input.host as unknown as Baggage;
     this.queue.push(...unpackQueue(baggage.queue));
     for (const gate of baggage.gates) this.gates.add(gate);
     this.status = new StatusAttribute(baggage.shownStatus);
-    for (const timer of baggage.timers) this.armTimer(timer);
+    for (const timer of baggage.timers) this.timers.arm(timer);
   }
 
   // ---- what arrives: handlers only push (notes §11) ----
@@ -123,17 +117,17 @@ export class Host {
     const id = signal.id ?? fallbackId;
     const payload: Value = signal.value ?? { v: signal.payload ?? null };
     this.post({ kind: 'event', id, event: signal.event, payload });
-    if (signal.id !== undefined) this.carried.addDelivered(signal.id);
+    this.record.addDelivered(signal.id);
   }
 
   takePause(kind: 'pause' | 'resume', signal: PauseSignal): void {
     this.post({ kind, by: signal.by ?? null, ...(signal.id === undefined ? {} : { id: signal.id }) });
-    if (signal.id !== undefined) this.carried.addDelivered(signal.id);
+    this.record.addDelivered(signal.id);
   }
 
   takeChild(signal: ChildSignal): void {
     this.post({ kind: 'child_ended', executionId: signal.executionId, outcome: signal.outcome });
-    this.carried.addDelivered(signal.id);
+    this.record.addDelivered(signal.id);
   }
 
   takeCancel(reason: string | null): void {
@@ -156,10 +150,10 @@ export class Host {
       this.feedInbox();
       if (this.more) await this.goOnPure();
       if (this.finish !== undefined) return await this.settle(this.finish);
-      if (this.isCarryTooLarge()) await this.flush();
+      if (this.isCarryTooLarge()) await this.record.flush();
       this.pump();
       // What no issued activity carries would wait for the next one: readers see it at once.
-      if (this.carried.hasUnhanded) await this.flush();
+      if (this.record.hasUnhanded) await this.record.flush();
       this.show();
       if (this.canHandOver()) await this.handOver();
     }
@@ -204,7 +198,7 @@ export class Host {
     const requested = this.cancelReason;
     if (requested === undefined || this.cancelBegun) return;
     this.cancelBegun = true;
-    const { proceed, reason, by } = await this.callLocal((common) => local.beginCancel({ ...common, reason: requested }));
+    const { proceed, reason, by } = await this.record.callLocal((common) => local.beginCancel({ ...common, reason: requested }));
     if (proceed) this.post({ kind: 'cancel', reason, by });
     else this.finish = { status: 'cancelled', output: { v: null }, error: null, reason: requested, requested: true };
   }
@@ -224,7 +218,7 @@ export class Host {
     }
     this.approvals = this.isOpening() ? unknown : [];
     for (const signal of ready) {
-      const gate = await this.callLocal((common) => local.readGate({ ...common, approvalId: signal.approvalId, signal }));
+      const gate = await this.record.callLocal((common) => local.readGate({ ...common, approvalId: signal.approvalId, signal }));
       if (gate?.closed === true) return this.endAsRowSays();
       if (gate !== null && gate.status !== 'pending') this.post({ kind: 'gate', gate });
     }
@@ -255,7 +249,7 @@ export class Host {
    */
   private async goOnPure(): Promise<void> {
     while (this.more && !this.isOver) {
-      await this.flush();
+      await this.record.flush();
       this.pump();
       await this.beginCancelIfAsked();
       if (!this.isOver) this.feed(this.inbox.shift() ?? { kind: 'continue' });
@@ -272,7 +266,7 @@ export class Host {
     const result = advance(this.start.plan, this.state, { ...happening, at: Date.now() });
     this.state = result.state;
     this.more = result.more;
-    this.carried.add(result.events);
+    this.record.add(result.events);
     for (const command of result.commands) this.carryOut(command);
   }
 
@@ -293,11 +287,10 @@ export class Host {
         this.cancelActivity(command.id);
         return;
       case 'timer':
-        this.armTimer(command);
+        this.timers.arm(command);
         return;
       case 'cancel_timer':
-        this.timers.get(command.id)?.scope.cancel();
-        this.timers.delete(command.id);
+        this.timers.cancel(command.id);
         return;
       case 'cancel_child':
         this.cancelChild(command.executionId, command.reason);
@@ -317,25 +310,10 @@ export class Host {
     this.post({ kind: 'answered', id, result: { of: 'lost', timedOut: false } });
   }
 
-  private armTimer(command: TimerCommand): void {
-    const scope = new CancellationScope();
-    this.timers.set(command.id, { command, scope });
-    const summary = command.instance === null ? command.id : `${command.instance.stepId} · ${command.id}`.slice(0, 200);
-    void scope
-      .run(() => sleep(Math.max(1, command.at - Date.now()), { summary }))
-      .then(
-        () => {
-          if (this.timers.get(command.id)?.scope !== scope) return;
-          this.timers.delete(command.id);
-          this.post({ kind: 'timer', id: command.id });
-        },
-        (error: unknown) => this.expectCancellation(error),
-      );
-  }
-
   private cancelChild(childId: string, reason: string): void {
     this.cancelsUnderWay += 1;
-    void this.call((common) => local.cancelChild({ ...common, childId, reason }))
+    void local
+      .cancelChild({ ...this.record.commonAlone(), childId, reason })
       .catch((error: unknown) => this.expectCancellation(error))
       .then(() => {
         this.cancelsUnderWay -= 1;
@@ -348,26 +326,26 @@ export class Host {
     if (this.isOver) return;
     for (let index = this.issuable(); index >= 0; index = this.issuable()) {
       const [command] = this.queue.splice(index, 1) as [Queued];
-      this.issued.bytes += JSON.stringify(command).length + Math.min(this.carried.bytes, CARRY_LIMIT_BYTES);
+      this.issued.bytes += JSON.stringify(command).length + Math.min(this.record.bytes, CARRY_LIMIT_BYTES);
       if (command.kind === 'activity') this.issueActivity(command);
       else this.issueChild(command);
     }
   }
 
   private isCarryTooLarge(): boolean {
-    return this.carried.bytes > CARRY_LIMIT_BYTES || this.carried.bytes * this.queue.length > CARRY_PER_TASK_BYTES;
+    return this.record.bytes > CARRY_LIMIT_BYTES || this.record.bytes * this.queue.length > CARRY_PER_TASK_BYTES;
   }
 
   private issueActivity(command: ActivityCommand): void {
     const scope = new CancellationScope();
     this.inFlight.set(command.id, { command, scope });
-    const { common, mark } = this.common(CARRY_LIMIT_BYTES);
+    const { common, mark } = this.record.take(CARRY_LIMIT_BYTES);
     void scope
       .run(() => callActivity(command, common, this.runLeftMs()))
       .then((result) => {
         this.inFlight.delete(command.id);
-        if (result.of === 'lost') this.carried.forget();
-        else this.carried.acknowledge(mark);
+        if (result.of === 'lost') this.record.forget();
+        else this.record.acknowledge(mark);
         if (isOfClosed(result)) return this.endAsRowSays();
         // Known from here on: a signal kept for it must not be judged before the answer is fed.
         if (result.of === 'gate') this.noteGate(result.gate);
@@ -410,54 +388,11 @@ export class Host {
     this.post({ kind: 'child_started', id });
   }
 
-  // ---- writing ----
-
-  private common(carryLimit?: number): { common: Common; mark: CarryMark } {
-    const { carry, mark } = this.carried.take(projectionOf(this.start.plan, this.state), carryLimit);
-    return { common: this.withCarry(carry), mark };
-  }
-
-  private withCarry(carry: Carry): Common {
-    const { execution, engineVersion, plan } = this.start;
-    return {
-      executionId: execution.id,
-      ownerId: execution.ownerId,
-      sessionId: execution.sessionId,
-      workflowName: execution.workflowName,
-      planHash: plan.hash,
-      planFormat: plan.planFormat,
-      engineVersion,
-      carry,
-    };
-  }
-
-  /** Calls a local activity that carries all that waits, and takes its return as proof that it is written. More than a chunk is flushed first. */
-  private async callLocal<T>(run: (common: Common) => Promise<T>): Promise<T> {
-    if (this.carried.bytes > FLUSH_CHUNK_BYTES) await this.flush(FLUSH_CHUNK_BYTES);
-    const { common, mark } = this.common();
-    const result = await run(common);
-    this.carried.acknowledge(mark);
-    return result;
-  }
-
-  private async call<T>(run: (common: Common) => Promise<T>): Promise<T> {
-    return await run(this.withCarry({ ...projectionOf(this.start.plan, this.state), events: [], delivered: [] }));
-  }
-
-  /** Writes what is carried, in chunks, until at most so many bytes are left. */
-  private async flush(leftBytes = 0): Promise<void> {
-    while (this.carried.bytes > leftBytes) {
-      const { common, mark } = this.common(FLUSH_CHUNK_BYTES);
-      const written = await local.flush(common);
-      this.carried.acknowledge(mark);
-      if (written?.closed === true) this.endAsRowSays();
-    }
-  }
+  // ---- the end ----
 
   private async settle(outcome: ExecutionOutcome): Promise<ExecutionOutcome> {
-    for (const { scope } of this.timers.values()) scope.cancel();
-    this.timers.clear();
-    const settled = await this.callLocal((common) => local.settle({ ...common, outcome }));
+    this.timers.cancelAll();
+    const settled = await this.record.callLocal((common) => local.settle({ ...common, outcome }));
     this.status.showEnd(settled.outcome.status);
     return settled.outcome;
   }
@@ -508,11 +443,11 @@ export class Host {
   }
 
   private async handOver(): Promise<void> {
-    await this.flush();
+    await this.record.flush();
     if (!this.canHandOver()) return;
     const baggage: Baggage = {
       queue: packQueue(this.queue),
-      timers: [...this.timers.values()].map(({ command }) => command),
+      timers: this.timers.commands(),
       gates: [...this.gates],
       shownStatus: this.status.shown,
     };
