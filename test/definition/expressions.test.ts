@@ -526,9 +526,16 @@ describe('X11 arithmetic', () => {
     '1e308 * 10',
     '"a" + {}',
     '"a" + missing',
+    'parseJson("1e999")',
   ])('%s fails with expression_error', (source) => {
     expect(() => valueOf(source)).toThrow(ExpressionError);
   });
+  it.each(['0 / -2.5', '-0', '0 * -1', '-1 % 1', 'number("-0")', 'parseJson("-0")', 'ceil(-0.5)', 'round(-0.2)', 'sum([parseJson("-0")])'])(
+    '%s is 0 and no negative zero, which JSON would lose',
+    (source) => {
+      expect(Object.is(valueOf(source), 0)).toBe(true);
+    },
+  );
   it('names the column in details', () => {
     let error: unknown;
     try {

@@ -86,9 +86,9 @@ function calculate(op: '-' | '*' | '/' | '%', left: Json | undefined, right: Jso
   }
 }
 
-/** JSON has no infinity and no NaN. */
+/** JSON has no infinity, no NaN and no negative zero: a state that was written and read again must be the same. */
 export function finite(result: number, what: string, at = 0): number {
-  if (Number.isFinite(result)) return result;
+  if (Number.isFinite(result)) return result + 0;
   throw new ExpressionError(`The result of ${what} is not a finite number`, { at });
 }
 

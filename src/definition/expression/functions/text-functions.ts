@@ -3,6 +3,7 @@ import type { Json } from '../../value.js';
 import { areEqual } from '../equality.js';
 
 import { ExpressionError } from '../faults.js';
+import { finite } from '../operators.js';
 import { jsonText, textOf } from '../text-of.js';
 import { type LibraryFunction, isMissing, listArgument, textArgument, wrongArgument } from './arguments.js';
 
@@ -66,7 +67,7 @@ const number: LibraryFunction = ([operand], evaluation) => {
   if (typeof json === 'boolean') return json ? 1 : 0;
   const result = typeof json === 'string' && json.length <= 400 && NUMERIC.test(json) ? Number(json) : Number.NaN;
   if (!Number.isFinite(result)) throw wrongArgument('number', 'a number, a boolean or a text that says a number', json);
-  return result;
+  return result + 0;
 };
 
 const string: LibraryFunction = ([operand], evaluation) => textOf(operand, evaluation);
@@ -81,11 +82,17 @@ const parseJson: LibraryFunction = ([operand], evaluation) => {
   const text = textArgument('parseJson', operand, evaluation);
   evaluation.produce(text.length);
   try {
-    return JSON.parse(text) as Json;
-  } catch {
+    return JSON.parse(text, ODD_NUMBER.test(text) ? jsonNumber : undefined) as Json;
+  } catch (error) {
+    if (error instanceof ExpressionError) throw error;
     throw new ExpressionError('parseJson got a text that is not JSON', { function: 'parseJson' });
   }
 };
+
+/** What may be read as a number that JSON could not write again: -0, or one beyond the range. Only such a text pays for a reviver. */
+const ODD_NUMBER = /-0|e\+?\d{3}|\d{300}/i;
+
+const jsonNumber = (_key: string, json: Json): Json => (typeof json === 'number' ? finite(json, 'parseJson') : json);
 
 /** RE2 runs in linear time, but slowly: the text is charged for, and the pattern kept small. */
 const matches: LibraryFunction = ([operand, by], evaluation) => {
