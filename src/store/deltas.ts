@@ -43,7 +43,7 @@ const MAX_PAYLOAD_BYTES = 7_900;
 /** Left for a piece's ids and brackets. */
 const MAX_TEXT_BYTES = 7_400;
 const QUIET_MS = 12;
-/** What waits while PostgreSQL is away; above it the oldest is dropped. */
+/** What waits while PostgreSQL does not answer; above it all of it is dropped. */
 const MAX_WAITING_CHARACTERS = 1024 * 1024;
 
 const NOTIFY = {
@@ -54,6 +54,8 @@ const NOTIFY = {
 
 class Sender implements DeltaSender {
   private waiting: Delta[] = [];
+  /** Of each turn and part, the place of its newest in `waiting`. */
+  private readonly newest = new Map<string, number>();
   private waitingCharacters = 0;
   private timer: NodeJS.Timeout | undefined;
   private sending: Promise<void> | undefined;
@@ -66,13 +68,13 @@ class Sender implements DeltaSender {
 
   send(delta: Delta): void {
     if (delta.text === '') return;
-    const last = this.waiting.findLast((one) => one.turnId === delta.turnId && one.part === delta.part);
-    // Only what joins on: a piece that does not is sent as it is, and readers see the gap.
-    if (last !== undefined && last.attempt === delta.attempt && last.offset + last.text.length === delta.offset) {
-      this.waiting[this.waiting.lastIndexOf(last)] = { ...last, text: last.text + delta.text };
-    } else this.waiting.push(delta);
+    if (this.waitingCharacters > MAX_WAITING_CHARACTERS) this.take();
+    const key = `${delta.turnId} ${delta.part}`;
+    const place = this.newest.get(key);
+    const last = place === undefined ? undefined : this.waiting[place];
+    if (place !== undefined && last !== undefined && follows(last, delta)) this.waiting[place] = { ...last, text: last.text + delta.text };
+    else this.newest.set(key, this.waiting.push(delta) - 1);
     this.waitingCharacters += delta.text.length;
-    while (this.waitingCharacters > MAX_WAITING_CHARACTERS) this.waitingCharacters -= this.waiting.shift()?.text.length ?? Infinity;
     this.schedule();
   }
 
@@ -93,9 +95,7 @@ class Sender implements DeltaSender {
   private flush(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
-    const payloads = toPayloads(this.waiting);
-    this.waiting = [];
-    this.waitingCharacters = 0;
+    const payloads = toPayloads(this.take());
     if (payloads.length === 0) return;
     this.lastSentAt = Date.now();
     const done = (): void => {
@@ -105,7 +105,18 @@ class Sender implements DeltaSender {
     // A batch that PostgreSQL did not take is made up for by the checkpoint.
     this.sending = this.pool.query({ ...NOTIFY, values: [DELTA_CHANNEL, payloads] }).then(done, done);
   }
+
+  private take(): Delta[] {
+    const taken = this.waiting;
+    this.waiting = [];
+    this.newest.clear();
+    this.waitingCharacters = 0;
+    return taken;
+  }
 }
+
+/** Only what joins on becomes one piece: another is sent as it is, and readers see the gap. */
+const follows = (last: Delta, next: Delta): boolean => last.attempt === next.attempt && last.offset + last.text.length === next.offset;
 
 type Packed = readonly [sessionId: string, turnId: string, attempt: number, part: number, offset: number, text: string];
 
@@ -129,17 +140,19 @@ export function toPayloads(deltas: readonly Delta[]): string[] {
   return payloads;
 }
 
-function* cut(delta: Delta): Generator<Delta> {
+function cut(delta: Delta): Delta[] {
+  const pieces: Delta[] = [];
   let { offset, text } = delta;
   while (Buffer.byteLength(JSON.stringify(text)) > MAX_TEXT_BYTES) {
     // JSON writes a unit in six bytes at most.
     let length = Math.min(text.length - 1, Math.floor(MAX_TEXT_BYTES / 6) - 1);
     if (isHighSurrogate(text.charCodeAt(length - 1))) length -= 1;
-    yield { ...delta, offset, text: text.slice(0, length) };
+    pieces.push({ ...delta, offset, text: text.slice(0, length) });
     offset += length;
     text = text.slice(length);
   }
-  yield { ...delta, offset, text };
+  pieces.push({ ...delta, offset, text });
+  return pieces;
 }
 
 /** A payload's pieces; none when it is not one of ours. Pure. */
