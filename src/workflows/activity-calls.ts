@@ -38,18 +38,8 @@ export function isLight(command: ActivityCommand): boolean {
   return command.name !== 'bash' && command.name !== 'agent_turn';
 }
 
-/**
- * Orders the activity and reads its answer. `runLeftMs`: see queueLimit. Never rejects. Written without `await`: the SDK records a stack for every
- * promise made in a workflow, which costs more than the engine's own work.
- */
-export function callActivity(command: ActivityCommand, common: Common, runLeftMs: number | null): Promise<ActivityResult> {
-  return invoke(command, common, runLeftMs).then(
-    (answer) => toResult(command, answer),
-    (error: unknown) => faultResult(command, error),
-  );
-}
-
-function invoke(command: ActivityCommand, common: Common, runLeftMs: number | null): Promise<unknown> {
+/** Orders the activity; `toResult` and `faultResult` read what comes of it. `runLeftMs`: see queueLimit. */
+export function callActivity(command: ActivityCommand, common: Common, runLeftMs: number | null): Promise<unknown> {
   const { kind: _kind, id: _id, name: _name, ...rest } = command;
   const args = [{ ...common, ...rest }] as never;
   switch (command.name) {
@@ -78,7 +68,8 @@ function invoke(command: ActivityCommand, common: Common, runLeftMs: number | nu
 
 type Answer<N extends keyof CoreActivities> = Awaited<ReturnType<CoreActivities[N]>>;
 
-function toResult(command: ActivityCommand, answer: unknown): ActivityResult {
+/** The answer as the engine takes it. Pure. */
+export function toResult(command: ActivityCommand, answer: unknown): ActivityResult {
   switch (command.name) {
     case 'tool':
     case 'notify':
@@ -131,7 +122,7 @@ function summaryOf(command: ActivityCommand): string {
 }
 
 /** A failed step comes as a failure that carries its answer; everything else is an answer that never came. */
-function faultResult(command: ActivityCommand, error: unknown): ActivityResult {
+export function faultResult(command: ActivityCommand, error: unknown): ActivityResult {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   if (cause instanceof ApplicationFailure) {
     const answer = cause.details?.[0] as StepAnswer | undefined;

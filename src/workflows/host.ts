@@ -3,7 +3,6 @@
  * It decides nothing: the engine says what follows, the rows say what a race settled.
  */
 import {
-  CancellationScope,
   ChildWorkflowCancellationType,
   isCancellation,
   log,
@@ -26,7 +25,8 @@ import type {
   Input,
   StartData,
 } from '../engine/types.js';
-import { callActivity, isLight } from './activity-calls.js';
+import { callActivity, faultResult, isLight, toResult } from './activity-calls.js';
+import { CallScope } from './call-scope.js';
 import type { ChildSignal, EventSignal, PauseSignal } from './messages.js';
 import { EXECUTION_WORKFLOW, TASK_QUEUES } from './messages.js';
 import { childSearchAttributes, showDetails, StatusAttribute } from './operator-view.js';
@@ -67,7 +67,7 @@ export class Host {
   private approvals: ApproveSignal[] = [];
   private readonly record: RunRecord;
   private readonly queue: Queued[] = [];
-  private readonly inFlight = new Map<string, { readonly command: Queued; readonly scope: CancellationScope }>();
+  private readonly inFlight = new Map<string, { readonly command: Queued; readonly scope: CallScope }>();
   private readonly timers = new Timers((id) => this.post({ kind: 'timer', id }));
   /** Ids of gates whose opening has answered and that are not settled yet. */
   private readonly gates = new Set<string>();
@@ -141,11 +141,11 @@ export class Host {
 
   // ---- the driver ----
 
-  /** Runs until the execution has ended or is handed over (then it throws ContinueAsNew). Awaits nothing that it need not: see activity-calls. */
+  /** Runs until the execution has ended or is handed over (then it throws ContinueAsNew). Awaits nothing that it need not: see short-stacks. */
   async run(): Promise<ExecutionOutcome> {
     for (;;) {
       if (!this.hasWork()) await this.untilWoken();
-      await this.beginCancelIfAsked();
+      if (this.isCancelDue()) await this.beginCancelIfAsked();
       if (this.approvals.length > 0) await this.readApprovals();
       this.feedInbox();
       if (this.more) await this.goOnPure();
@@ -180,13 +180,17 @@ export class Host {
     return this.cancelReason !== undefined;
   }
 
+  private isCancelDue(): boolean {
+    return this.cancelReason !== undefined && !this.cancelBegun;
+  }
+
   private hasWork(): boolean {
     return (
       this.finish !== undefined ||
       this.inbox.length > 0 ||
       this.more ||
       this.readyApprovals().length > 0 ||
-      (this.cancelReason !== undefined && !this.cancelBegun) ||
+      this.isCancelDue() ||
       (this.approvals.length > 0 && !this.isOpening()) ||
       this.issuable() >= 0 ||
       this.canHandOver()
@@ -337,21 +341,25 @@ export class Host {
   }
 
   private issueActivity(command: ActivityCommand): void {
-    const scope = new CancellationScope();
+    const scope = new CallScope();
     this.inFlight.set(command.id, { command, scope });
     const { common, mark } = this.record.take(CARRY_LIMIT_BYTES);
+    const answered = (result: ActivityResult): void => {
+      this.inFlight.delete(command.id);
+      if (result.of === 'lost') this.record.forget();
+      else this.record.acknowledge(mark);
+      if (isOfClosed(result)) return this.endAsRowSays();
+      // Known from here on: a signal kept for it must not be judged before the answer is fed.
+      if (result.of === 'gate') this.noteGate(result.gate);
+      if (result.of === 'child' && result.workflowName !== undefined) this.childNames.set(result.executionId, result.workflowName);
+      this.post({ kind: 'answered', id: command.id, result });
+    };
     void scope
       .run(() => callActivity(command, common, this.runLeftMs()))
-      .then((result) => {
-        this.inFlight.delete(command.id);
-        if (result.of === 'lost') this.record.forget();
-        else this.record.acknowledge(mark);
-        if (isOfClosed(result)) return this.endAsRowSays();
-        // Known from here on: a signal kept for it must not be judged before the answer is fed.
-        if (result.of === 'gate') this.noteGate(result.gate);
-        if (result.of === 'child' && result.workflowName !== undefined) this.childNames.set(result.executionId, result.workflowName);
-        this.post({ kind: 'answered', id: command.id, result });
-      });
+      .then(
+        (answer) => answered(toResult(command, answer)),
+        (error: unknown) => answered(faultResult(command, error)),
+      );
   }
 
   /** What is left of the run's own limit while it counts; null in a clean-up, which has a limit of its own. */
@@ -361,7 +369,7 @@ export class Host {
   }
 
   private issueChild(command: ChildCommand): void {
-    const scope = new CancellationScope();
+    const scope = new CallScope();
     this.inFlight.set(command.id, { command, scope });
     const { ownerId, workflowName } = this.start.execution;
     void startChild(EXECUTION_WORKFLOW, {

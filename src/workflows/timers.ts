@@ -1,5 +1,6 @@
-import { CancellationScope, isCancellation, sleep } from '@temporalio/workflow';
+import { isCancellation, sleep } from '@temporalio/workflow';
 import type { Command } from '../engine/types.js';
+import { CallScope } from './call-scope.js';
 
 export type TimerCommand = Extract<Command, { kind: 'timer' }>;
 
@@ -7,13 +8,13 @@ const SUMMARY_LIMIT = 200;
 
 /** The open timers of one execution. Their instants are absolute, so that a hand-over arms them again for what is left. */
 export class Timers {
-  private readonly open = new Map<string, { readonly command: TimerCommand; readonly scope: CancellationScope }>();
+  private readonly open = new Map<string, { readonly command: TimerCommand; readonly scope: CallScope }>();
 
   /** @param onFired told once for each timer that was not cancelled, with its id */
   constructor(private readonly onFired: (id: string) => void) {}
 
   arm(command: TimerCommand): void {
-    const scope = new CancellationScope();
+    const scope = new CallScope();
     this.open.set(command.id, { command, scope });
     const summary = command.instance === null ? command.id : `${command.instance.stepId} · ${command.id}`.slice(0, SUMMARY_LIMIT);
     void scope
