@@ -63,6 +63,8 @@ const BACKLOG = statement(
      LIMIT greatest(0, (SELECT count(*) FROM commands WHERE target_id = $1 AND kind = 'event')
        - (SELECT count(*) FROM steps WHERE execution_id = $1 AND type = 'wait_for_event' AND status = 'completed' AND NOT seeded))) AS waiting`,
 );
+/** Segments see it with their next step. A clean-up does not pause. */
+const HALT = statement('halt_execution', `UPDATE executions SET halt = $2 AND status <> 'cancelling' WHERE id = $1`);
 const GET = statement('get_commands', 'SELECT * FROM commands WHERE id = ANY($1)');
 const DELIVERED = statement('mark_delivered', 'UPDATE commands SET delivered_at = now() WHERE id = ANY($1) AND delivered_at IS NULL');
 
@@ -77,6 +79,7 @@ export function addCommand(
     if (isEnded(execution.status)) return { kind: 'ended', execution };
     const commandId = newId('cmd');
     await tx.rows(INSERT, [commandId, command.ownerId, command.executionId, command.kind, toJsonText({}), 0, toJsonText(command.by)]);
+    await tx.rows(HALT, [command.executionId, command.kind === 'pause']);
     return { kind: 'accepted', commandId, execution };
   });
 }

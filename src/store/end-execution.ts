@@ -56,7 +56,7 @@ export const CANCEL_REQUESTED = 'cancel_requested';
 const LOCK = statement('lock_execution', `SELECT ${EXECUTION_COLUMNS} FROM executions WHERE id = $1 FOR NO KEY UPDATE`);
 const TO_CANCELLING = statement(
   'to_cancelling',
-  `UPDATE executions SET status = 'cancelling', reason = $2, cancel_requested_at = coalesce(cancel_requested_at, now()), updated_at = now()
+  `UPDATE executions SET status = 'cancelling', halt = false, reason = $2, cancel_requested_at = coalesce(cancel_requested_at, now()), updated_at = now()
    WHERE id = $1 RETURNING ${EXECUTION_COLUMNS}`,
 );
 const OPEN_CANCEL = statement(
@@ -71,9 +71,11 @@ const END = statement(
      cancel_requested_at = CASE WHEN $7::boolean THEN coalesce(cancel_requested_at, now()) ELSE cancel_requested_at END
    WHERE id = $1 RETURNING ${EXECUTION_COLUMNS}`,
 );
+/** What segments were fed is of no use any more: the stream is closed to them. */
 const CLOSE_STEPS = statement(
   'close_steps',
-  `UPDATE steps SET status = 'cancelled', fence = fence + 1, holder = NULL, completed_at = clock_timestamp()
+  `WITH ended AS (DELETE FROM segments WHERE execution_id = $1), fed AS (DELETE FROM segment_inputs WHERE execution_id = $1)
+   UPDATE steps SET status = 'cancelled', fence = fence + 1, holder = NULL, completed_at = clock_timestamp()
    WHERE execution_id = $1 AND status NOT IN ('completed', 'failed', 'cancelled', 'skipped') RETURNING *`,
 );
 const USAGES = statement(

@@ -5,6 +5,7 @@ import type { Database } from './database.js';
 import { instanceKey } from './ids.js';
 import { toAppendedEvent, toAppendedEvents } from './log-event.js';
 import { recordEvents } from './projection.js';
+import type { WriteOp } from './stream-writer.js';
 import type { StepStatus } from './step-change.js';
 
 type EventData = { readonly [key: string]: Json };
@@ -52,7 +53,7 @@ export interface EndStep extends StepWrite {
 export type Ended = { readonly kind: 'ended'; readonly answer: StepAnswer } | { readonly kind: 'superseded' } | { readonly kind: 'closed' };
 
 /** A step's row as `signalbox_answer` gives it. */
-interface AnswerRow {
+export interface AnswerRow {
   readonly kind: 'ended';
   readonly status: StepStatus;
   readonly at: number;
@@ -67,20 +68,28 @@ interface AnswerRow {
  * the tool is called. May repeat: by its own attempt, and by a later one.
  */
 export async function beginStep(db: Database, step: BeginStep): Promise<Begun> {
+  return toBegun(await db.writer.write<BegunRow>(step.executionId, step.carry, beginOp(step, step.carry.events)));
+}
+
+/** What `signalbox_write` answers to a beginning. */
+export type BegunRow = AnswerRow | Exclude<Begun, { kind: 'ended' }>;
+export const toBegun = (row: BegunRow): Begun => (row.kind === 'ended' ? { kind: 'ended', answer: toAnswer(row) } : row);
+
+/** The beginning of a step as an operation, `events` before its own. Pure. */
+export function beginOp(step: Omit<BeginStep, 'carry'>, events: readonly EngineEvent[] = []): WriteOp {
   const { instance, at } = step;
-  const begun = await db.writer.write<AnswerRow | Exclude<Begun, { kind: 'ended' }>>(step.executionId, step.carry, {
+  return {
     op: 'begin',
     ...rowOf(step),
     at: Math.round(at),
     input: step.input,
     holder: step.holder,
     mayRepeat: step.mayRepeat,
-    events: toAppendedEvents(step.carry.events),
+    events: toAppendedEvents(events),
     started: toAppendedEvent({ kind: 'step.started', ordinal: '0', at, instance, data: step.startedData }),
     unknownError: step.unknown.error,
     unknown: toAppendedEvent({ kind: 'step.failed', ordinal: '0', at, instance, data: step.unknown.data }),
-  });
-  return begun.kind === 'ended' ? { kind: 'ended', answer: toAnswer(begun) } : begun;
+  };
 }
 
 /** Checkpoint at a step's end, one transaction: a compare-and-set on the row. May repeat. */
@@ -102,14 +111,25 @@ export async function recoverStep(db: Database, step: RecoverStep): Promise<Step
 }
 
 async function end(db: Database, step: Omit<EndStep, 'fence'>, fence: number | null): Promise<Ended> {
+  return toEnded(await db.writer.write<EndedRow>(step.executionId, null, endOp(step, fence)), step.answer);
+}
+
+/** What `signalbox_write` answers to an end. */
+export type EndedRow = AnswerRow | { readonly kind: 'recorded' } | Exclude<Ended, { kind: 'ended' }>;
+export function toEnded(row: EndedRow, answer: StepAnswer): Ended {
+  if (row.kind === 'recorded') return { kind: 'ended', answer: { ...answer, at: Math.round(answer.at) } };
+  return row.kind === 'ended' ? { kind: 'ended', answer: toAnswer(row) } : row;
+}
+
+/** The end of a step as an operation. `fence` null: whoever holds the step is fenced off. Pure. */
+export function endOp(step: Omit<EndStep, 'fence'>, fence: number | null): WriteOp {
   const { answer, instance } = step;
   const end = toAppendedEvent({ kind: `step.${answer.ended}`, ordinal: '0', at: answer.at, instance, data: step.data });
-  const at = Math.round(answer.at);
-  const ended = await db.writer.write<AnswerRow | { kind: 'recorded' } | Exclude<Ended, { kind: 'ended' }>>(step.executionId, null, {
+  return {
     op: 'end',
     ...rowOf(step),
     fence,
-    at,
+    at: Math.round(answer.at),
     status: answer.ended,
     ...(answer.ended === 'completed' ? { output: answer.output, warnings: answer.warnings } : {}),
     ...(answer.ended === 'failed' ? { error: answer.error } : {}),
@@ -117,9 +137,7 @@ async function end(db: Database, step: Omit<EndStep, 'fence'>, fence: number | n
     model: step.model,
     turnIds: step.turnIds,
     events: [...toAppendedEvents(step.before ?? []), end],
-  });
-  if (ended.kind === 'recorded') return { kind: 'ended', answer: { ...answer, at } };
-  return ended.kind === 'ended' ? { kind: 'ended', answer: toAnswer(ended) } : ended;
+  };
 }
 
 const rowOf = ({ instance, stepType }: StepWrite) => ({

@@ -9,7 +9,7 @@ export type Head = Pick<Carry, 'counter' | 'status' | 'progress' | 'delivered'>;
 
 /** An operation of `signalbox_write` (prisma/migrations, write_functions), as JSON. */
 export interface WriteOp {
-  readonly op: 'append' | 'begin' | 'end';
+  readonly op: 'append' | 'begin' | 'end' | 'segment';
   readonly [field: string]: unknown;
 }
 
