@@ -6,6 +6,10 @@ export interface Redactor {
   json(json: Json): Json;
   /** Nothing to take out: values pass through untouched. */
   readonly isIdle: boolean;
+  /** Every text that is taken out, the longest first: for texts that come in pieces (stream-redactor.ts). */
+  readonly forms: readonly string[];
+  /** Where those stand in a text, as `text` takes them out. */
+  places(text: string): readonly { readonly from: number; readonly to: number }[];
 }
 
 /** Shorter ones would take half of every text with them. */
@@ -15,12 +19,13 @@ const MIN_LENGTH = 4;
 export function createRedactor(secrets: ReadonlyMap<string, string>): Redactor {
   const names = new Map<string, string>();
   for (const [name, value] of secrets) for (const form of formsOf(value)) if (!names.has(form)) names.set(form, name);
-  if (names.size === 0) return { text: (text) => text, json: (json) => json, isIdle: true };
+  if (names.size === 0) return { text: (text) => text, json: (json) => json, isIdle: true, forms: [], places: () => [] };
   // The longest first: a secret may begin with another one.
   const forms = [...names.keys()].toSorted((a, b) => b.length - a.length);
   const pattern = new RegExp(forms.map((form) => form.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')).join('|'), 'g');
   const text = (given: string): string => given.replace(pattern, (form) => `[secret ${names.get(form) ?? ''}]`);
-  return { text, json: (json) => redacted(json, text), isIdle: false };
+  const places = (given: string) => [...given.matchAll(pattern)].map((match) => ({ from: match.index, to: match.index + match[0].length }));
+  return { text, json: (json) => redacted(json, text), isIdle: false, forms, places };
 }
 
 function redacted(json: Json, text: (text: string) => string): Json {

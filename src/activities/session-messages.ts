@@ -1,4 +1,5 @@
 /** Messages of runs in chat sessions: what notify posts, and what an agent step says. */
+import { log } from '@temporalio/activity';
 import type { Json } from '../definition/value.js';
 import { AppError, notFound } from '../errors.js';
 import type { Database } from '../store/database.js';
@@ -25,6 +26,7 @@ export function createMessagePoster(db: Database): MessagePoster {
         of: { executionId, instance: { stepId, iterationPath, attempt } },
       });
       if (added === undefined) throw notFound('session', sessionId);
+      if (added.strayed) log.warn('a message points to an execution of somebody else', { messageId: added.message.id });
       return { id: added.message.id };
     },
   };

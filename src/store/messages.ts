@@ -6,12 +6,12 @@ import { appendIn } from './event-log.js';
 import { lockStream } from './gate-writes.js';
 import { newId } from './ids.js';
 import { toJsonText, toNullableJsonText, toStorableText } from './json-text.js';
-import { toAppendedEvent } from './log-event.js';
+import { toAppendedEvent, type AppendedEvent, type SessionEventKind } from './log-event.js';
+import { readParts, type MessagePart } from './message-parts.js';
 import type { Page } from './page.js';
 import { camelRow, statement } from './statement.js';
 
-/** A part of a message (design §5): `text`, `tool-call`, `error`, `finish`. */
-export type MessagePart = { readonly type: string } & { readonly [field: string]: Json };
+export type { MessagePart };
 
 /** A message as it is stored. `content` is its text parts joined. Instants are ISO texts. */
 export interface MessageRecord {
@@ -51,10 +51,15 @@ const OWN = statement(
   `SELECT next_seq AS "nextSeq" FROM streams WHERE id = $1 AND owner_id = $2 AND kind = 'session'`,
 );
 const KNOWN = statement('known_message', 'SELECT * FROM messages WHERE session_id = $1 AND dedup_key = $2');
+/** Back-pointers to an execution of somebody else are left out; the message stays (reference §4). */
 const INSERT = statement(
   'insert_message',
-  `INSERT INTO messages (id, owner_id, session_id, seq, role, author, parts, thread, turn, dedup_key, execution_id, step_id, iteration_path, attempt)
-   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING *`,
+  `INSERT INTO messages (id, owner_id, session_id, seq, role, author, parts, thread, turn, dedup_key, execution_id, step_id, iteration_path, attempt,
+     turn_id, turn_call, turn_open, reply_to)
+   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, e.id, CASE WHEN e.id IS NOT NULL THEN $12 END, CASE WHEN e.id IS NOT NULL THEN $13 END,
+     CASE WHEN e.id IS NOT NULL THEN $14::integer END, $15, $16, $15::text IS NOT NULL, $17
+   FROM (SELECT) AS one LEFT JOIN executions e ON e.id = $11 AND e.owner_id = $2
+   RETURNING *`,
 );
 const TOUCH = statement('touch_session', 'UPDATE sessions SET updated_at = now() WHERE id = $1');
 const LIST = statement(
@@ -62,28 +67,47 @@ const LIST = statement(
   'SELECT * FROM messages WHERE session_id = $1 AND owner_id = $2 AND seq > $3 AND ($4::text IS NULL OR thread = $4) ORDER BY seq LIMIT $5',
 );
 
+/** `strayed`: the execution that it points to is not the owner's, so the message points nowhere. */
+export interface AddedMessage {
+  readonly message: MessageRecord;
+  readonly duplicate: boolean;
+  readonly strayed: boolean;
+}
+
 /**
  * Adds a message to a session of the owner, with its event, once for each `dedupKey`.
  * @returns undefined when the owner has no such session
  */
-export function addMessage(
-  db: Database,
-  message: NewMessage,
-): Promise<{ readonly message: MessageRecord; readonly duplicate: boolean } | undefined> {
-  return db.transaction(async (tx) => {
-    await lockStream(tx, message.sessionId);
-    const [stream] = await tx.rows<{ nextSeq: number }>(OWN, [message.sessionId, message.ownerId]);
-    if (stream === undefined) return undefined;
-    const [known] = message.dedupKey === undefined ? [] : await tx.rows(KNOWN, [message.sessionId, message.dedupKey]);
-    if (known !== undefined) return { message: fromRow(known), duplicate: true };
-    const added = await insert(tx, message, stream.nextSeq);
-    await appendIn(tx, message.sessionId, [createdEvent(added)]);
-    await tx.rows(TOUCH, [message.sessionId]);
-    return { message: added, duplicate: false };
-  });
+export function addMessage(db: Database, message: NewMessage): Promise<AddedMessage | undefined> {
+  return db.transaction((tx) => addMessageIn(tx, message));
 }
 
-async function insert(tx: Tx, message: NewMessage, seq: number): Promise<MessageRecord> {
+/** The same inside a transaction, which holds the session's lock from here on. */
+export async function addMessageIn(tx: Tx, message: NewMessage): Promise<AddedMessage | undefined> {
+  const seq = await nextSeq(tx, message);
+  if (seq === undefined) return undefined;
+  const [known] = message.dedupKey === undefined ? [] : await tx.rows(KNOWN, [message.sessionId, message.dedupKey]);
+  if (known !== undefined) return { message: messageFromRow(known), duplicate: true, strayed: false };
+  const added = messageFromRow(await insertMessage(tx, message, seq));
+  await appendIn(tx, message.sessionId, [messageEvent('message.created', added, added.id, Date.parse(added.createdAt))]);
+  await tx.rows(TOUCH, [message.sessionId]);
+  return { message: added, duplicate: false, strayed: message.of !== undefined && added.executionId === null };
+}
+
+/** Takes the session's lock. Where the next message stands; undefined when the owner has no such session. */
+export async function nextSeq(tx: Tx, of: { readonly ownerId: string; readonly sessionId: string }): Promise<number | undefined> {
+  await lockStream(tx, of.sessionId);
+  const [stream] = await tx.rows<{ nextSeq: number }>(OWN, [of.sessionId, of.ownerId]);
+  return stream?.nextSeq;
+}
+
+/** The row alone, under the session's lock. `asTurn`: it is a turn, still open. @throws Error when its parts are none */
+export async function insertMessage(
+  tx: Tx,
+  message: NewMessage,
+  seq: number,
+  asTurn?: { readonly id: string; readonly call: string; readonly replyTo: string | null },
+): Promise<object> {
   const { of } = message;
   const [row] = await tx.rows(INSERT, [
     newId('msg'),
@@ -92,7 +116,7 @@ async function insert(tx: Tx, message: NewMessage, seq: number): Promise<Message
     seq,
     message.role,
     toStorableText(message.author),
-    toJsonText(message.parts),
+    toJsonText(checkedParts(message.parts)),
     message.thread ?? 'default',
     toNullableJsonText(message.turn),
     message.dedupKey ?? null,
@@ -100,16 +124,33 @@ async function insert(tx: Tx, message: NewMessage, seq: number): Promise<Message
     of?.instance.stepId ?? null,
     of?.instance.iterationPath ?? null,
     of?.instance.attempt ?? null,
+    asTurn?.id ?? null,
+    asTurn?.call ?? null,
+    asTurn?.replyTo ?? null,
   ]);
   if (row === undefined) throw new Error('The message was not inserted');
-  return fromRow(row);
+  return row;
 }
 
-function createdEvent(message: MessageRecord) {
+/** @throws Error: what is stored is what every reader can read */
+export function checkedParts(parts: readonly MessagePart[]): readonly MessagePart[] {
+  const read = readParts(parts);
+  if (read.length !== parts.length) throw new Error('A part of a message has no shape that readers know');
+  return parts;
+}
+
+/** An event of a session about one of its messages, with the message's back-pointers. Pure. */
+export function messageEvent(
+  kind: SessionEventKind,
+  message: MessageRecord,
+  ordinal: string,
+  at: number,
+  more: { readonly [name: string]: unknown } = {},
+): AppendedEvent {
   const { executionId, stepId, iterationPath, attempt } = message;
   const instance = stepId === null ? null : { stepId, iterationPath: iterationPath ?? '', attempt: attempt ?? 1 };
-  const data = { message } as unknown as { readonly [key: string]: Json };
-  const event = toAppendedEvent({ kind: 'message.created', ordinal: message.id, at: Date.parse(message.createdAt), instance, data });
+  const data = { message, ...more } as unknown as { readonly [key: string]: Json };
+  const event = toAppendedEvent({ kind, ordinal, at, instance, data });
   return executionId === null ? event : { ...event, executionId };
 }
 
@@ -127,15 +168,16 @@ export async function listMessages(
   sessionId: string,
   { after, thread, limit }: MessageFilter,
 ): Promise<Page<MessageRecord>> {
-  const rows = (await db.rows(LIST, [sessionId, ownerId, after, thread ?? null, limit + 1])).map(fromRow);
+  const rows = (await db.rows(LIST, [sessionId, ownerId, after, thread ?? null, limit + 1])).map(messageFromRow);
   const items = rows.slice(0, limit);
   const hasMore = rows.length > limit;
   return { items, cursor: hasMore ? String(items.at(-1)?.seq ?? after) : null, hasMore };
 }
 
-function fromRow(raw: object): MessageRecord {
+/** A row of the table as it is read. */
+export function messageFromRow(raw: object): MessageRecord {
   const row = camelRow<Message>(raw);
-  const parts = row.parts as unknown as readonly MessagePart[];
+  const parts = readParts(row.parts);
   const { id, sessionId, seq, author, thread, executionId, stepId, iterationPath, attempt } = row;
   return {
     id,

@@ -56,6 +56,8 @@ export interface TurnPlace {
   readonly call: string;
   /** The step instance that it is of; null: a conversation's. */
   readonly of: { readonly executionId: string; readonly instance: StepInstance } | null;
+  /** In a conversation: the message that it answers. */
+  readonly replyTo?: string;
 }
 
 /** What a reader sees of a turn beside its message. */
