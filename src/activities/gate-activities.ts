@@ -1,7 +1,4 @@
 import { ApplicationFailure } from '@temporalio/common';
-import type { ApprovalPlan } from '../definition/plan.js';
-import type { Json, Value } from '../definition/value.js';
-import { renderStepInput } from '../engine/step-input.js';
 import type { ActivityCommand, GateOutcome } from '../engine/types.js';
 import { AppError } from '../errors.js';
 import type { Database } from '../store/database.js';
@@ -10,11 +7,9 @@ import { getExecution } from '../store/executions.js';
 import { toGateOutcome, type GateRecord } from '../store/gate-record.js';
 import { closeGate, markGatesDelivered, openGate } from '../store/gates.js';
 import { recordEvents } from '../store/projection.js';
-import { StepFault } from '../tools/step-fault.js';
 import type { CarryWriter } from './carry-writer.js';
 import type { ApproveSignal, Common } from './contract.js';
-import { FullScope } from './full-scope.js';
-import { toRecordedInput } from './large-values.js';
+import { noticeOf, prepareGate } from './gate-input.js';
 import type { StepJournal } from './record-step.js';
 import { recordFault } from './record-fault.js';
 import type { RunFacts, RunFactsSource } from './run-facts.js';
@@ -53,7 +48,7 @@ export function createOpenGateActivity(parts: GateParts): (input: StepCallInput 
 }
 
 async function open(parts: GateParts, facts: RunFacts, input: StepCallInput & { readonly deadlineAt: number }): Promise<GateOutcome> {
-  const prepared = await prepare(facts, input);
+  const prepared = await prepareGate(facts, input);
   const opened = await openGate(parts.db, {
     ownerId: input.ownerId,
     executionId: input.executionId,
@@ -67,6 +62,7 @@ async function open(parts: GateParts, facts: RunFacts, input: StepCallInput & { 
     carry: input.carry,
     at: Math.max(Date.now(), input.nowMs),
     step: { input: prepared.recorded },
+    notice: noticeOf(prepared, input.deadlineAt),
     ...(prepared.step.form === undefined ? {} : { form: prepared.step.form }),
   });
   return opened.kind === 'closed' ? await orEnded(parts.db, input.executionId, CLOSED) : await told(parts.db, opened.gate);
@@ -80,44 +76,6 @@ async function recordingFaults<T>(parts: GateParts, facts: RunFacts, input: Step
     if (isPlatformFault(error) || error instanceof ApplicationFailure) throw error;
     throw await recordFault(parts.journal, input, error, facts.redactor);
   }
-}
-
-interface Prepared {
-  readonly step: ApprovalPlan;
-  readonly recorded: Value;
-  readonly prompt: string | null;
-  readonly approvers: readonly string[] | null;
-}
-
-async function prepare(facts: RunFacts, input: StepCallInput): Promise<Prepared> {
-  const step = facts.step(input.instance.stepId) as ApprovalPlan;
-  const full = new FullScope(input.scope, input.nowMs, facts.getValue, facts.secrets);
-  const rendered = await full.run((reader) => renderStepInput(step, reader));
-  const plain = facts.redactor.json(await full.plain(rendered)) as { readonly [name: string]: Json };
-  const recorded = await toRecordedInput(
-    facts.redactor.isIdle ? rendered : { ...rendered, v: facts.redactor.json(rendered.v) },
-    facts.putValue,
-  );
-  return {
-    step,
-    recorded,
-    prompt: plain['prompt'] === undefined ? null : toText(plain['prompt']),
-    approvers: toApprovers(plain['approvers']),
-  };
-}
-
-const toText = (json: Json): string => (typeof json === 'string' ? json : JSON.stringify(json));
-
-/** A list of names, one name, or nothing (the owner's team). What is anything else names nobody, which would be a gate for ever. */
-function toApprovers(json: Json | undefined): readonly string[] | null {
-  if (json === undefined) return null;
-  const list = typeof json === 'string' ? [json] : json;
-  if (!Array.isArray(list) || list.length === 0 || !list.every((one) => typeof one === 'string' && one.trim() !== '')) {
-    throw new StepFault('expression_error', `approvers must be names, not ${JSON.stringify(json).slice(0, 200)}`, {
-      details: { field: 'approvers' },
-    });
-  }
-  return (list as readonly string[]).map((one) => one.trim());
 }
 
 /** Closes a pending gate, asking no clock, and answers with its row as it then is: a decision may have come first. */

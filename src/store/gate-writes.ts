@@ -9,16 +9,26 @@ import { toAppendedEvent, type AppendedEvent } from './log-event.js';
 import { camelRow, statement, type Queryable } from './statement.js';
 
 const VOTES = statement('votes_of', 'SELECT * FROM votes WHERE approval_id = ANY($1) ORDER BY at, id');
+/** What there is to show of these gates has changed, and nobody needs reminding any more. */
+const OF_ENDED = `rewritten AS (
+     UPDATE gate_posts p SET wanted = p.wanted + 1, due_at = coalesce(CASE WHEN p.failures > 0 THEN p.due_at END, clock_timestamp())
+     FROM ended WHERE p.approval_id = ended.id AND p.target LIKE 'slack:%'),
+   dropped AS (DELETE FROM gate_nudges n USING ended WHERE n.approval_id = ended.id)
+   SELECT * FROM ended`;
 const SETTLE = statement(
   'settle_gate',
-  `UPDATE approvals SET status = $2, decided_by = $3, decided_at = coalesce($6, clock_timestamp()), settled_at = coalesce($6, clock_timestamp()),
-     reason = $4, answer = $5
-   WHERE id = $1 AND status = 'pending' RETURNING *`,
+  `WITH ended AS (
+     UPDATE approvals SET status = $2, decided_by = $3, decided_at = coalesce($6, clock_timestamp()), settled_at = coalesce($6, clock_timestamp()),
+       reason = $4, answer = $5
+     WHERE id = $1 AND status = 'pending' RETURNING *),
+   ${OF_ENDED}`,
 );
 const CLOSE_ALL = statement(
   'close_gates',
-  `UPDATE approvals SET status = 'cancelled', decided_at = clock_timestamp(), settled_at = clock_timestamp(), reason = $2, delivered_at = clock_timestamp()
-   WHERE id IN (SELECT id FROM approvals WHERE execution_id = $1 AND status = 'pending' ORDER BY id FOR NO KEY UPDATE) RETURNING *`,
+  `WITH ended AS (
+     UPDATE approvals SET status = 'cancelled', decided_at = clock_timestamp(), settled_at = clock_timestamp(), reason = $2, delivered_at = clock_timestamp()
+     WHERE id IN (SELECT id FROM approvals WHERE execution_id = $1 AND status = 'pending' ORDER BY id FOR NO KEY UPDATE) RETURNING *),
+   ${OF_ENDED}`,
 );
 const LOCK_STREAM = statement('lock_stream', 'SELECT id FROM streams WHERE id = $1 FOR NO KEY UPDATE');
 

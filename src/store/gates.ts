@@ -6,6 +6,8 @@ import { appendIn } from './event-log.js';
 import { isEnded } from './execution-record.js';
 import type { GateRecord, HeldCall, PersonRef, Via } from './gate-record.js';
 import { decidersOf, hasVoted, votesSettle, type Decision } from './gate-rules.js';
+import { insertNudges, type NudgePlan } from './gate-nudges.js';
+import { insertPosts, postsChanged } from './gate-posts.js';
 import { gateEvent, lockStream, settleGate, withVotes } from './gate-writes.js';
 import { newId, instanceKey, keyOf } from './ids.js';
 import { toNullableJsonText, toStorableText } from './json-text.js';
@@ -35,6 +37,8 @@ export interface NewGate {
   readonly at: number;
   /** The approval step's resolved input, for its row and `step.started`; absent for held calls, whose step has begun. */
   readonly step?: { readonly input: Value };
+  /** Who is told of it (`slack:<channel>`, `webhook:<url>`, `chat`, `orchestrator`), now and when it reminds and escalates. */
+  readonly notice?: NudgePlan & { readonly targets: readonly string[] };
 }
 
 /** `closed`: the execution is being cancelled or has ended; gates do not open in clean-up. */
@@ -75,6 +79,7 @@ export function openGate(db: Database, gate: NewGate): Promise<OpenedGate> {
     const [opened] = await withVotes(tx, await insert(tx, gate, key));
     if (opened === undefined) throw new Error(`Gate ${key} was not inserted under its lock`);
     await appendIn(tx, streamId, openingEvents(gate, opened));
+    if (gate.notice !== undefined) await orderNotice(tx, opened, gate.notice);
     return { kind: 'gate', gate: opened, opened: true };
   });
 }
@@ -104,6 +109,11 @@ function insert(tx: Tx, gate: NewGate, key: string): Promise<object[]> {
     toNullableJsonText(gate.form),
     gate.deadlineAt === null ? null : new Date(gate.deadlineAt),
   ]);
+}
+
+async function orderNotice(tx: Tx, { id, ownerId }: GateRecord, notice: NonNullable<NewGate['notice']>): Promise<void> {
+  await insertPosts(tx, { approvalId: id, ownerId, cause: 'required', nth: 0, targets: notice.targets });
+  await insertNudges(tx, { id, ownerId }, notice);
 }
 
 function openingEvents(gate: NewGate, opened: GateRecord) {
@@ -213,7 +223,10 @@ async function vote(tx: Tx, gate: GateRecord, request: GateDecision<unknown>, no
   ]);
   const voted = await reread(tx, gate.id);
   const outcome = votesSettle(gate.quorum, voted.votes);
-  if (outcome === undefined) return { kind: 'voted' as const, gate: voted, settled: false };
+  if (outcome === undefined) {
+    await postsChanged(tx, gate.id);
+    return { kind: 'voted' as const, gate: voted, settled: false };
+  }
   const settled = await settleGate(tx, voted, { status: outcome, decidedBy: decidersOf(outcome, voted.votes), reason, answer, at: now });
   if (settled === undefined) throw new Error(`Gate ${gate.id} was settled under its lock`);
   return { kind: 'voted' as const, gate: settled, settled: true };
