@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import type { JsonObject } from '../definition/value.js';
 import type { Risk, Tool } from './tool.js';
 
@@ -12,11 +11,17 @@ export interface ToolDescription {
   readonly parameters: JsonObject;
 }
 
+export interface ToolFilter {
+  readonly provider?: string;
+  /** Words that are all in the id or the description. */
+  readonly query?: string;
+}
+
 export interface ToolRegistry {
   get(id: string): Tool | undefined;
   ids(): readonly string[];
   /** In order of id; of one provider when it is named. */
-  list(filter?: { readonly provider?: string; readonly query?: string }): readonly ToolDescription[];
+  list(filter?: ToolFilter): readonly ToolDescription[];
 }
 
 /** @throws Error when two tools share an id or an id is not `provider:action`: a fault of the build, seen at start. */
@@ -28,21 +33,29 @@ export function createToolRegistry(tools: readonly Tool[]): ToolRegistry {
     byId.set(tool.id, tool);
   }
   const ids = [...byId.keys()].toSorted();
-  const descriptions = ids.map((id) => describe(byId.get(id) as Tool));
+  const descriptions = ids.map((id) => describeTool(byId.get(id) as Tool));
   return {
     get: (id) => byId.get(id),
     ids: () => ids,
-    list: ({ provider, query } = {}) =>
-      descriptions.filter((tool) => (provider === undefined || tool.provider === provider) && matches(tool, query)),
+    list: (filter = {}) => descriptions.filter((tool) => matchesFilter(tool, filter)),
   };
 }
 
-function describe(tool: Tool): ToolDescription {
-  const parameters = z.toJSONSchema(tool.schema, { io: 'input' }) as JsonObject;
-  return { id: tool.id, provider: tool.provider, action: tool.action, description: tool.description, risk: tool.risk, parameters };
-}
+export const describeTool = ({ id, provider, action, description, risk, parameters }: Tool): ToolDescription => ({
+  id,
+  provider,
+  action,
+  description,
+  risk,
+  parameters,
+});
 
-function matches(tool: ToolDescription, query: string | undefined): boolean {
-  if (query === undefined) return true;
-  return `${tool.id} ${tool.description}`.toLowerCase().includes(query.toLowerCase());
+/** Whether a tool is of the provider and has every word of the query. Pure. */
+export function matchesFilter(tool: Pick<ToolDescription, 'id' | 'provider' | 'description'>, { provider, query }: ToolFilter): boolean {
+  if (provider !== undefined && tool.provider !== provider) return false;
+  const text = `${tool.id} ${tool.description}`.toLowerCase();
+  return (query ?? '')
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => text.includes(word));
 }

@@ -1,8 +1,11 @@
-import type { z } from 'zod';
-import type { Json } from '../definition/value.js';
+import { z } from 'zod';
+import type { Json, JsonObject } from '../definition/value.js';
 import { StepFault } from './step-fault.js';
 
 export type Risk = 'low' | 'medium' | 'high';
+
+/** Where calls of a tool run: `shell` is bound to the host of the run's workspace, `core` is anywhere. */
+export type ToolQueue = 'core' | 'shell';
 
 /** What one call of a tool is given. */
 export interface ToolCall {
@@ -11,54 +14,63 @@ export interface ToolCall {
   /** Aborted on cancel and at the step's time limit: the tool lets go of everything at once. */
   readonly signal: AbortSignal;
   readonly ownerId: string;
-  readonly executionId: string;
-  readonly sessionId: string;
+  /** Null outside of a run: a conversation, or a direct call. */
+  readonly executionId: string | null;
+  /** Null for a direct call (HTTP, MCP), which belongs to no session. */
+  readonly sessionId: string | null;
   /** Replaces secret values in a text; for tools that cut their output, as a cut may split a secret. */
   readonly redact: (text: string) => string;
 }
 
-export interface ToolOf<Parameters> {
+/** What a tool says of itself, whoever brings it. */
+interface Declared {
   /** `provider:action`. */
   readonly id: string;
   readonly description: string;
   readonly risk: Risk;
-  readonly parameters: z.ZodType<Parameters>;
   /** Whether a call that a crash cut off may be made again: under its key, because it only reads, or not at all. */
   readonly repeats: 'keyed' | 'read_only' | 'no';
   /** Short enough to run inside a segment (durability §6): needs `repeats` other than `no` and a limit of at most 30 s. */
   readonly light: boolean;
+  readonly queue: ToolQueue;
+}
+
+export interface ToolOf<Parameters> extends Omit<Declared, 'queue'> {
+  /** `core` when absent. */
+  readonly queue?: ToolQueue;
+  readonly parameters: z.ZodType<Parameters>;
   /** The longest that a call with these parameters may take, in ms. */
   limitMs(parameters: Parameters): number;
   /** @throws StepFault with a documented code. */
   run(parameters: Parameters, call: ToolCall): Promise<Json>;
 }
 
+export interface PreparedCall {
+  readonly limitMs: number;
+  run(call: ToolCall): Promise<Json>;
+}
+
 /** A tool whose parameters are checked on the way in, as the registry holds it. */
-export interface Tool {
-  readonly id: string;
+export interface Tool extends Declared {
   readonly provider: string;
   readonly action: string;
-  readonly description: string;
-  readonly risk: Risk;
-  readonly repeats: 'keyed' | 'read_only' | 'no';
-  readonly light: boolean;
-  readonly schema: z.ZodType;
+  /** JSON Schema of the parameters, as a caller writes them. */
+  readonly parameters: JsonObject;
   /** @throws StepFault `tool_failed` with every fault of the arguments in `details.problems`. */
-  prepare(args: Json): { readonly limitMs: number; run(call: ToolCall): Promise<Json> };
+  prepare(args: Json): PreparedCall;
 }
 
 /** Ties a tool's schema to its code, so that neither can be called without the other. */
 export function defineTool<Parameters>(tool: ToolOf<Parameters>): Tool {
-  const colon = tool.id.indexOf(':');
   return {
+    ...namesOf(tool.id),
     id: tool.id,
-    provider: tool.id.slice(0, colon),
-    action: tool.id.slice(colon + 1),
     description: tool.description,
     risk: tool.risk,
     repeats: tool.repeats,
     light: tool.light,
-    schema: tool.parameters,
+    queue: tool.queue ?? 'core',
+    parameters: z.toJSONSchema(tool.parameters, { io: 'input' }) as JsonObject,
     prepare(args) {
       const parsed = tool.parameters.safeParse(args ?? {});
       if (!parsed.success) throw argumentsFault(tool.id, parsed.error);
@@ -66,6 +78,12 @@ export function defineTool<Parameters>(tool: ToolOf<Parameters>): Tool {
       return { limitMs: tool.limitMs(parameters), run: (call) => tool.run(parameters, call) };
     },
   };
+}
+
+/** `provider:action`, split at the first colon. Pure. */
+export function namesOf(id: string): { readonly provider: string; readonly action: string } {
+  const colon = id.indexOf(':');
+  return { provider: id.slice(0, Math.max(0, colon)), action: id.slice(colon + 1) };
 }
 
 function argumentsFault(toolId: string, error: z.ZodError): StepFault {
