@@ -9,9 +9,9 @@ const PART_LIMIT_BYTES = 8_192;
 /** Stores a value of the owner by content; may repeat. */
 export type PutValue = (json: Json) => Promise<Ref>;
 
-/** The value inline, or whole by reference when it is large (durability §5). */
-export async function toInlineOrRef(json: Json, put: PutValue): Promise<Value> {
-  if (jsonBytes(json) <= LARGE_VALUE_BYTES) return { v: json };
+/** The value inline, or whole by reference when it is large (durability §5): its JSON above the limit. */
+export async function toInlineOrRef(json: Json, put: PutValue, limitBytes = LARGE_VALUE_BYTES): Promise<Value> {
+  if (jsonBytes(json) <= limitBytes) return { v: json };
   return { v: null, refs: { '': await put(json) } };
 }
 

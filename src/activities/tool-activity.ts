@@ -10,7 +10,11 @@ export function createToolActivity(parts: RecordingParts, tools: ToolRegistry): 
   return (input) => recordStep(parts, input, toolWork(tools, input));
 }
 
-function toolWork(tools: ToolRegistry, { ownerId, executionId, sessionId }: StepCallInput): StepWork<ToolPlan> {
+/** The work of any tool step of a run. */
+export function toolWork(
+  tools: ToolRegistry,
+  { ownerId, executionId, sessionId }: Pick<StepCallInput, 'ownerId' | 'executionId' | 'sessionId'>,
+): StepWork<ToolPlan> {
   return {
     type: 'tool',
     mayRepeat: ({ tool, onCrash }) => (onCrash === undefined ? tools.get(tool)?.repeats !== 'no' : onCrash === 'repeat'),
