@@ -2,22 +2,49 @@
  * The activities as the workflow sees them. Types only: imported by `src/workflows` as `import type`.
  * Answers to a step that failed are thrown as ApplicationFailure (type = the error's code, non-retryable, details [StepAnswer]).
  */
-import type { ActivityCommand, Carry, ExecutionOutcome, GateOutcome, Seed, StartData, StepAnswer, Warning } from '../engine/types.js';
+import type {
+  ActivityCommand,
+  Carry,
+  ExecutionOutcome,
+  GateOutcome,
+  Projection,
+  Seed,
+  StartData,
+  StepAnswer,
+  Warning,
+} from '../engine/types.js';
 import type { Json, Value } from '../definition/value.js';
 
 export type { Carry };
 
-export interface Common {
+/** What an activity of a step knows of its call: what the host told it, and what the run's row says. */
+export interface Common extends Call, RunIdentity {}
+
+/** What the host told it, nothing left out. */
+export interface Call {
   readonly executionId: string;
+  readonly engineVersion: number;
+  readonly carry: Carry;
+}
+
+/** Of a run's row, fixed at its start: activities read it by the execution's id, once in a process. */
+export interface RunIdentity {
   readonly ownerId: string;
   readonly sessionId: string;
   readonly workflowName: string;
   readonly planHash: string;
   /** Fixed at the start like the engine's version: a plan is found by its hash and its format. */
   readonly planFormat: number;
-  readonly engineVersion: number;
-  readonly carry: Carry;
 }
+
+/** What the host tells every activity: as little as may be, since the server stores each call, at some 0.7 ms of its time per KB. */
+export interface Told {
+  readonly executionId: string;
+  readonly engineVersion: number;
+  readonly carry: ToldCarry;
+}
+/** Without the lists that are empty. */
+export type ToldCarry = Projection & Partial<Pick<Carry, 'events' | 'delivered'>>;
 
 /** The command of that name. One variant may stand for several names, which `Extract` by a single name would not find. */
 type StepCommandOf<N extends ActivityCommand['name']> = ActivityCommand extends infer C
@@ -31,26 +58,26 @@ type CommandOf<N extends ActivityCommand['name']> = Omit<StepCommandOf<N>, 'kind
 
 /** Light activities, task queue `signalbox`. */
 export interface CoreActivities {
-  tool(input: Common & CommandOf<'tool'>): Promise<StepAnswer>;
-  notify(input: Common & CommandOf<'tool'>): Promise<StepAnswer>;
-  openGate(input: Common & CommandOf<'open_gate'>): Promise<GateOutcome>;
-  expireGate(input: Common & CommandOf<'expire_gate'>): Promise<GateOutcome>;
+  tool(input: Told & CommandOf<'tool'>): Promise<StepAnswer>;
+  notify(input: Told & CommandOf<'tool'>): Promise<StepAnswer>;
+  openGate(input: Told & CommandOf<'open_gate'>): Promise<GateOutcome>;
+  expireGate(input: Told & CommandOf<'expire_gate'>): Promise<GateOutcome>;
   /** Local. The row after an `approve` signal; a pending row tries the signal's own decision (via `signal`). Null: no such gate in this execution. */
-  readGate(input: Common & { readonly approvalId: string; readonly signal: ApproveSignal }): Promise<GateOutcome | null>;
+  readGate(input: Told & { readonly approvalId: string; readonly signal: ApproveSignal }): Promise<GateOutcome | null>;
   prepareChild(
-    input: Common & CommandOf<'prepare_child'>,
+    input: Told & CommandOf<'prepare_child'>,
   ): Promise<{ readonly executionId: string; readonly at: number; readonly workflowName: string }>;
-  cancelChild(input: Common & { readonly childId: string; readonly reason: string }): Promise<void>;
-  evaluate(input: Common & CommandOf<'evaluate'>): Promise<{ readonly value: Value; readonly warnings?: readonly Warning[] }>;
-  store(input: Common & CommandOf<'store'>): Promise<readonly Value[]>;
-  recover(input: Common & CommandOf<'recover'>): Promise<StepAnswer>;
+  cancelChild(input: Told & { readonly childId: string; readonly reason: string }): Promise<void>;
+  evaluate(input: Told & CommandOf<'evaluate'>): Promise<{ readonly value: Value; readonly warnings?: readonly Warning[] }>;
+  store(input: Told & CommandOf<'store'>): Promise<readonly Value[]>;
+  recover(input: Told & CommandOf<'recover'>): Promise<StepAnswer>;
   /** Local. Writes what is carried. `closed`: the execution's row had ended, nothing was written. Histories of earlier builds answer nothing. */
-  flush(input: Common): Promise<{ readonly closed: boolean } | undefined>;
+  flush(input: Told): Promise<{ readonly closed: boolean } | undefined>;
   /** Local. Settles the execution with the last events; answers with the end that stands in the row (a cancel may have won). */
-  settle(input: Common & { readonly outcome: ExecutionOutcome }): Promise<{ readonly outcome: ExecutionOutcome }>;
+  settle(input: Told & { readonly outcome: ExecutionOutcome }): Promise<{ readonly outcome: ExecutionOutcome }>;
   /** A raw Temporal cancel: row to `cancelling`, gates closed. Answers with the row's own reason and who asked; `proceed` false: the row has ended already. */
   beginCancel(
-    input: Common & { readonly reason: string | null },
+    input: Told & { readonly reason: string | null },
   ): Promise<{ readonly proceed: boolean; readonly reason: string | null; readonly by: Json }>;
   /**
    * First activity of a child, rerun or scheduled run. Null start: nothing to do, `outcome` says why. Seeds that are too many for one
@@ -65,11 +92,11 @@ export interface CoreActivities {
 }
 /** Task queue `signalbox-agent`. */
 export interface AgentActivities {
-  agentTurn(input: Common & CommandOf<'agent_turn'>): Promise<StepAnswer>;
+  agentTurn(input: Told & CommandOf<'agent_turn'>): Promise<StepAnswer>;
 }
 /** Task queue `signalbox-shell`. */
 export interface ShellActivities {
-  bash(input: Common & CommandOf<'bash'>): Promise<StepAnswer>;
+  bash(input: Told & CommandOf<'bash'>): Promise<StepAnswer>;
 }
 
 /** Payload of the `approve` signal, as anyone may send it. */

@@ -1,5 +1,6 @@
 import type { Database } from '../store/database.js';
 import type { Settled } from '../store/end-execution.js';
+import { getRunIdentity } from '../store/executions.js';
 import { readSecrets } from '../store/secrets.js';
 import type { HttpClient } from '../tools/http/send-http.js';
 import type { ToolRegistry } from '../tools/registry.js';
@@ -12,6 +13,7 @@ import { createEvaluateActivity, createStoreActivity } from './evaluate-activity
 import { createExpireGateActivity, createOpenGateActivity, createReadGateActivity, type GateParts } from './gate-activities.js';
 import type { ModelClient } from './model/model-client.js';
 import { createNotifyActivity } from './notify-activity.js';
+import { createReadRun, heartbeating, received, receivedWithRun } from './received.js';
 import type { RecordingParts } from './record-step.js';
 import {
   createBeginCancelActivity,
@@ -65,31 +67,39 @@ export function createActivities(dependencies: ActivityDependencies): Activities
     carry,
     readSignalledGate: (executionId, signal) => operations.readSignalledGate(executionId, signal),
   };
+  const readRun = createReadRun((executionId) => getRunIdentity(db, executionId));
+  const readRunOfStep = heartbeating(readRun);
   const run = { db, journal, afterSettled: (settled: Settled) => operations.afterSettled(settled) };
   return {
     core: {
-      tool: createToolActivity(recording, dependencies.tools),
-      notify: createNotifyActivity(recording, { http: dependencies.http, messages: createMessagePoster(db) }),
-      openGate: createOpenGateActivity(gates),
-      expireGate: createExpireGateActivity(db),
-      readGate: createReadGateActivity(gates),
-      prepareChild: createPrepareChildActivity({ facts, carry, children: operations }),
-      cancelChild: createCancelChildActivity(operations),
-      evaluate: createEvaluateActivity(facts, carry),
-      store: createStoreActivity(facts, carry),
-      recover: createRecoverActivity(journal),
-      flush: createFlushActivity(db),
-      settle: createSettleActivity(run),
-      beginCancel: createBeginCancelActivity(run),
+      tool: receivedWithRun(readRunOfStep, createToolActivity(recording, dependencies.tools)),
+      notify: receivedWithRun(
+        readRunOfStep,
+        createNotifyActivity(recording, { http: dependencies.http, messages: createMessagePoster(db) }),
+      ),
+      openGate: receivedWithRun(readRun, createOpenGateActivity(gates)),
+      expireGate: receivedWithRun(readRun, createExpireGateActivity(db)),
+      readGate: receivedWithRun(readRun, createReadGateActivity(gates)),
+      prepareChild: receivedWithRun(readRun, createPrepareChildActivity({ facts, carry, children: operations })),
+      cancelChild: receivedWithRun(readRun, createCancelChildActivity(operations)),
+      evaluate: receivedWithRun(readRun, createEvaluateActivity(facts, carry)),
+      store: receivedWithRun(readRun, createStoreActivity(facts, carry)),
+      recover: received(createRecoverActivity(journal)),
+      flush: received(createFlushActivity(db)),
+      settle: received(createSettleActivity(run)),
+      beginCancel: received(createBeginCancelActivity(run)),
       load: createLoadActivity(db),
     },
     agent: {
-      agentTurn: createAgentTurnActivity(recording, {
-        model: dependencies.model,
-        models: dependencies.models,
-        transcript: createTranscript(db),
-      }),
+      agentTurn: receivedWithRun(
+        readRunOfStep,
+        createAgentTurnActivity(recording, {
+          model: dependencies.model,
+          models: dependencies.models,
+          transcript: createTranscript(db),
+        }),
+      ),
     },
-    shell: { bash: createBashActivity(recording, dependencies.shell) },
+    shell: { bash: receivedWithRun(readRunOfStep, createBashActivity(recording, dependencies.shell)) },
   };
 }

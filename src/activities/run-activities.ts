@@ -9,11 +9,11 @@ import { beginCancel, settleExecution, type Settled } from '../store/end-executi
 import { isEnded, type ExecutionRecord } from '../store/execution-record.js';
 import { claimRun, loadStart } from '../store/executions.js';
 import { recordEvents } from '../store/projection.js';
-import type { Common, CoreActivities } from './contract.js';
+import type { Call, CoreActivities } from './contract.js';
 import type { StepJournal } from './record-step.js';
 import { answered } from './step-error.js';
 
-type RecoverInput = Common & Omit<Extract<ActivityCommand, { name: 'recover' }>, 'kind' | 'id' | 'name'>;
+type RecoverInput = Call & Omit<Extract<ActivityCommand, { name: 'recover' }>, 'kind' | 'id' | 'name'>;
 export interface RunParts {
   readonly db: Database;
   readonly journal: StepJournal;
@@ -41,7 +41,7 @@ function dataOf(answer: StepAnswer): { readonly [key: string]: Json } {
 
 export const createFlushActivity =
   (db: Database) =>
-  async ({ executionId, carry }: Common): Promise<{ readonly closed: boolean }> => {
+  async ({ executionId, carry }: Call): Promise<{ readonly closed: boolean }> => {
     const { closed } = await recordEvents(db, executionId, carry);
     return { closed };
   };
@@ -53,7 +53,7 @@ export const createSettleActivity =
     executionId,
     carry,
     outcome,
-  }: Common & { readonly outcome: ExecutionOutcome }): Promise<{ readonly outcome: ExecutionOutcome }> => {
+  }: Call & { readonly outcome: ExecutionOutcome }): Promise<{ readonly outcome: ExecutionOutcome }> => {
     const settled = await settleExecution(parts.db, executionId, carry, outcome);
     if (settled === undefined) return { outcome };
     parts.afterSettled(settled);
@@ -64,7 +64,7 @@ export const createSettleActivity =
 export const createBeginCancelActivity =
   (parts: RunParts) =>
   async (
-    input: Common & { readonly reason: string | null },
+    input: Call & { readonly reason: string | null },
   ): Promise<{ readonly proceed: boolean; readonly reason: string | null; readonly by: Json }> => {
     const { executionId, carry, reason } = input;
     // First what has happened: a row that was never seen to run would end at once, without its clean-up.

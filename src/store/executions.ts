@@ -7,6 +7,10 @@ import { statement } from './statement.js';
 import { addUsage } from './token-usage.js';
 
 const GET = statement('get_execution', `SELECT ${EXECUTION_COLUMNS} FROM executions WHERE id = $1`);
+const IDENTITY = statement(
+  'run_identity',
+  'SELECT owner_id AS "ownerId", session_id AS "sessionId", workflow_name AS "workflowName", hash AS "planHash", plan_format AS "planFormat" FROM executions WHERE id = $1',
+);
 const SEEDS = statement('execution_seeds', 'SELECT seeds FROM executions WHERE id = $1');
 const CLAIM_RUN = statement(
   'claim_run',
@@ -17,6 +21,24 @@ const CLAIM_RUN = statement(
 export async function getExecution(db: Database, ownerId: string | null, id: string): Promise<ExecutionRecord | undefined> {
   const [row] = await db.rows<{ owner_id: string }>(GET, [id]);
   return row === undefined || (ownerId !== null && row.owner_id !== ownerId) ? undefined : executionFromRow(row);
+}
+
+/** What of an execution never changes, for its activities; undefined when there is no such row. */
+export async function getRunIdentity(
+  db: Database,
+  id: string,
+): Promise<
+  | {
+      readonly ownerId: string;
+      readonly sessionId: string;
+      readonly workflowName: string;
+      readonly planHash: string;
+      readonly planFormat: number;
+    }
+  | undefined
+> {
+  const [row] = await db.rows<NonNullable<Awaited<ReturnType<typeof getRunIdentity>>>>(IDENTITY, [id]);
+  return row;
 }
 
 export interface ExecutionFilter extends PageRequest {

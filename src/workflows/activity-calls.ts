@@ -4,7 +4,7 @@
  */
 import { ActivityFailure, ApplicationFailure, RetryState, TimeoutFailure, TimeoutType } from '@temporalio/common';
 import { ActivityCancellationType, proxyActivities, type ActivityOptions } from '@temporalio/workflow';
-import type { AgentActivities, Common, CoreActivities, ShellActivities } from '../activities/contract.js';
+import type { AgentActivities, CoreActivities, ShellActivities, Told } from '../activities/contract.js';
 import type { ActivityCommand, ActivityResult, StepAnswer, StepError } from '../engine/types.js';
 import { TASK_QUEUES } from './messages.js';
 
@@ -39,9 +39,9 @@ export function isLight(command: ActivityCommand): boolean {
 }
 
 /** Orders the activity; `toResult` and `faultResult` read what comes of it. `runLeftMs`: see queueLimit. */
-export function callActivity(command: ActivityCommand, common: Common, runLeftMs: number | null): Promise<unknown> {
+export function callActivity(command: ActivityCommand, told: Told, runLeftMs: number | null): Promise<unknown> {
   const { kind: _kind, id: _id, name: _name, ...rest } = command;
-  const args = [{ ...common, ...rest }] as never;
+  const args = [{ ...told, ...rest }] as never;
   switch (command.name) {
     case 'tool':
       return core.tool.executeWithOptions(working(command, TASK_QUEUES.core, runLeftMs), args);

@@ -1,4 +1,4 @@
-import type { Carry } from '../activities/contract.js';
+import type { ToldCarry } from '../activities/contract.js';
 import type { EngineEvent, Projection } from '../engine/types.js';
 
 /** What one activity was given to write; acknowledged when it answers. */
@@ -43,7 +43,7 @@ export class CarriedEvents {
   }
 
   /** The first `limit` bytes of events (at least one) and everything to acknowledge, with the mark to give back on the answer. */
-  take(projection: Projection, limit = Number.POSITIVE_INFINITY): { carry: Carry; mark: CarryMark } {
+  take(projection: Projection, limit = Number.POSITIVE_INFINITY): { carry: ToldCarry; mark: CarryMark } {
     let bytes = 0;
     let count = 0;
     for (const entry of this.events) {
@@ -54,7 +54,11 @@ export class CarriedEvents {
     const mark = { events: this.writtenEvents + count, delivered: this.end.delivered };
     this.handed = { events: Math.max(this.handed.events, mark.events), delivered: mark.delivered };
     return {
-      carry: { ...projection, events: this.events.slice(0, count).map(({ event }) => event), delivered: [...this.delivered] },
+      carry: {
+        ...projection,
+        ...(count === 0 ? {} : { events: this.events.slice(0, count).map(({ event }) => event) }),
+        ...(this.delivered.length === 0 ? {} : { delivered: [...this.delivered] }),
+      },
       mark,
     };
   }

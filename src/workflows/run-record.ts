@@ -1,5 +1,5 @@
 import { proxyLocalActivities } from '@temporalio/workflow';
-import type { Carry, Common, CoreActivities } from '../activities/contract.js';
+import type { CoreActivities, Told, ToldCarry } from '../activities/contract.js';
 import type { EngineEvent, Projection, StartData } from '../engine/types.js';
 import { PLATFORM_RETRY } from './activity-calls.js';
 import { CarriedEvents, type CarryMark } from './carried-events.js';
@@ -46,7 +46,7 @@ export class RunRecord {
   }
 
   /** What an activity is told, with the first `carryLimit` bytes of what waits and the mark to give back on its answer. */
-  take(carryLimit?: number): { readonly common: Common; readonly mark: CarryMark } {
+  take(carryLimit?: number): { readonly common: Told; readonly mark: CarryMark } {
     const { carry, mark } = this.carried.take(this.projection(), carryLimit);
     return { common: this.commonWith(carry), mark };
   }
@@ -62,12 +62,12 @@ export class RunRecord {
   }
 
   /** The same without anything to write. */
-  commonAlone(): Common {
-    return this.commonWith({ ...this.projection(), events: [], delivered: [] });
+  commonAlone(): Told {
+    return this.commonWith(this.projection());
   }
 
   /** Calls a local activity that carries all that waits, and takes its return as proof that it is written. More than a chunk is flushed first. */
-  async callLocal<T>(run: (common: Common) => Promise<T>): Promise<T> {
+  async callLocal<T>(run: (common: Told) => Promise<T>): Promise<T> {
     if (this.bytes > FLUSH_CHUNK_BYTES) await this.flush(FLUSH_CHUNK_BYTES);
     const { common, mark } = this.take();
     const result = await run(common);
@@ -85,17 +85,7 @@ export class RunRecord {
     }
   }
 
-  private commonWith(carry: Carry): Common {
-    const { execution, engineVersion, plan } = this.start;
-    return {
-      executionId: execution.id,
-      ownerId: execution.ownerId,
-      sessionId: execution.sessionId,
-      workflowName: execution.workflowName,
-      planHash: plan.hash,
-      planFormat: plan.planFormat,
-      engineVersion,
-      carry,
-    };
+  private commonWith(carry: ToldCarry): Told {
+    return { executionId: this.start.execution.id, engineVersion: this.start.engineVersion, carry };
   }
 }

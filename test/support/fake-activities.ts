@@ -4,11 +4,11 @@
  */
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import type { AgentActivities, Common, CoreActivities, ShellActivities } from '../../src/activities/contract.js';
+import type { AgentActivities, CoreActivities, ShellActivities, Told } from '../../src/activities/contract.js';
 import type { GateOutcome, GateStatus, StartData, StepAnswer, StepError, StepInstance } from '../../src/engine/types.js';
 import { type Json, plain, type Value } from '../../src/definition/value.js';
 
-type StepInput = Common & { readonly instance: StepInstance };
+type StepInput = Told & { readonly instance: StepInstance };
 
 /** What a step does when its activity runs: an output, a fault, or `hang` until it is cancelled. `nth` counts its calls from 0. */
 export type Reply = {
@@ -61,7 +61,7 @@ export class FakeActivities {
   constructor(private readonly world: FakeWorld) {}
 
   all(): Activities {
-    const step = async (input: Common): Promise<StepAnswer> => await this.step(input as StepInput);
+    const step = async (input: Told): Promise<StepAnswer> => await this.step(input as StepInput);
     return {
       tool: step,
       notify: step,
@@ -217,10 +217,10 @@ export class FakeActivities {
   }
 
   /** Events are written once by their key, in the order of the engine. */
-  private take(input: Common): void {
-    const carried = input.carry.events.reduce((sum, event) => sum + JSON.stringify(event).length, 0);
+  private take(input: Told): void {
+    const carried = (input.carry.events ?? []).reduce((sum, event) => sum + JSON.stringify(event).length, 0);
     this.journal.largestCarry = Math.max(this.journal.largestCarry, carried);
-    for (const event of input.carry.events) {
+    for (const event of input.carry.events ?? []) {
       const key = JSON.stringify([input.executionId, event.instance, event.kind, event.ordinal]);
       if (this.seen.has(key)) continue;
       this.seen.add(key);
@@ -228,8 +228,8 @@ export class FakeActivities {
         event.instance === null ? event.kind : `${event.kind} ${event.instance.stepId}@${event.instance.iterationPath}`,
       );
     }
-    for (const id of input.carry.delivered) this.journal.delivered.add(id);
-    if (input.carry.delivered.some((id) => id === this.world.closesAt)) this.isClosed = true;
+    for (const id of input.carry.delivered ?? []) this.journal.delivered.add(id);
+    if (input.carry.delivered?.some((id) => id === this.world.closesAt)) this.isClosed = true;
   }
 
   private maybeFault(name: string): void {
