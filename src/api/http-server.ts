@@ -16,6 +16,8 @@ export interface ListenOptions {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
+  /** Takes connections that ask for another protocol; without it they are answered as if they had not asked. */
+  readonly onUpgrade?: (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
 }
 
 /** Why nothing can be listened to, in words for whoever set HOST and PORT. */
@@ -47,6 +49,7 @@ export async function listen(app: RequestListener, options: ListenOptions): Prom
   server.on('checkContinue', app);
   server.on('clientError', answerUnreadable);
   server.on('connect', (_req: IncomingMessage, socket: Duplex) => socket.destroy());
+  if (options.onUpgrade !== undefined) server.on('upgrade', options.onUpgrade);
   await bind(server, options);
   const { port } = server.address() as AddressInfo;
   return {

@@ -1,5 +1,5 @@
 import type { Database } from '../store/database.js';
-import { getKeyHolder, touchKey, type KeyHolder } from '../store/keys.js';
+import { getKeyHolder, getKeyHolders, touchKey, type KeyHolder } from '../store/keys.js';
 import type { Principal } from './principal.js';
 import { covers, ROLES, type Action, type Role } from './role-matrix.js';
 
@@ -41,4 +41,15 @@ function narrower(key: Role, user: Role): Role {
   if (covers(user, key)) return key;
   if (covers(key, user)) return user;
   return ROLES.toReversed().find((role) => covers(key, role) && covers(user, role)) ?? 'viewer';
+}
+
+/** Who holds these keys now, by the key's id: without those that were revoked, have expired or whose user is disabled. */
+export async function findKeysById(db: Database, keyIds: readonly string[]): Promise<Map<string, Principal>> {
+  const found = new Map<string, Principal>();
+  for (const [keyId, holder] of await getKeyHolders(db, keyIds)) {
+    const { expiresAt } = holder.key;
+    const isExpired = expiresAt !== null && Date.parse(expiresAt) <= Date.now();
+    if (!holder.user.disabled && !isExpired) found.set(keyId, principalOf(holder));
+  }
+  return found;
 }

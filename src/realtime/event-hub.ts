@@ -1,6 +1,6 @@
 /**
- * Readers of the event log. Rows are the truth: a wake-up says only that there may be more, and readers ask for what
- * follows their own position. Readers of one execution that stand at the same place share one read and one serialisation.
+ * Readers of the event log, of executions and of sessions. Rows are the truth: a wake-up says only that there may be more, and readers ask for what
+ * follows their own position. Readers of one stream that stand at the same place share one read and one serialisation.
  * A reader is never pushed to: it pulls a page when it has room, so a slow one costs one page and goes back to the rows.
  */
 
@@ -12,14 +12,14 @@ export interface LogFrame {
   readonly json: string;
 }
 
-/** Events of an execution behind `after` (exclusive), oldest first, at most `limit`. */
-export type ReadFrames = (executionId: string, after: number, limit: number) => Promise<readonly LogFrame[]>;
+/** Events of a stream behind `after` (exclusive), oldest first, at most `limit`. */
+export type ReadFrames = (streamId: string, after: number, limit: number) => Promise<readonly LogFrame[]>;
 
 /** Where a log stands; undefined when there is none. `closed`: nothing follows `lastSeq`. */
-export type ReadPlace = (executionId: string) => Promise<{ readonly lastSeq: number; readonly closed: boolean } | undefined>;
+export type ReadPlace = (streamId: string) => Promise<{ readonly lastSeq: number; readonly closed: boolean } | undefined>;
 
 /** The last seq of each of these logs, in one question. */
-export type ReadLastSeqs = (executionIds: readonly string[]) => Promise<ReadonlyMap<string, number>>;
+export type ReadLastSeqs = (streamIds: readonly string[]) => Promise<ReadonlyMap<string, number>>;
 
 export interface EventHubOptions {
   readonly read: ReadFrames;
@@ -30,14 +30,20 @@ export interface EventHubOptions {
 }
 
 const PAGE = 50;
-/** Characters of the newest frames kept for each execution that is followed. */
+/** Characters of the newest frames kept for each stream that is followed. */
 const WINDOW_CHARACTERS = 256 * 1024;
 const TERMINAL_KINDS: ReadonlySet<string> = new Set(['execution.completed', 'execution.failed', 'execution.cancelled']);
 
-/** Whether nothing follows an event of this kind. Pure. */
+/** Whether nothing follows an event of this kind in the log of an execution. Pure. */
 export const isTerminalKind = (kind: string): boolean => TERMINAL_KINDS.has(kind);
 
-/** What is shared by the readers of one execution. */
+/** Whether nothing follows this event in its stream: sessions outlive the executions that they show. Pure. */
+const endsStream = (streamId: string, kind: string): boolean => isTerminalKind(kind) && !isSessionId(streamId);
+
+/** Streams are of executions or of sessions, told by their ids. Pure. */
+export const isSessionId = (streamId: string): boolean => streamId.startsWith('ses_');
+
+/** What is shared by the readers of one stream. */
 class Topic {
   followers = 0;
   /** Counts wake-ups: a read that began before one does not answer for it. */
@@ -136,9 +142,9 @@ export class EventHub {
 
   constructor(private readonly options: EventHubOptions) {}
 
-  /** There may be more of this execution. Costs nothing when nobody follows it. */
-  wake(executionId: string): void {
-    this.topics.get(executionId)?.wake();
+  /** There may be more of this stream. Costs nothing when nobody follows it. */
+  wake(streamId: string): void {
+    this.topics.get(streamId)?.wake();
   }
 
   /** Looks for what no wake-up told of: one question for all that is followed, however much that is. */
@@ -156,18 +162,28 @@ export class EventHub {
    * Where a reader that asks for what follows `after` begins: an id from the future (of a database that was set back) begins at the
    * end. `isAtEnd`: nothing will ever follow.
    */
-  async place(executionId: string, after: number): Promise<{ readonly after: number; readonly isAtEnd: boolean }> {
-    const place = await this.options.place(executionId);
+  async place(streamId: string, after: number): Promise<{ readonly after: number; readonly isAtEnd: boolean }> {
+    const place = await this.options.place(streamId);
     if (place === undefined) return { after, isAtEnd: false };
     return { after: Math.min(after, place.lastSeq), isAtEnd: place.closed && after >= place.lastSeq };
   }
 
+  /** One page of what follows `after`, none when nothing does. @throws what the read throws */
+  async page(streamId: string, after: number): Promise<readonly LogFrame[]> {
+    const topic = this.join(streamId);
+    try {
+      return await topic.page(after);
+    } finally {
+      this.leave(streamId, topic);
+    }
+  }
+
   /**
-   * The log of an execution from behind `after`, page by page, until its terminal event, the signal, or `close`.
+   * A stream from behind `after`, page by page, until its terminal event, the signal, or `close`.
    * The next page is read when the last one is taken. A failed read is tried again at the next sweep.
    */
-  async *follow(executionId: string, after: number, signal: AbortSignal): AsyncGenerator<readonly LogFrame[]> {
-    const topic = this.join(executionId);
+  async *follow(streamId: string, after: number, signal: AbortSignal): AsyncGenerator<readonly LogFrame[]> {
+    const topic = this.join(streamId);
     let position = after;
     try {
       while (!this.closed && !signal.aborted) {
@@ -176,14 +192,14 @@ export class EventHub {
         if (page !== undefined && page.length > 0) {
           yield page;
           const last = page[page.length - 1] as LogFrame;
-          if (isTerminalKind(last.kind)) return;
+          if (endsStream(streamId, last.kind)) return;
           position = last.seq;
         } else {
           await topic.changed(generation, signal);
         }
       }
     } finally {
-      this.leave(executionId, topic);
+      this.leave(streamId, topic);
     }
   }
 
@@ -202,15 +218,15 @@ export class EventHub {
     }
   }
 
-  private join(executionId: string): Topic {
-    const topic = this.topics.get(executionId) ?? new Topic((after) => this.options.read(executionId, after, PAGE));
-    this.topics.set(executionId, topic);
+  private join(streamId: string): Topic {
+    const topic = this.topics.get(streamId) ?? new Topic((after) => this.options.read(streamId, after, PAGE));
+    this.topics.set(streamId, topic);
     topic.followers++;
     return topic;
   }
 
-  private leave(executionId: string, topic: Topic): void {
+  private leave(streamId: string, topic: Topic): void {
     topic.followers--;
-    if (topic.followers === 0) this.topics.delete(executionId);
+    if (topic.followers === 0) this.topics.delete(streamId);
   }
 }

@@ -113,3 +113,16 @@ function toKeyRecord(row: ApiKey): KeyRecord {
     lastUsedAt: row.lastUsedAt?.toISOString() ?? null,
   };
 }
+
+/** Holders of these keys, by the key's id, in two questions however many they are. */
+export async function getKeyHolders(db: Database, keyIds: readonly string[]): Promise<Map<string, KeyHolder>> {
+  const keys = await db.with((prisma) => prisma.apiKey.findMany({ where: { id: { in: [...keyIds] } } }));
+  const users = await db.with((prisma) => prisma.user.findMany({ where: { id: { in: keys.map((key) => key.userId) } } }));
+  const byId = new Map(users.map((user) => [user.id, toUserRecord(user)]));
+  return new Map(
+    keys.flatMap((key) => {
+      const user = byId.get(key.userId);
+      return user === undefined ? [] : [[key.id, { key: toKeyRecord(key), user }] as const];
+    }),
+  );
+}

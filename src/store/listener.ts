@@ -1,4 +1,5 @@
 import { Client } from 'pg';
+import { DELTA_CHANNEL } from './deltas.js';
 import { WAKE_CHANNEL } from './notifier.js';
 
 /** Streams that have grown; `all`: perhaps any (a sweep, or a connection that was away). */
@@ -7,6 +8,8 @@ export type Wake = readonly string[] | 'all';
 export interface ListenerOptions {
   readonly connectionString: string;
   readonly onWake: (wake: Wake) => void;
+  /** A batch of deltas (store/deltas.ts) has come. Without it they are not listened for. */
+  readonly onDeltas?: (payload: string) => void;
   /** How often to look without being told; 1,000 ms. */
   readonly sweepMs?: number;
   readonly onConnectionLost?: (error: Error) => void;
@@ -51,10 +54,14 @@ export class Listener {
     const client = new Client({ connectionString: this.options.connectionString, connectionTimeoutMillis: 5_000, keepAlive: true });
     client.on('error', (error) => this.lost(client, error));
     client.on('end', () => this.lost(client, new Error('The connection ended')));
-    client.on('notification', ({ payload }) => this.options.onWake((payload ?? '').split(',')));
+    client.on('notification', ({ channel, payload }) => {
+      if (channel === DELTA_CHANNEL) this.options.onDeltas?.(payload ?? '');
+      else this.options.onWake((payload ?? '').split(','));
+    });
     try {
       await client.connect();
       await client.query(`LISTEN ${WAKE_CHANNEL}`);
+      if (this.options.onDeltas !== undefined) await client.query(`LISTEN ${DELTA_CHANNEL}`);
       if (this.closed) return await client.end();
       this.client = client;
       this.options.onWake('all');

@@ -27,13 +27,13 @@ export interface StepRecord extends StepInstance {
   readonly completedAt: string | null;
 }
 
-const COLUMNS =
+export const STEP_COLUMNS =
   'execution_id, step_id, iteration_path, attempt, type, status, input, output, error, choice, warnings, usage, model, turn_ids, seeded, created_at, started_at, completed_at';
 const LIST = statement(
   'list_steps',
-  `SELECT ${COLUMNS} FROM steps WHERE execution_id = $1 AND owner_id = $2 ORDER BY created_at, started_at NULLS FIRST, instance_key`,
+  `SELECT ${STEP_COLUMNS} FROM steps WHERE execution_id = $1 AND owner_id = $2 ORDER BY created_at, started_at NULLS FIRST, instance_key`,
 );
-const GET = statement('get_step', `SELECT ${COLUMNS} FROM steps WHERE execution_id = $1 AND instance_key = $2`);
+const GET = statement('get_step', `SELECT ${STEP_COLUMNS} FROM steps WHERE execution_id = $1 AND instance_key = $2`);
 
 /** All step rows of an execution of this owner, in order of creation. Definition order is the caller's, who has the plan. */
 export async function listSteps(db: Database, ownerId: string, executionId: string): Promise<StepRecord[]> {
@@ -73,7 +73,8 @@ export async function getStep(db: Database, executionId: string, instance: StepI
   return row === undefined ? undefined : toStepRecord(row);
 }
 
-function toStepRecord(raw: object): StepRecord {
+/** A row as `pg` gives it. */
+export function toStepRecord(raw: object): StepRecord {
   const row = camelRow<Step>(raw);
   return {
     executionId: row.executionId,

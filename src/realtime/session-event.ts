@@ -1,0 +1,38 @@
+/** Events as a session's readers see them: Event's shape, the session, and for steps the card's content in one place. Pure. */
+import type { Json } from '../definition/value.js';
+import { toWireEvent } from '../operations/wire.js';
+import type { EventRecord } from '../store/event-log.js';
+
+/** The state of a step's row that an event of this kind tells. */
+const STEP_STATUS: Readonly<Record<string, string>> = {
+  'step.started': 'running',
+  'step.completed': 'completed',
+  'step.failed': 'failed',
+  'step.cancelled': 'cancelled',
+  'step.skipped': 'skipped',
+};
+
+export type SessionEvent = ReturnType<typeof toSessionEvent>;
+
+/** `seq` is the session's numbering; `data.message`, `data.turn` or `data.step` has what the event is about. */
+export function toSessionEvent(record: EventRecord) {
+  const event = toWireEvent(record);
+  return { ...event, sessionId: record.sessionId, data: withStep(record) };
+}
+
+function withStep({ kind, stepId, iterationPath, attempt, data }: EventRecord): Json {
+  if (stepId === null || !kind.startsWith('step.')) return data;
+  const told = isObject(data) ? data : {};
+  const { input, output, error, warnings } = told;
+  const step: { [key: string]: Json } = { stepId, iterationPath: iterationPath ?? '', attempt: attempt ?? 1 };
+  const status = kind === 'step.waiting' ? (told['for'] === 'approval' ? 'waiting_approval' : 'waiting_event') : STEP_STATUS[kind];
+  if (status !== undefined) step['status'] = status;
+  if (input !== undefined) step['input'] = input;
+  if (output !== undefined) step['output'] = output;
+  if (error !== undefined) step['error'] = error;
+  if (warnings !== undefined) step['warnings'] = warnings;
+  return { ...told, step };
+}
+
+const isObject = (value: Json): value is { readonly [key: string]: Json } =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
