@@ -4,25 +4,24 @@ import type { Pool } from 'pg';
 export const WAKE_CHANNEL = 'signalbox_wake';
 /** PostgreSQL takes payloads below 8,000 bytes. */
 const MAX_PAYLOAD = 7_900;
-const QUIET_MS = 10;
+const GATHER_MS = 10;
 
 /**
- * Tells every process that streams have grown: after the commit, at most one NOTIFY in 10 ms (it takes a lock of the whole
- * database at commit). The first goes at once. Lost ones are harmless: readers sweep.
+ * Tells every process that streams have grown: after the commit, one NOTIFY in 10 ms at most (it takes a lock of the whole database at
+ * commit). What comes within 10 ms goes along, so that the start and the end of a short step wake the readers once. Lost ones are
+ * harmless: readers sweep.
  */
 export class Notifier {
   private readonly waiting = new Set<string>();
   private timer: NodeJS.Timeout | undefined;
   private sending: Promise<void> = Promise.resolve();
-  private lastSentAt = 0;
 
   constructor(private readonly pool: Pool) {}
 
   wake(streamIds: Iterable<string>): void {
     for (const id of streamIds) this.waiting.add(id);
     if (this.waiting.size === 0 || this.timer !== undefined) return;
-    const delay = Math.max(0, this.lastSentAt + QUIET_MS - Date.now());
-    this.timer = setTimeout(() => this.flush(), delay);
+    this.timer = setTimeout(() => this.flush(), GATHER_MS);
   }
 
   /** Sends what waits and resolves when it is sent. */
@@ -37,7 +36,6 @@ export class Notifier {
     const payloads = payloadsOf(this.waiting);
     this.waiting.clear();
     if (payloads.length === 0) return;
-    this.lastSentAt = Date.now();
     this.sending = this.pool
       .query({
         name: 'notify',
