@@ -29,7 +29,7 @@ import { callActivity, faultResult, isLight, toResult } from './activity-calls.j
 import { CallScope } from './call-scope.js';
 import type { ChildSignal, EventSignal, PauseSignal } from './messages.js';
 import { EXECUTION_WORKFLOW, TASK_QUEUES } from './messages.js';
-import { childSearchAttributes, showDetails, StatusAttribute } from './operator-view.js';
+import { childSearchAttributes, Details, StatusAttribute } from './operator-view.js';
 import { local, RunRecord } from './run-record.js';
 import { packQueue, type PackedQueue, type Queued, unpackQueue } from './packed-queue.js';
 import { type TimerCommand, Timers } from './timers.js';
@@ -72,6 +72,7 @@ export class Host {
   /** Ids of gates whose opening has answered and that are not settled yet. */
   private readonly gates = new Set<string>();
   private readonly status: StatusAttribute;
+  private readonly details: Details;
   private cancelReason: string | null | undefined;
   private cancelBegun = false;
   private more = false;
@@ -87,6 +88,7 @@ export class Host {
   constructor(input: Extract<ExecutionInput<EngineState>, { kind: 'start' | 'continued' }>) {
     const { seeds: _seeds, ...start }: StartData = input.start;
     this.start = start;
+    this.details = new Details(start.plan);
     this.record = new RunRecord(
       start,
       () => projectionOf(start.plan, this.state),
@@ -408,7 +410,7 @@ export class Host {
   private show(): void {
     const projection = projectionOf(this.start.plan, this.state);
     this.status.show(projection.status);
-    showDetails(this.start.plan, projection);
+    this.details.show(projection);
   }
 
   // ---- hand-over ----

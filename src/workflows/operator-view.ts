@@ -41,15 +41,25 @@ export class StatusAttribute {
 
 const DETAIL_STEPS = 60;
 
-/** The top-level steps with their states, as Markdown. */
-export function showDetails(plan: Plan, { status, progress }: Projection): void {
-  const lines = plan.steps.slice(0, DETAIL_STEPS).map((step, index) => {
-    const mark = index < progress.done ? 'done' : index === progress.done ? status : 'to come';
-    return `- ${step.name ?? step.id} (${step.type}): ${mark}`;
-  });
-  const more = plan.steps.length > DETAIL_STEPS ? [`- … ${plan.steps.length - DETAIL_STEPS} more`] : [];
-  const current = progress.current.length > 0 ? `\n\nNow: ${progress.current.join(', ')}` : '';
-  setCurrentDetails(
-    `**${plan.name}** ${plan.version}: ${status}, ${progress.done}/${progress.total}\n\n${[...lines, ...more].join('\n')}${current}`,
-  );
+/** The top-level steps with their states, as Markdown. Shown at each wake of the workflow, so what does not change is put together once. */
+export class Details {
+  private readonly steps: readonly string[];
+  private readonly more: string;
+  private shown = '';
+
+  constructor(private readonly plan: Plan) {
+    this.steps = plan.steps.slice(0, DETAIL_STEPS).map(({ id, name, type }) => `- ${name ?? id} (${type}): `);
+    this.more = plan.steps.length > DETAIL_STEPS ? `- … ${plan.steps.length - DETAIL_STEPS} more` : '';
+  }
+
+  show({ status, progress: { done, total, current } }: Projection): void {
+    const now = current.join(', ');
+    const state = `${status} ${done} ${now}`;
+    if (state === this.shown) return;
+    this.shown = state;
+    let lines = '';
+    for (const [index, step] of this.steps.entries()) lines += `${step}${index < done ? 'done' : index === done ? status : 'to come'}\n`;
+    const { name, version } = this.plan;
+    setCurrentDetails(`**${name}** ${version}: ${status}, ${done}/${total}\n\n${lines}${this.more}${now === '' ? '' : `\n\nNow: ${now}`}`);
+  }
 }
