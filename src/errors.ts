@@ -24,6 +24,7 @@ interface ErrorDataByCode {
     readonly retryAfterSeconds: number;
   };
   event_backlog_full: { readonly waiting: number; readonly waitingBytes: number };
+  message_backlog_full: { readonly waiting: number };
   idempotency_key_reused: { readonly key: string };
   workflow_disabled: { readonly workflowId: string };
   slug_taken: { readonly slug: string };

@@ -40,6 +40,7 @@ const HTTP_STATUS = {
   rate_limited: 429,
   concurrency_limit: 429,
   event_backlog_full: 429,
+  message_backlog_full: 429,
   internal_error: 500,
   draft_failed: 502,
   unavailable: 503,

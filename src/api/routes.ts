@@ -5,8 +5,10 @@ import { documentRoutes } from './documents.js';
 import { executionRoutes } from './executions/routes.js';
 import { healthRoutes } from './health/routes.js';
 import { keyRoutes } from './keys/routes.js';
+import { realtimeRoutes } from './realtime/routes.js';
 import type { Route } from './route.js';
 import { secretRoutes } from './secrets/routes.js';
+import { sessionRoutes } from './sessions/routes.js';
 import { userRoutes } from './users/routes.js';
 import { valueRoutes } from './values/routes.js';
 import { workflowRoutes } from './workflows/routes.js';
@@ -15,6 +17,8 @@ const described: readonly Route[] = [
   ...workflowRoutes,
   ...executionRoutes,
   ...approvalRoutes,
+  ...sessionRoutes,
+  ...realtimeRoutes,
   ...valueRoutes,
   ...accountRoutes,
   ...keyRoutes,

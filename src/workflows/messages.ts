@@ -8,6 +8,8 @@ import type { Json, Value } from '../definition/value.js';
 import type { StepError } from '../engine/types.js';
 
 export const EXECUTION_WORKFLOW = 'execution';
+/** Its id is the session's. */
+export const CONVERSATION_WORKFLOW = 'conversation';
 
 export const TASK_QUEUES = { core: 'signalbox', agent: 'signalbox-agent', shell: 'signalbox-shell' } as const;
 
@@ -42,6 +44,34 @@ export interface ChildSignal {
   readonly outcome: { readonly status: 'completed' | 'failed' | 'cancelled'; readonly output: Value; readonly error: StepError | null };
 }
 export const childSignal = defineSignal<[ChildSignal]>('child');
+
+/** A message for the agent of a session. `id` is the command row's; `seq` its place in the session, by which messages are ordered. */
+export interface MessageSignal {
+  readonly id: string;
+  readonly messageId: string;
+  readonly seq: number;
+}
+export const MESSAGE_SIGNAL = 'message';
+export const messageSignal = defineSignal<[MessageSignal]>(MESSAGE_SIGNAL);
+
+/** Stops what answers a message up to `upTo`, if it is the turn named (null: whichever). `id` is the command row's. */
+export interface StopSignal {
+  readonly id?: string;
+  readonly turnId: string | null;
+  readonly upTo: number;
+}
+export const stopSignal = defineSignal<[StopSignal]>('stop');
+
+/** What a conversation is started with, and what it takes across a hand-over. */
+export interface ConversationInput {
+  readonly sessionId: string;
+  readonly ownerId: string;
+  readonly queue: readonly MessageSignal[];
+  /** Messages answered last, so that a repeated signal is known. */
+  readonly handled: readonly string[];
+  /** What was stopped before its message came. */
+  readonly stoppedUpTo?: number;
+}
 
 /** The whole engine state, for operators. */
 export const stateQuery = defineQuery<Json>('state');

@@ -11,6 +11,7 @@ export interface Owned {
   readonly hash: string;
   readonly executionId: string;
   readonly approvalId: string;
+  readonly sessionId: string;
   readonly valueRef: string;
   readonly keyId: string;
   readonly secretName: string;
@@ -49,6 +50,7 @@ export async function somebodyWithEverything(api: ApiUnderTest, name: string): P
     at: Date.now(),
   });
   if (opened.kind !== 'gate') throw new Error('the gate did not open');
+  const { body: chat } = await send<{ session: { id: string } }>('POST', '/api/sessions', { title: `${name}'s chat` });
   const { ref } = await putValue(api.db, admin.id, { large: name });
   return {
     userId: admin.id,
@@ -58,6 +60,7 @@ export async function somebodyWithEverything(api: ApiUnderTest, name: string): P
     hash: saved.workflow.hash,
     executionId: started.execution.id,
     approvalId: opened.gate.id,
+    sessionId: chat.session.id,
     valueRef: ref,
     keyId: admin.keyId,
     secretName: 'TOKEN',

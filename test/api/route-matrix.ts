@@ -40,6 +40,8 @@ const send = (route: string, roles: Probe['roles'], ok: readonly number[], call:
 const workflow = (owned: Owned, rest = ''): string => `/api/workflows/${owned.workflowId}${rest}`;
 const execution = (owned: Owned, rest = ''): string => `/api/executions/${owned.executionId}${rest}`;
 
+const session = (owned: Owned, rest = ''): string => `/api/sessions/${owned.sessionId}${rest}`;
+
 export const MATRIX: readonly Probe[] = [
   get('/api/workflows', ALL, () => '/api/workflows', 'empty'),
   send('POST /api/workflows/validate', ALL, [200], () => ({ path: '/api/workflows/validate', body: { data: definition() } })),
@@ -77,6 +79,19 @@ export const MATRIX: readonly Probe[] = [
   send('POST /api/executions/:id/resume', RUNNERS, [202], (owned) => ({ path: execution(owned, '/resume') }), 404),
   send('POST /api/executions/:id/events', RUNNERS, [202], (owned) => ({ path: execution(owned, '/events'), body: { event: 'ping' } }), 404),
   send('POST /api/executions/:id/rerun', RUNNERS, [202, 409], (owned) => ({ path: execution(owned, '/rerun'), body: {} }), 404),
+  get('/api/sessions', ALL, () => '/api/sessions'),
+  send('POST /api/sessions', RUNNERS, [201], () => ({ path: '/api/sessions', body: { title: 'Notes' } })),
+  get('/api/sessions/:id', ALL, session, 404),
+  get('/api/sessions/:id/messages', ALL, (owned) => session(owned, '/messages'), 404),
+  get('/api/sessions/:id/feed', ALL, (owned) => session(owned, '/feed'), 404),
+  send(
+    'POST /api/sessions/:id/messages',
+    RUNNERS,
+    [202],
+    (owned) => ({ path: session(owned, '/messages'), body: { content: 'Hello', clientMessageId: 'probe' } }),
+    404,
+  ),
+  send('POST /api/sessions/:id/stop', RUNNERS, [202], (owned) => ({ path: session(owned, '/stop'), body: {} }), 404),
   get('/api/approvals', ALL, () => '/api/approvals', 'empty'),
   get('/api/approvals/:id', ALL, (owned) => `/api/approvals/${owned.approvalId}`, 404),
   send(
