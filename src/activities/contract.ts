@@ -9,11 +9,13 @@ import type {
   GateOutcome,
   Projection,
   Seed,
+  SegmentResult,
   StartData,
   StepAnswer,
   Warning,
 } from '../engine/types.js';
 import type { Json, Value } from '../definition/value.js';
+import type { EngineState } from '../engine/state.js';
 
 export type { Carry };
 
@@ -71,6 +73,10 @@ export interface CoreActivities {
   evaluate(input: Told & CommandOf<'evaluate'>): Promise<{ readonly value: Value; readonly warnings?: readonly Warning[] }>;
   store(input: Told & CommandOf<'store'>): Promise<readonly Value[]>;
   recover(input: Told & CommandOf<'recover'>): Promise<StepAnswer>;
+  /** Runs a stretch of light steps on the state given, or fences its attempts off (`recover`). May repeat: it goes on behind its journal. */
+  segment(input: Told & CommandOf<'segment'> & { readonly state: EngineState }): Promise<Omit<SegmentResult, 'of'>>;
+  /** Local. The segments start nothing more. */
+  haltSegments(input: Told & { readonly segments: readonly string[] }): Promise<void>;
   /** Local. Writes what is carried. `closed`: the execution's row had ended, nothing was written. Histories of earlier builds answer nothing. */
   flush(input: Told): Promise<{ readonly closed: boolean } | undefined>;
   /** Local. Settles the execution with the last events; answers with the end that stands in the row (a cancel may have won). */

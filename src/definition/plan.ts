@@ -86,6 +86,8 @@ export interface ToolPlan extends StepBase {
   readonly tool: string;
   readonly arguments: Template;
   readonly onCrash?: 'repeat' | 'fail';
+  /** May run inside a segment (durability §6): the tool says that it is short and may repeat, and the step does not forbid it. */
+  readonly light?: true;
 }
 export interface BashPlan extends StepBase {
   readonly type: 'bash';

@@ -21,12 +21,21 @@ export function advance(plan: Plan, state: EngineState, input: Input): AdvanceRe
   state.counter += 1;
   state.nowMs = Math.max(state.nowMs, input.at);
   if (state.finished) return { state, commands: [], events: [], more: false };
+  if (state.segment !== undefined) return advanceSegment(run, input);
   checkMaxDuration(run);
   handleInput(run, input);
   runReady(run);
   boundInlineValues(run);
   comeToRest(run);
   return { state, commands: run.commands, events: run.events, more: !state.finished && state.ready.length > 0 };
+}
+
+/** A stretch has no limits, waits and stored values of its own: those are the run's. */
+function advanceSegment(run: Run, input: Input): AdvanceResult<EngineState> {
+  const { state } = run;
+  handleInput(run, input);
+  runReady(run);
+  return { state, commands: run.commands, events: run.events, more: state.ready.length > 0 };
 }
 
 /** Tells when the run has begun to wait, and arms the limit of its length once it rests. */

@@ -9,6 +9,7 @@ import { park } from './pause.js';
 import { blockOf } from './plan-index.js';
 import type { At, Run } from './run.js';
 import { ownerFrame } from './scopes.js';
+import { leavesSegment } from './segment/bounds.js';
 import { isInsideSeeded, takeSeed } from './seeded-entry.js';
 import { ALL_OUTPUTS } from './sites.js';
 import type { BlockFrame, Fiber, StepFrame } from './state.js';
@@ -21,6 +22,7 @@ import { isCleanup } from './unwind.js';
 export function goOnBlock(run: Run, fiber: Fiber, block: BlockFrame): boolean {
   if (run.state.paused) return park(run, fiber);
   const step = blockOf(run.plan, block.owner, block.slot)[block.index];
+  if (leavesSegment(run, fiber, step)) return park(run, fiber);
   return step === undefined ? endBlock(run, fiber, block) : enterStep(run, fiber, block, step);
 }
 
@@ -54,6 +56,7 @@ function countStep(run: Run, fiber: Fiber): boolean {
   const { state } = run;
   if (state.ending !== null) return countCleanupStep(run);
   state.steps += 1;
+  if (state.segment !== undefined) state.segment.stepsLeft -= 1;
   const { maxSteps } = run.plan.constraints;
   if (state.steps <= maxSteps || isCleanup(run, fiber)) return true;
   const error = stepError('max_steps_exceeded', `The run entered more than ${maxSteps} steps`, { details: { maxSteps } });

@@ -44,6 +44,7 @@ export function endOf(at: At, result: ActivityResult): Next {
     case 'child':
     case 'value':
     case 'values':
+    case 'segment':
       return failed(stepError('internal_error', `The activity of ${at.step.id} gave an answer of another kind: ${result.of}`));
   }
 }

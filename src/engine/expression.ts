@@ -89,7 +89,7 @@ export function forgetAnswers(fiber: Fiber): void {
 /** Orders `evaluate` for the site. @throws Suspended always */
 export function orderEvaluation({ run, fiber }: Place, site: Site, scope: ScopeSlice): never {
   const instance = evaluationInstance(fiber, site);
-  const id = `${instanceId(instance)}:evaluate.${run.nextSerial()}`;
+  const id = `${instanceId(instance)}:evaluate.${run.nextId()}`;
   run.state.calls[id] = { fiber: fiber.id, name: 'evaluate', instance, site: siteKey(site) };
   fiber.call = { id, cancelSent: false };
   fiber.wait = { on: 'call' };

@@ -5,7 +5,7 @@ import { abortFiber, activeUnwind, CLEANUP_MS } from './unwind.js';
 
 /** Starts a fiber whose bottom is `block`. @returns its id */
 export function spawn({ run, fiber }: At, slot: number, block: BlockFrame): string {
-  const id = `f${run.nextSerial()}`;
+  const id = `f${run.nextId()}`;
   run.state.fibers[id] = { ...newFiber(id, { fiber: fiber.id, frame: fiber.frames.length - 1, slot }), frames: [block], wait: null };
   run.state.ready.push(id);
   return id;

@@ -7,6 +7,7 @@ import { handlerOf } from './handlers.js';
 import { unpark } from './pause.js';
 import { type At, type Run, wake } from './run.js';
 import { type ChildEnd, type Fiber, ROOT_FIBER } from './state.js';
+import { takeSegment } from './segment/graft.js';
 import type { Next } from './step-handler.js';
 import { takeStored } from './store-values.js';
 import { tellExecution } from './tell.js';
@@ -38,6 +39,9 @@ export function handleInput(run: Run, input: Input): void {
       return pause(run, input);
     case 'resume':
       return resume(run, input);
+    case 'halt':
+      run.state.paused = true;
+      return;
     case 'continue':
       return;
   }
@@ -56,7 +60,7 @@ function start(run: Run): void {
   if (root !== undefined) wake(run, root);
 }
 
-function answered(run: Run, { id, result }: Of<'answered'>): void {
+function answered(run: Run, { id, result }: Pick<Of<'answered'>, 'id' | 'result'>): void {
   const call = Object.hasOwn(run.state.calls, id) ? run.state.calls[id] : undefined;
   if (call === undefined || call.name === 'start_child') return;
   delete run.state.calls[id];
@@ -64,6 +68,10 @@ function answered(run: Run, { id, result }: Of<'answered'>): void {
   const fiber = run.fiber(call.fiber);
   if (fiber === undefined || fiber.call?.id !== id) return;
   fiber.call = null;
+  if (call.segment !== undefined) {
+    for (const late of takeSegment(run, fiber, call.segment, result)) answered(run, late);
+    return;
+  }
   if (call.site !== undefined) return takeEvaluation(run, fiber, call.site, result);
   deliver(run, fiber, (at) => handlerOf(at).answered?.(at, result));
 }

@@ -3,7 +3,9 @@ import { failBlock, goOnBlock } from './block-life.js';
 import { topFrame } from './expression.js';
 import { locate, StepFault, Suspended } from './faults.js';
 import { endFiber } from './fiber-end.js';
+import { park } from './pause.js';
 import type { Run } from './run.js';
+import { isSegmentsOwn } from './segment/bounds.js';
 import type { BlockFrame, Fiber } from './state.js';
 import { goOnStep } from './step-life.js';
 import type { StepError } from './types.js';
@@ -40,7 +42,7 @@ function stepFiber(run: Run, fiber: Fiber): boolean {
 }
 
 function goOn(run: Run, fiber: Fiber): boolean {
-  if (fiber.end !== null) return endFiber(run, fiber);
+  if (fiber.end !== null) return isSegmentsOwn(run, fiber) ? park(run, fiber) : endFiber(run, fiber);
   const unwind = activeUnwind(fiber);
   if (unwind !== undefined) return unwindOnce(run, fiber, unwind);
   if (fiber.call !== null) return waitForCall(fiber);

@@ -17,10 +17,16 @@ export class Run {
     readonly state: EngineState,
   ) {}
 
-  /** A number never given before in this execution. */
+  /** A number never given before in this state. */
   nextSerial(): number {
     this.state.serial += 1;
     return this.state.serial;
+  }
+
+  /** A text never given before in this execution, of a segment of it neither. */
+  nextId(): string {
+    const serial = this.nextSerial();
+    return this.state.segment === undefined ? String(serial) : `${this.state.segment.id}.${serial}`;
   }
 
   order(command: Command): void {

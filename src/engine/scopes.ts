@@ -69,7 +69,7 @@ function localOf(run: Run, block: BlockFrame, owner: StepFrame | undefined, name
 }
 
 /** A pass's item is not copied out of the list unless it had to be fetched from a stored one. */
-function itemOf({ pass }: BlockFrame, owner: StepFrame | undefined): Value {
+export function itemOf({ pass }: BlockFrame, owner: StepFrame | undefined): Value {
   if (pass?.item !== undefined) return pass.item;
   const list = (owner?.data as LoopData | undefined)?.list;
   const part = list === null || list === undefined ? undefined : partAt(list, [pass?.index ?? 0]);

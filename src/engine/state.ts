@@ -61,6 +61,27 @@ export interface EngineState {
   } | null;
   /** Recorded instances not yet taken, by `path|stepId`. */
   seeds: Record<string, Seed>;
+  /** Stretches that run in an activity, by id. States of engine version 1 have none. */
+  segments?: Record<string, OpenSegment>;
+  /** This state is such a stretch, not the run itself. */
+  segment?: SegmentBounds;
+}
+
+/** A fiber's stretch while an activity runs it: what it was given, and the steps reserved of `maxSteps`. */
+export interface OpenSegment {
+  readonly fiber: string;
+  readonly reserved: number;
+  readonly given: EngineState;
+}
+
+export interface SegmentBounds {
+  /** Begins every id that is made in it: unique in the execution, and the same on both sides. */
+  readonly id: string;
+  /** The fiber that it runs. */
+  readonly fiber: string;
+  readonly reserved: number;
+  /** How many step instances may still be entered. */
+  stepsLeft: number;
 }
 
 export interface Scope {
@@ -267,6 +288,8 @@ export interface Call {
   readonly instance: StepInstance;
   /** Site key of an `evaluate`. */
   readonly site?: string;
+  /** Which segment it runs. */
+  readonly segment?: string;
 }
 export interface Timer {
   readonly fiber: string;

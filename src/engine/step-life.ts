@@ -12,7 +12,10 @@ import { publish } from './publish.js';
 import { retryDelay } from './retry.js';
 import { type At, instanceId, instanceOf, type Run } from './run.js';
 import { assignSeeded, endOfSeed } from './seeded-entry.js';
+import { isBeyondSegment } from './segment/bounds.js';
+import { openSegment } from './segment/open.js';
 import type { BlockFrame, Fiber, StepEnd, StepFrame } from './state.js';
+import { hasPassesToStart } from './steps/loop-concurrent.js';
 import { tellCancelled, tellCompleted, tellFailed, tellSeeded, tellStarted, tellStep } from './tell.js';
 import { armTimer, dropTimer } from './timers.js';
 import type { StepError } from './types.js';
@@ -26,12 +29,18 @@ export function goOnStep(run: Run, fiber: Fiber, frame: StepFrame): boolean {
     case 'begin':
       return begin(at);
     case 'run':
-      return run.state.paused ? park(run, fiber) : applyNext(at, handlerOf(at).proceed(at));
+      return run.state.paused ? park(run, fiber) : goOnRunning(at);
     case 'delay':
       return false;
     case 'ended':
       return settle(at);
   }
+}
+
+/** The passes of a loop that a segment had begun go on in the next one, once none of them runs here. */
+function goOnRunning(at: At): boolean {
+  if (hasPassesToStart(at) && openSegment(at)) return false;
+  return applyNext(at, handlerOf(at).proceed(at));
 }
 
 function enter(at: At): boolean {
@@ -58,7 +67,8 @@ function enterSeeded(at: At): boolean {
 
 function begin(at: At): boolean {
   const { run, fiber, frame, step } = at;
-  if (run.state.paused) return park(run, fiber);
+  if (run.state.paused || isBeyondSegment(run, step)) return park(run, fiber);
+  if (openSegment(at)) return false;
   if (step.timeoutMs !== undefined && frame.timer === null && frame.seed?.how !== 'done' && keepsTimeHere(step))
     armTimeout(at, step.timeoutMs);
   const next = handlerOf(at).begin(at);
@@ -155,6 +165,8 @@ function delayRetry(at: At, error: StepError, delayMs: number): boolean {
   frame.phase = 'delay';
   frame.timer = armTimer(run, timer, `${instanceId(instance)}:retry`);
   fiber.wait = { on: 'retry' };
+  // It is the host that waits: the segment ends.
+  if (run.state.segment !== undefined) run.state.paused = true;
   return false;
 }
 

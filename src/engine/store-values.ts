@@ -1,5 +1,6 @@
 /** Keeping the state small: above 128 KB of inline values the largest are stored and become references (durability §5). */
 import { listValue, type Value, wholeRefOf } from '../definition/runtime.js';
+import { fingerprint } from './fingerprint.js';
 import { holdingsOf, type ResultChunk, resultChunksOf } from './inline-values.js';
 import { roughBytes } from './rough-size.js';
 import { type Run, wake } from './run.js';
@@ -112,16 +113,5 @@ function exchange(state: EngineState, places: NonNullable<EngineState['storing']
   });
 }
 
-/** Length and a 53-bit hash of a value's JSON: whether a place still holds what was sent, without keeping it twice. */
-function printOf(value: Value): string {
-  const text = JSON.stringify(value);
-  let [high, low] = [0xdeadbeef, 0x41c6ce57];
-  for (let index = 0; index < text.length; index += 1) {
-    const unit = text.charCodeAt(index);
-    high = Math.imul(high ^ unit, 2_654_435_761);
-    low = Math.imul(low ^ unit, 1_597_334_677);
-  }
-  high = Math.imul(high ^ (high >>> 16), 2_246_822_507) ^ Math.imul(low ^ (low >>> 13), 3_266_489_909);
-  low = Math.imul(low ^ (low >>> 16), 2_246_822_507) ^ Math.imul(high ^ (high >>> 13), 3_266_489_909);
-  return `${text.length}.${4_294_967_296 * (2_097_151 & low) + (high >>> 0)}`;
-}
+/** Whether a place still holds what was sent, without keeping it twice. */
+const printOf = (value: Value): string => fingerprint(JSON.stringify(value));

@@ -10,14 +10,14 @@ type Record_ = NonNullable<EngineEvent['record']>;
 
 /** An event of the execution as a whole. */
 export function tellExecution(run: Run, kind: EventKind, data: Data = {}): void {
-  run.events.push({ kind, ordinal: String(run.nextSerial()), at: run.state.nowMs, instance: null, data });
+  run.events.push({ kind, ordinal: run.nextId(), at: run.state.nowMs, instance: null, data });
 }
 
 export function tellStep(at: Pick<At, 'run' | 'frame' | 'step'>, kind: EventKind, data: Data = {}, record?: Record_): void {
   const { run, frame, step } = at;
   const event: EngineEvent = {
     kind,
-    ordinal: String(run.nextSerial()),
+    ordinal: run.nextId(),
     at: run.state.nowMs,
     instance: instanceOf(frame),
     stepType: step.type,

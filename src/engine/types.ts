@@ -5,7 +5,8 @@
 import type { Plan, StepType } from '../definition/plan.js';
 import type { Json, Value } from '../definition/value.js';
 
-export const ENGINE_VERSION = 1;
+/** 2: light steps run in segments. */
+export const ENGINE_VERSION = 2;
 
 /** With the execution id, the identity of one attempt of one step (design §3.1). Attempts count from 1. */
 export interface StepInstance {
@@ -143,6 +144,19 @@ export type ActivityCommand =
       readonly instance: StepInstance;
       readonly values: readonly Value[];
     }
+  /**
+   * Runs a stretch of light steps (durability §6) on the state that `EngineState.segments` holds under `id`. `recover`: only fences the
+   * attempts off that gave no answer, and answers with what they had recorded. `timeoutMs`: how long it may wait for a worker.
+   */
+  | {
+      readonly kind: 'activity';
+      readonly id: string;
+      readonly name: 'segment';
+      readonly segment: string;
+      readonly instance: StepInstance;
+      readonly timeoutMs: number | null;
+      readonly recover?: true;
+    }
   /** Fences a step off whose activity gave no answer, and settles its row. */
   | {
       readonly kind: 'activity';
@@ -185,8 +199,35 @@ export type ActivityResult =
   | { readonly of: 'values'; readonly values: readonly Value[] }
   /** The evaluation failed: an `expression_error` (or whichever code) of the step. */
   | { readonly of: 'fault'; readonly error: StepError }
+  | SegmentResult
   /** No answer came (schedule-to-close, heartbeat lost with no retry left): the engine orders `recover`. */
   | { readonly of: 'lost'; readonly timedOut: boolean };
+
+/** An answer that a segment's engine was fed, or the order to start nothing more. `at` in ms. */
+export type SegmentInput = { readonly at: number } & (
+  | { readonly kind: 'answered'; readonly id: string; readonly result: ActivityResult }
+  | { readonly kind: 'halt' }
+);
+
+/** An answer of a call that was aborted with its segment. */
+export interface LateAnswer {
+  readonly id: string;
+  readonly at: number;
+  readonly result: ActivityResult;
+}
+
+/** What a segment did: its inputs in the order fed, and a hash of the state that they led to; null: it never ran. */
+export interface SegmentResult {
+  readonly of: 'segment';
+  readonly inputs: readonly SegmentInput[];
+  readonly hash: string | null;
+  /** Answers that were not fed to it: the host's engine gets them behind the rest. */
+  readonly late: readonly LateAnswer[];
+  /** Its attempts are fenced off; calls that it has no answer of are lost. */
+  readonly lost?: true;
+  /** The execution's row had ended. As for a step, the host ends the workflow. */
+  readonly closed?: true;
+}
 
 /** Everything that happens to an execution. `at` is the time of the input in ms; the engine never lets time go back. */
 export type Input = { readonly at: number } & (
@@ -209,6 +250,8 @@ export type Input = { readonly at: number } & (
   | { readonly kind: 'resume'; readonly id?: string; readonly by: Json }
   /** Goes on with a pure stretch that was cut after 1,000 steps (`more`). */
   | { readonly kind: 'continue' }
+  /** In a segment: starts nothing more. */
+  | { readonly kind: 'halt' }
 );
 
 export type EventKind =

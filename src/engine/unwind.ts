@@ -48,7 +48,7 @@ export function armCleanup(run: Run, fiber: Fiber, deadline: number): void {
   fiber.cleanupTimer = armTimer(
     run,
     { fiber: fiber.id, frame: -1, purpose: 'cleanup', at: deadline, instance: null },
-    `cleanup.${fiber.id}.${run.nextSerial()}`,
+    `cleanup.${fiber.id}.${run.nextId()}`,
   );
 }
 

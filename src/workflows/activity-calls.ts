@@ -63,6 +63,8 @@ export function callActivity(command: ActivityCommand, told: Told, runLeftMs: nu
       return core.store.executeWithOptions(recording(command), args);
     case 'recover':
       return core.recover.executeWithOptions(recording(command), args);
+    case 'segment':
+      return core.segment.executeWithOptions(segmentOptions(command, runLeftMs), args);
   }
 }
 
@@ -86,6 +88,8 @@ export function toResult(command: ActivityCommand, answer: unknown): ActivityRes
       return { of: 'value', ...(answer as Answer<'evaluate'>) };
     case 'store':
       return { of: 'values', values: answer as Answer<'store'> };
+    case 'segment':
+      return { of: 'segment', ...(answer as Answer<'segment'>) };
   }
 }
 
@@ -97,6 +101,12 @@ function working(
   const limitMs = queueLimit(command.timeoutMs, runLeftMs);
   const limit = limitMs === null ? {} : { scheduleToCloseTimeout: limitMs };
   return { ...WORKING, ...limit, taskQueue, activityId: command.id, summary: summaryOf(command) };
+}
+
+/** Its steps keep their limits themselves; the first one's counts while no worker takes it up. */
+function segmentOptions(command: Extract<ActivityCommand, { name: 'segment' }>, runLeftMs: number | null): ActivityOptions {
+  const options = working({ ...command, timeoutMs: null }, TASK_QUEUES.core, runLeftMs);
+  return command.timeoutMs === null ? options : { ...options, scheduleToStartTimeout: command.timeoutMs + QUEUE_GRACE_MS };
 }
 
 /**
@@ -130,9 +140,11 @@ export function faultResult(command: ActivityCommand, error: unknown): ActivityR
     if (command.name === 'evaluate') return { of: 'fault', error: unexpected(cause) };
     return { of: 'lost', timedOut: isOutOfTime(error) && BEFORE_WORK.has(cause.type ?? '') };
   }
-  const timedOut = cause instanceof TimeoutFailure && cause.timeoutType === TimeoutType.SCHEDULE_TO_CLOSE;
+  const timedOut = cause instanceof TimeoutFailure && OUT_OF_TIME.has(cause.timeoutType);
   return { of: 'lost', timedOut };
 }
+
+const OUT_OF_TIME: ReadonlySet<TimeoutType> = new Set([TimeoutType.SCHEDULE_TO_CLOSE, TimeoutType.SCHEDULE_TO_START]);
 
 /** Faults of the platform that come before a step's work has begun, or of work that may be repeated. */
 const BEFORE_WORK: ReadonlySet<string> = new Set(['unavailable', 'plan_unknown', 'engine_version_unknown']);

@@ -29,7 +29,7 @@ import { callActivity, faultResult, isLight, toResult } from './activity-calls.j
 import { CallScope } from './call-scope.js';
 import type { ChildSignal, EventSignal, PauseSignal } from './messages.js';
 import { EXECUTION_WORKFLOW, TASK_QUEUES } from './messages.js';
-import { childSearchAttributes, Details, StatusAttribute } from './operator-view.js';
+import { childSearchAttributes, showDetails, StatusAttribute } from './operator-view.js';
 import { local, RunRecord } from './run-record.js';
 import { packQueue, type PackedQueue, type Queued, unpackQueue } from './packed-queue.js';
 import { type TimerCommand, Timers } from './timers.js';
@@ -72,7 +72,8 @@ export class Host {
   /** Ids of gates whose opening has answered and that are not settled yet. */
   private readonly gates = new Set<string>();
   private readonly status: StatusAttribute;
-  private readonly details: Details;
+  /** Segments that were told to start nothing more. */
+  private readonly halted = new Set<string>();
   private cancelReason: string | null | undefined;
   private cancelBegun = false;
   private more = false;
@@ -88,7 +89,6 @@ export class Host {
   constructor(input: Extract<ExecutionInput<EngineState>, { kind: 'start' | 'continued' }>) {
     const { seeds: _seeds, ...start }: StartData = input.start;
     this.start = start;
-    this.details = new Details(start.plan);
     this.record = new RunRecord(
       start,
       () => projectionOf(start.plan, this.state),
@@ -153,6 +153,7 @@ export class Host {
       if (this.more) await this.goOnPure();
       if (this.finish !== undefined) return await this.settle(this.finish);
       if (this.isCarryTooLarge()) await this.record.flush();
+      if (this.segmentsToHalt().length > 0) await this.haltSegments();
       this.pump();
       // What no issued activity carries would wait for the next one: readers see it at once.
       if (this.record.hasUnhanded) await this.record.flush();
@@ -312,8 +313,25 @@ export class Host {
       this.inFlight.get(id)?.scope.cancel();
       return;
     }
-    this.queue.splice(queued, 1);
-    this.post({ kind: 'answered', id, result: { of: 'lost', timedOut: false } });
+    const [command] = this.queue.splice(queued, 1) as [Queued];
+    const isSegment = command.kind === 'activity' && command.name === 'segment';
+    this.post({ kind: 'answered', id, result: isSegment ? NEVER_RAN : { of: 'lost', timedOut: false } });
+  }
+
+  /** Segments in flight that a pause or a hand-over waits for, and that were not told yet. */
+  private segmentsToHalt(): string[] {
+    if (!this.state.paused && !this.isHandOverDue()) return [];
+    const names: string[] = [];
+    for (const { command } of this.inFlight.values()) {
+      if (command.kind === 'activity' && command.name === 'segment' && !this.halted.has(command.segment)) names.push(command.segment);
+    }
+    return names;
+  }
+
+  private async haltSegments(): Promise<void> {
+    const segments = this.segmentsToHalt();
+    for (const segment of segments) this.halted.add(segment);
+    await this.record.callLocal((common) => local.haltSegments({ ...common, segments }));
   }
 
   private cancelChild(childId: string, reason: string): void {
@@ -342,12 +360,14 @@ export class Host {
     return this.record.bytes > CARRY_LIMIT_BYTES || this.record.bytes * this.queue.length > CARRY_PER_TASK_BYTES;
   }
 
-  private issueActivity(command: ActivityCommand): void {
+  private issueActivity(ordered: ActivityCommand): void {
+    const command = this.withState(ordered);
     const scope = new CallScope();
     this.inFlight.set(command.id, { command, scope });
     const { common, mark } = this.record.take(CARRY_LIMIT_BYTES);
     const answered = (result: ActivityResult): void => {
       this.inFlight.delete(command.id);
+      if (command.name === 'segment') this.halted.delete(command.segment);
       if (result.of === 'lost') this.record.forget();
       else this.record.acknowledge(mark);
       if (isOfClosed(result)) return this.endAsRowSays();
@@ -362,6 +382,15 @@ export class Host {
         (answer) => answered(toResult(command, answer)),
         (error: unknown) => answered(faultResult(command, error)),
       );
+  }
+
+  /** A segment's state goes along only now: it stands in the run's state once, however long its call waits. */
+  private withState(command: ActivityCommand): ActivityCommand {
+    if (command.name !== 'segment') return command;
+    const given = this.state.segments?.[command.segment]?.given;
+    if (given === undefined) throw new Error(`There is no segment ${command.segment}`);
+    this.issued.bytes += JSON.stringify(given).length;
+    return { ...command, state: given } as ActivityCommand;
   }
 
   /** What is left of the run's own limit while it counts; null in a clean-up, which has a limit of its own. */
@@ -410,7 +439,7 @@ export class Host {
   private show(): void {
     const projection = projectionOf(this.start.plan, this.state);
     this.status.show(projection.status);
-    this.details.show(projection);
+    showDetails(this.start.plan, projection);
   }
 
   // ---- hand-over ----
@@ -470,8 +499,12 @@ export class Host {
   }
 }
 
+/** The answer for a segment that was taken back before a worker had it. */
+const NEVER_RAN: ActivityResult = { of: 'segment', inputs: [], hash: null, late: [] };
+
 /** The answer of an activity that found the execution's row ended. */
 function isOfClosed(result: ActivityResult): boolean {
   if (result.of === 'gate') return result.gate.closed === true;
+  if (result.of === 'segment') return result.closed === true;
   return result.of === 'step' && result.answer.ended === 'cancelled' && result.answer.closed === true;
 }

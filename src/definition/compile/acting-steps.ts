@@ -6,7 +6,7 @@ import type { AgentPromptPlan, ApprovalPlan, BashPlan, NotifyPlan, SubworkflowPl
 import type { ProblemCode } from '../problem.js';
 import type { AgentPromptSchema, ApprovalSchema, BashSchema, NotifySchema, SubworkflowSchema, ToolSchema } from '../schema/steps.js';
 import type { Lenient } from '../schema/lenient-parse.js';
-import type { JsonObject } from '../value.js';
+import type { Json, JsonObject } from '../value.js';
 import { compileTemplate, compileText } from './expressions.js';
 import { given } from './given.js';
 import { quotedTokens } from './shell-quotes.js';
@@ -63,17 +63,39 @@ function schemaOf(key: string, result: SchemaResult, code: ProblemCode, source: 
   return undefined;
 }
 
+const NO_ARGUMENTS: Template = { k: 'lit', v: {} };
+
 export function compileTool(source: StepSource, fields: Lenient<typeof ToolSchema>): ToolPlan {
   const { tool } = fields;
   if (tool !== undefined) checkTool(tool, source);
+  const args = source.template('arguments', SECRETS) ?? NO_ARGUMENTS;
   return given({
     ...compileCommon(source, fields, false),
     type: 'tool' as const,
     tool: tool ?? '',
-    arguments: source.template('arguments', SECRETS) ?? { k: 'lit', v: {} },
+    arguments: args,
     onCrash: fields.onCrash,
+    light: isLightCall(tool, args, fields.onCrash, source) ? (true as const) : undefined,
   });
 }
+
+/** A call of a light tool that may take longer is not light any more (durability §6). */
+const LIGHT_LIMIT_MS = 30_000;
+
+function isLightCall(tool: string | undefined, args: Template, onCrash: ToolPlan['onCrash'], source: StepSource): boolean {
+  const { lightTools } = source.compilation.context;
+  return tool !== undefined && lightTools?.has(tool) === true && onCrash !== 'fail' && isShort(args);
+}
+
+/** `timeoutMs` among the arguments is the call's own limit; what is only known at run may be any. */
+function isShort(args: Template): boolean {
+  if (args.k === 'lit') return isShortLimit((args.v as { readonly timeoutMs?: Json } | null)?.timeoutMs);
+  if (args.k !== 'object') return false;
+  const limit = args.entries.find(([name]) => name === 'timeoutMs')?.[1];
+  return limit === undefined || (limit.k === 'lit' && isShortLimit(limit.v));
+}
+
+const isShortLimit = (limit: Json | undefined): boolean => limit === undefined || (typeof limit === 'number' && limit <= LIGHT_LIMIT_MS);
 
 function checkTool(tool: string, source: StepSource): void {
   const { tools } = source.compilation.context;

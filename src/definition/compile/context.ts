@@ -6,6 +6,8 @@ import type { Problem, ProblemCode } from '../problem.js';
 export interface CompileContext {
   /** Ids of all registered tools; without it tools are not looked up. */
   readonly tools?: ReadonlySet<string> | undefined;
+  /** Ids of those that declare themselves light; without it none is. */
+  readonly lightTools?: ReadonlySet<string> | undefined;
   /** Ids and slugs that a subworkflow may name; without it they are not looked up. */
   readonly workflows?: ReadonlySet<string> | undefined;
   /** Hash by version already saved for this workflow. */

@@ -129,8 +129,12 @@ function dryStep(step: PlanStep, mocks: MockBook): PlanStep {
         catch: step.catch.map((one) => ({ ...one, steps: inner(one.steps) })),
         ...(step.finally === undefined ? {} : { finally: inner(step.finally) }),
       };
+    case 'tool': {
+      // Each of its calls is mocked by itself.
+      const { light: _light, ...rest } = step;
+      return rest;
+    }
     case 'agent_prompt':
-    case 'tool':
     case 'bash':
     case 'notify':
     case 'approval':

@@ -123,6 +123,8 @@ export class DryWorld {
         return { of: 'values', values: command.values };
       case 'recover':
         return { of: 'step', answer: command.settle };
+      case 'segment':
+        throw new Error('A dry run has every step as a call of its own');
     }
   }
 

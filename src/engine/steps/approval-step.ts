@@ -73,7 +73,7 @@ function remember(at: At, gate: GateOutcome): Next {
 function close(at: At<ApprovalPlan>, to: 'expired' | 'cancelled'): Next {
   const { run, frame } = at;
   const approvalId = dataOf(at).approvalId ?? '';
-  return order(at, { name: 'expire_gate', instance: instanceOf(frame), approvalId, to }, `expire.${run.nextSerial()}`);
+  return order(at, { name: 'expire_gate', instance: instanceOf(frame), approvalId, to }, `expire.${run.nextId()}`);
 }
 
 const MAX_LOSSES = 3;

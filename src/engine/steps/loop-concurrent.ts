@@ -5,14 +5,20 @@
 import { innerPath, type LoopPlan, NULL_VALUE, type Value } from '../../definition/runtime.js';
 import { StepFault } from '../faults.js';
 import { abortChildren, spawn } from '../fibers.js';
+import { park } from '../pause.js';
 import type { At } from '../run.js';
 import { emptyScope, own, put, scopeAt } from '../scopes.js';
+import { stepsIn } from '../segment/light.js';
 import { type FiberEnd, type LoopData, newBlock, type PassWrite, type Scope } from '../state.js';
 import { type Aborted, failed, type Next, WAIT } from '../step-handler.js';
 import { noteGrowth } from '../store-values.js';
 import { failedItem, passOf, readItem } from './loop-item.js';
 
 export function runConcurrently(at: At<LoopPlan>, data: LoopData, finish: () => Next): Next {
+  if (data.error === null && mustWaitForNextSegment(at, data)) {
+    park(at.run, at.fiber);
+    return WAIT;
+  }
   if (data.error === null) startPasses(at, data);
   if (data.error !== null) abortChildren(at, data.running);
   if (data.running.length > 0) {
@@ -23,9 +29,33 @@ export function runConcurrently(at: At<LoopPlan>, data: LoopData, finish: () => 
   return data.error === null ? finish() : failed(data.error);
 }
 
-function isRoom({ step, frame }: At<LoopPlan>, data: LoopData): boolean {
+function isRoom(at: At<LoopPlan>, data: LoopData): boolean {
+  const { step, frame } = at;
   const recorded = frame.seed?.how === 'done' ? (frame.seed.choice as { passes?: number } | null)?.passes : undefined;
-  return !data.stop && data.running.length < step.concurrency && data.next < (recorded ?? data.count ?? 0);
+  return (
+    !data.stop &&
+    data.running.length < step.concurrency &&
+    data.next < (recorded ?? data.count ?? 0) &&
+    (data.running.length === 0 || fitsSegment(at, data))
+  );
+}
+
+/** Passes that a segment starts end in it: it has steps left for them. The first one starts whatever there is. */
+function fitsSegment({ run: { state }, step }: At<LoopPlan>, data: LoopData): boolean {
+  return state.segment === undefined || state.segment.stepsLeft >= (data.running.length + 1) * stepsIn(step.steps);
+}
+
+/** A segment that has run passes and has no room for another: the loop goes on in the next one. */
+function mustWaitForNextSegment({ run: { state }, step }: At<LoopPlan>, data: LoopData): boolean {
+  const { segment } = state;
+  if (segment === undefined || data.running.length > 0 || data.next === 0 || data.stop || data.next >= (data.count ?? 0)) return false;
+  return segment.stepsLeft < Math.min(stepsIn(step.steps), segment.reserved);
+}
+
+/** For the host: the loop has passes to come and none that runs. */
+export function hasPassesToStart({ step, frame: { data } }: At): boolean {
+  if (step.type !== 'loop' || step.concurrency === 1 || data?.type !== 'loop') return false;
+  return data.running.length === 0 && data.error === null && !data.stop && data.next < (data.count ?? 0);
 }
 
 /** A list that cannot be read any more fails the loop like a pass: what runs is taken down first. @throws Suspended */

@@ -46,6 +46,7 @@ function prepared(at: At<SubworkflowPlan>, result: ActivityResult): Next {
     case 'gate':
     case 'value':
     case 'values':
+    case 'segment':
       return unprepared(at);
   }
 }

@@ -18,7 +18,8 @@ import {
   toDisplay,
   type Value,
 } from '../../../src/definition/runtime.js';
-import { advance, chunkOf, type EngineState, initialState, renderStepInput, sourceAt } from '../../../src/engine/index.js';
+import { advance, chunkOf, type EngineState, initialState, type Moved, renderStepInput, SegmentMachine, sourceAt } from '../../../src/engine/index.js';
+import { ENGINE_VERSION } from '../../../src/engine/types.js';
 import type {
   ActivityCommand,
   ActivityResult,
@@ -28,7 +29,9 @@ import type {
   GateOutcome,
   GateStatus,
   Input,
+  LateAnswer,
   Seed,
+  SegmentInput,
   StartData,
   StepAnswer,
   StepError,
@@ -85,8 +88,10 @@ export interface Options {
   readonly pick?: (count: number) => number;
 }
 
-export const planOf = (definition: { readonly [key: string]: unknown }): Plan => {
-  const { plan, problems } = compileDefinition({ name: 'test', ...definition });
+/** With `light`, the steps of `http:request` may run in segments. */
+export const planOf = (definition: { readonly [key: string]: unknown }, { light = false } = {}): Plan => {
+  const lightTools = new Set(light ? ['http:request'] : []);
+  const { plan, problems } = compileDefinition({ name: 'test', ...definition }, { lightTools });
   if (plan === null) throw new Error(`The test's definition has problems: ${JSON.stringify(problems)}`);
   return plan;
 };
@@ -96,6 +101,14 @@ interface Due {
   readonly order: number;
   readonly input: Input;
   readonly before?: () => void;
+}
+/** A segment's activity at work. */
+interface RunningSegment {
+  readonly id: string;
+  readonly machine: SegmentMachine;
+  readonly inputs: SegmentInput[];
+  readonly late: LateAnswer[];
+  isAborted: boolean;
 }
 type Happening = Input extends infer I ? (I extends Input ? Omit<I, 'at'> : never) : never;
 
@@ -190,6 +203,7 @@ export class Driver {
     this.fed.push(input);
     if (input.kind === 'answered' || input.kind === 'child_started') this.open.delete(input.id);
     if (input.kind === 'answered') this.settleNow(input.id);
+    if (input.kind === 'answered' && this.inner.has(input.id)) return this.answerInner(input);
     const result = advance(this.plan, this.state, input);
     this.state = this.options.roundTrip === true ? (JSON.parse(JSON.stringify(result.state)) as EngineState) : result.state;
     this.more = result.more;
@@ -311,12 +325,110 @@ export class Driver {
         return this.answer(command.id, { of: 'child', executionId: `exe_${command.instance.stepId}_${this.order}`, at: this.nowMs });
       case 'evaluate':
         return this.answer(command.id, this.evaluate(command));
+      case 'segment':
+        return command.recover === true ? this.recoverSegment(command.id, command.segment) : this.runSegment(command.id, command.segment);
       case 'store':
         return this.answer(command.id, { of: 'values', values: command.values.map((value) => this.keep(toDisplay(value))) });
       case 'recover':
-        this.settleRow(command.instance, command.stepType, command.settle);
-        return this.answer(command.id, { of: 'step', answer: command.settle });
+        return this.recoverStep(command);
     }
+  }
+
+  /** The row has the last word: an end that was recorded before its answer was lost stands. */
+  private recoverStep({ id, instance, stepType, settle }: Extract<ActivityCommand, { name: 'recover' }>): void {
+    const row = this.rows.get(keyOf(instance));
+    if (row?.status === 'cancelled') return this.answer(id, { of: 'step', answer: { ended: 'cancelled', at: this.nowMs } });
+    if (row?.status === 'completed')
+      return this.answer(id, { of: 'step', answer: { ended: 'completed', at: this.nowMs, output: row.output ?? { v: null } } });
+    if (row?.status === 'failed' && row.error !== null)
+      return this.answer(id, { of: 'step', answer: { ended: 'failed', at: this.nowMs, error: row.error } });
+    this.settleRow(instance, stepType, settle);
+    return this.answer(id, { of: 'step', answer: settle });
+  }
+
+  /** Segments at work, by name, and whose each call is. */
+  readonly segments = new Map<string, RunningSegment>();
+  private readonly inner = new Map<string, RunningSegment>();
+
+  private runSegment(id: string, name: string): void {
+    const given = this.state.segments?.[name]?.given;
+    if (given === undefined) throw new Error(`No segment ${name}`);
+    const machine = new SegmentMachine(this.plan, JSON.parse(JSON.stringify(given)) as EngineState);
+    const segment: RunningSegment = { id, machine, inputs: [], late: [], isAborted: false };
+    this.segments.set(name, segment);
+    this.carryOutInner(segment, machine.begin());
+  }
+
+  private carryOutInner(segment: RunningSegment, { calls, cancels, events }: Moved): void {
+    for (const event of events) this.record(event);
+    for (const call of calls) {
+      if (this.open.has(call.id)) throw new Error(`Activity ${call.id} ordered twice`);
+      this.commands.push(call);
+      this.open.set(call.id, call);
+      this.inner.set(call.id, segment);
+      this.doActivity(call);
+    }
+    for (const id of cancels) this.cancelActivity(id);
+    this.endSegmentIfOver(segment);
+  }
+
+  private answerInner(input: Extract<Input, { kind: 'answered' }>): void {
+    const segment = this.inner.get(input.id) as RunningSegment;
+    this.inner.delete(input.id);
+    if (input.result.of === 'lost') return this.loseSegment(segment);
+    if (segment.isAborted) segment.late.push(input);
+    else {
+      segment.inputs.push(input);
+      this.carryOutInner(segment, segment.machine.feed(input));
+    }
+    this.endSegmentIfOver(segment);
+  }
+
+  private endSegmentIfOver(segment: RunningSegment): void {
+    const { id, machine, inputs, late, isAborted } = segment;
+    const isOver = isAborted ? machine.inFlight().every((one) => late.some((answer) => answer.id === one)) : machine.isOver();
+    if (!isOver || !this.open.has(id) || this.due.some(({ input }) => input.kind === 'answered' && input.id === id)) return;
+    this.answer(id, { of: 'segment', inputs, hash: machine.hash(), late });
+  }
+
+  /** Its worker is gone: nobody hears of its calls any more. */
+  private loseSegment(segment: RunningSegment): void {
+    this.forgetInner(segment);
+    this.deaf.add(segment.id);
+    this.answer(segment.id, { of: 'lost', timedOut: false });
+  }
+
+  private forgetInner(segment: RunningSegment): void {
+    for (const [id, owner] of this.inner) {
+      if (owner !== segment) continue;
+      this.inner.delete(id);
+      this.open.delete(id);
+      this.endings.delete(id);
+      this.due = this.due.filter(({ input }) => !(input.kind === 'answered' && input.id === id));
+    }
+    for (const id of segment.machine.inFlight()) this.open.delete(id);
+  }
+
+  private recoverSegment(id: string, name: string): void {
+    const { machine, inputs } = this.segments.get(name) as RunningSegment;
+    this.answer(id, { of: 'segment', inputs, hash: machine.hash(), late: [], lost: true });
+  }
+
+  private abortSegment(segment: RunningSegment): void {
+    segment.isAborted = true;
+    for (const id of segment.machine.inFlight()) if (this.inner.has(id)) this.cancelActivity(id);
+    this.endSegmentIfOver(segment);
+  }
+
+  /** A pause or hand-over: the segments start nothing more. */
+  haltSegments(): this {
+    for (const segment of this.segments.values()) {
+      if (!this.open.has(segment.id) || segment.isAborted || this.deaf.has(segment.id)) continue;
+      const input: SegmentInput = { kind: 'halt', at: this.nowMs };
+      segment.inputs.push(input);
+      this.carryOutInner(segment, segment.machine.feed(input));
+    }
+    return this;
   }
 
   private doStep(
@@ -375,6 +487,8 @@ export class Driver {
   private cancelActivity(id: string): void {
     const command = this.open.get(id);
     if (command?.kind !== 'activity' || !('instance' in command) || this.deaf.has(id)) return undefined;
+    const segment = command.name === 'segment' ? this.segments.get(command.segment) : undefined;
+    if (segment !== undefined && command.name === 'segment' && command.recover !== true) return this.abortSegment(segment);
     const answered = this.due.find(({ input }) => input.kind === 'answered' && input.id === id);
     // An answer that is already on its way stands.
     if (answered !== undefined && answered.at <= this.nowMs) return undefined;
@@ -563,7 +677,7 @@ export function startOf(plan: Plan, options: Options = {}): StartData {
     depth: options.depth ?? 0,
     parent: null,
   };
-  return { engineVersion: 1, plan, execution, variables: {}, ...(options.seeds === undefined ? {} : { seeds: options.seeds }) };
+  return { engineVersion: ENGINE_VERSION, plan, execution, variables: {}, ...(options.seeds === undefined ? {} : { seeds: options.seeds }) };
 }
 
 /** Compiles, runs to rest. */
