@@ -15,7 +15,7 @@ import { afterSettled } from './operations/report-child.js';
 import { startChild } from './operations/start-child.js';
 import { createTemporalGateway } from './operations/temporal-gateway.js';
 import { openDatabase } from './store/database.js';
-import { createBuiltInTools, createHttpClient, type ToolRegistry } from './tools/index.js';
+import { createHttpClient, openShellHost, openTools, startWorkspaceSweeper, type ShellHost, type Toolbox } from './tools/index.js';
 import { CONCURRENT_ACTIVITIES, WORKER_SETTINGS } from './worker-settings.js';
 import { TASK_QUEUES } from './workflows/messages.js';
 
@@ -87,11 +87,7 @@ async function openWorkers(config: ServiceConfig, log: Logger, opened: Opened): 
   return await Promise.all(QUEUES[config.role].map((queue) => Worker.create(options(queue))));
 }
 
-async function openActivities(
-  config: ServiceConfig,
-  log: Logger,
-  opened: Opened,
-): Promise<{ activities: Activities; tools: ToolRegistry }> {
+async function openActivities(config: ServiceConfig, log: Logger, opened: Opened): Promise<{ activities: Activities; tools: Toolbox }> {
   const db = openDatabase(config.databaseUrl, {
     poolSize: POOL_SIZE,
     onConnectionLost: (error) => log.warn({ error: error.message }, 'a database connection was lost'),
@@ -104,7 +100,10 @@ async function openActivities(
   );
   opened.push(() => background.drain());
   const http = createHttpClient({ allow: config.httpAllow });
-  const tools = createBuiltInTools(http);
+  const shell = openShellHost(config, db, config.encryptionKey);
+  const { toolbox: tools } = openTools(config, { db, http, shell });
+  opened.push(() => tools.close());
+  if (QUEUES[config.role].includes('shell')) sweepWorkspaces(shell.workspaces, log, opened);
   const deps: OperationDeps = {
     db,
     temporal,
@@ -115,12 +114,19 @@ async function openActivities(
     toolIds: () => tools.ids(),
   };
   const { model, models } = await openModel(config, log, opened);
-  const shell = { mode: config.shell, dataDir: config.dataDir };
   const operations = activityOperations({ ...deps, signalDecisions: config.signalDecisions });
   return {
     activities: createActivities({ db, encryptionKey: config.encryptionKey, tools, http, model, models, shell, operations }),
     tools,
   };
+}
+
+function sweepWorkspaces(workspaces: ShellHost['workspaces'], log: Logger, opened: Opened): void {
+  const sweeper = startWorkspaceSweeper(workspaces, {
+    onRemoved: (count) => log.info({ count }, 'workspaces of ended runs were removed'),
+    onFailed: (error) => log.warn({ error }, 'workspaces could not be looked through; the next sweep tries again'),
+  });
+  opened.push(() => sweeper.stop());
 }
 
 /** Without a key and a base URL the built-in demo model answers, labelled as such. */

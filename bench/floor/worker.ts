@@ -1,7 +1,7 @@
 /** The floor's worker process: settings of ours, its own task queue. Arguments: Temporal's address, the stub's host:port. */
 import { NativeConnection, Runtime, DefaultLogger, Worker, bundleWorkflowCode } from '@temporalio/worker';
-import { createHttpClient } from '../../src/tools/index.js';
-import { createBuiltInTools } from '../../src/tools/index.js';
+import { createHttpClient, createHttpRequestTool } from '../../src/tools/index.js';
+import { createToolRegistry } from '../../src/tools/registry.js';
 import { CONCURRENT_ACTIVITIES, WORKER_SETTINGS } from '../../src/worker-settings.js';
 import { createFloorActivities } from './activities.js';
 
@@ -10,7 +10,7 @@ async function main(): Promise<void> {
   Runtime.install({ logger: new DefaultLogger('WARN') });
   const connection = await NativeConnection.connect({ address });
   const workflowBundle = await bundleWorkflowCode({ workflowsPath: require.resolve('./workflows.ts'), logger: new DefaultLogger('WARN') });
-  const tools = createBuiltInTools(createHttpClient({ allow: [stub] }));
+  const tools = createToolRegistry([createHttpRequestTool(createHttpClient({ allow: [stub] }))]);
   const worker = await Worker.create({
     connection,
     namespace: 'default',

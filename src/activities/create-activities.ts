@@ -3,9 +3,10 @@ import type { Settled } from '../store/end-execution.js';
 import { getRunIdentity } from '../store/executions.js';
 import { readSecrets } from '../store/secrets.js';
 import type { HttpClient } from '../tools/http/send-http.js';
+import type { ShellHost } from '../tools/shell/shell-host.js';
 import type { ToolRegistry } from '../tools/registry.js';
 import { createAgentTurnActivity } from './agent-turn-activity.js';
-import { createBashActivity, type ShellParts } from './bash-activity.js';
+import { createBashActivity } from './bash-activity.js';
 import { createCarryWriter } from './carry-writer.js';
 import { createCancelChildActivity, createPrepareChildActivity, type ChildOperations } from './child-activities.js';
 import type { AgentActivities, CoreActivities, ShellActivities } from './contract.js';
@@ -36,7 +37,7 @@ export interface ActivityDependencies {
   readonly model: ModelClient;
   /** Models in order of preference, for steps that name none. */
   readonly models: readonly string[];
-  readonly shell: ShellParts;
+  readonly shell: ShellHost;
   /** What runs have in common with every other door (operations). */
   readonly operations: ActivityOperations;
 }

@@ -18,7 +18,10 @@ export interface ToolFilter {
 }
 
 export interface ToolRegistry {
+  /** Of what is known now. */
   get(id: string): Tool | undefined;
+  /** Also a tool of a server that has to be asked for it. @throws StepFault `tool_failed` when that server is away */
+  find(id: string): Promise<Tool | undefined>;
   ids(): readonly string[];
   /** In order of id; of one provider when it is named. */
   list(filter?: ToolFilter): readonly ToolDescription[];
@@ -36,6 +39,7 @@ export function createToolRegistry(tools: readonly Tool[]): ToolRegistry {
   const descriptions = ids.map((id) => describeTool(byId.get(id) as Tool));
   return {
     get: (id) => byId.get(id),
+    find: async (id) => byId.get(id),
     ids: () => ids,
     list: (filter = {}) => descriptions.filter((tool) => matchesFilter(tool, filter)),
   };

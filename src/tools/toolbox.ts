@@ -20,8 +20,6 @@ export interface Catalogue {
 }
 
 export interface Toolbox extends ToolRegistry {
-  /** Also a tool of a server that has to be asked for it. @throws StepFault `tool_failed` when that server is away */
-  find(id: string): Promise<Tool | undefined>;
   catalogue(filter?: ToolFilter): Promise<Catalogue>;
   /** Names of providers, those of servers that are away too. */
   providers(): readonly string[];

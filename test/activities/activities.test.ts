@@ -14,9 +14,10 @@ import { putSecret } from '../../src/store/secrets.js';
 import { createUser } from '../../src/store/users.js';
 import { putValue, readValue } from '../../src/store/values.js';
 import { readSignalledGate } from '../../src/operations/read-signalled-gate.js';
-import { createBuiltInTools, createHttpClient, type HttpClient } from '../../src/tools/index.js';
+import { createHttpClient, openTools, type HttpClient } from '../../src/tools/index.js';
 import { startModelServer, type ModelServer } from '../support/model-server.js';
 import { startStubServer, type StubServer } from '../support/stub-server.js';
+import { aWorkspaces } from '../tools/support/workspaces.js';
 import { anEnvironment, aPlan, openTestStore, template, textParts, variables, type TestStore } from './running-execution.js';
 
 const KEY = Buffer.alloc(32, 7);
@@ -73,11 +74,11 @@ describe('activities', () => {
     createActivities({
       db: store.db,
       encryptionKey: KEY,
-      tools: createBuiltInTools(http),
+      tools: openTools({ httpAllow: [], skillsDir: undefined, toolPolicy: {} }, { db: store.db, http, shell: undefined }).toolbox,
       http,
       model: createModelClient({ apiKey: 'k', baseUrl: model.url }),
       models: ['first-model'],
-      shell: { mode: shell, dataDir, path: process.env['PATH'] ?? '' },
+      shell: { mode: shell, workspaces: aWorkspaces(dataDir), path: process.env['PATH'] ?? '' },
       operations: {
         startChild: async () => ({ executionId: 'exe_child', workflowName: 'Child' }),
         cancelChild: async () => undefined,

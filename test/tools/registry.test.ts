@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { createBuiltInTools, createHttpClient, BUILT_IN_TOOL_IDS } from '../../src/tools/index.js';
+import { isHostBound } from '../../src/definition/host-bound.js';
+import { createBuiltInTools, createHttpClient, BUILT_IN_TOOL_IDS, LIGHT_TOOL_IDS } from '../../src/tools/index.js';
 import { createToolRegistry } from '../../src/tools/registry.js';
 import { defineTool } from '../../src/tools/tool.js';
 
@@ -15,9 +16,17 @@ const aTool = (id: string) =>
     run: async ({ n }) => n,
   });
 
+const builtIn = () =>
+  createBuiltInTools({
+    http: createHttpClient({ allow: [] }),
+    readValueText: async () => undefined,
+    skillsDir: undefined,
+    shell: undefined,
+  });
+
 describe('tool registry', () => {
   it('lists tools by id, with JSON Schema of what a caller writes', () => {
-    const [http] = createBuiltInTools(createHttpClient({ allow: [] })).list({ provider: 'http' });
+    const [http] = builtIn().list({ provider: 'http' });
     expect(http).toMatchObject({
       id: 'http:request',
       provider: 'http',
@@ -27,7 +36,17 @@ describe('tool registry', () => {
     });
   });
   it('knows the ids that definitions are checked by', () => {
-    expect(createBuiltInTools(createHttpClient({ allow: [] })).ids()).toEqual([...BUILT_IN_TOOL_IDS]);
+    expect(builtIn().ids()).toEqual([...BUILT_IN_TOOL_IDS]);
+  });
+  it('declares light what reads or is keyed and short, and nothing that is bound to a host', () => {
+    const registry = builtIn();
+    const light = registry.ids().filter((id) => registry.get(id)?.light);
+    expect(light).toEqual([...LIGHT_TOOL_IDS]);
+    for (const id of registry.ids()) {
+      const tool = registry.get(id);
+      expect([id, tool?.queue]).toEqual([id, isHostBound(id) ? 'shell' : 'core']);
+      if (tool?.light === true) expect([id, tool.repeats === 'no', tool.queue]).toEqual([id, false, 'core']);
+    }
   });
   it('filters by provider and words', () => {
     const tools = createToolRegistry([aTool('b:two'), aTool('a:one')]);

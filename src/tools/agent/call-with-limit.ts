@@ -4,6 +4,8 @@ import type { Tool, ToolCall } from '../tool.js';
 
 /** A tool that keeps its own limit, as http:request does, tells it in its own words. */
 const LIMIT_SLACK_MS = 1_000;
+/** Within the 2 s that cancelling may take. */
+const GRACE_MS = 1_500;
 
 /**
  * Calls a tool within its own time limit, also one that does not heed its signal.
@@ -24,9 +26,11 @@ export async function callWithLimit(tool: Tool, params: Json, call: ToolCall): P
   }
 }
 
+/** Some time after the abort: a tool that heeds its signal ends by itself before, and what it has started with it. */
 function rejectedBy(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason as Error);
-    else signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+    const giveUp = (): void => void setTimeout(() => reject(signal.reason as Error), GRACE_MS).unref();
+    if (signal.aborted) giveUp();
+    else signal.addEventListener('abort', giveUp, { once: true });
   });
 }

@@ -57,6 +57,15 @@ export function isHostAllowed(target: Target, allow: AllowList): boolean {
   return allow.some((rule) => rule.kind === 'host' && rule.matches(host) && portFits(rule, target));
 }
 
+/** Whether the operator speaks of this host by name, or of all its addresses: more trust than that it is public. */
+export function isListed(target: Target, addresses: readonly string[], allow: AllowList): boolean {
+  if (isHostAllowed(target, allow)) return true;
+  return addresses.every((address) => {
+    const parsed = ipaddr.process(address);
+    return allow.some((rule) => rule.kind === 'network' && portFits(rule, target) && inNetwork(parsed, rule.network));
+  });
+}
+
 /** Why the address may not be reached, or undefined when it may. */
 export function refusalOf(address: string, target: Target, allow: AllowList): string | undefined {
   if (!ipaddr.isValid(address)) return 'not an address';
