@@ -29,7 +29,7 @@ import { callActivity, faultResult, isLight, toResult } from './activity-calls.j
 import { CallScope } from './call-scope.js';
 import type { ChildSignal, EventSignal, PauseSignal } from './messages.js';
 import { EXECUTION_WORKFLOW, TASK_QUEUES } from './messages.js';
-import { childSearchAttributes, showDetails, StatusAttribute } from './operator-view.js';
+import { childSearchAttributes, Details, StatusAttribute } from './operator-view.js';
 import { local, RunRecord } from './run-record.js';
 import { packQueue, type PackedQueue, type Queued, unpackQueue } from './packed-queue.js';
 import { type TimerCommand, Timers } from './timers.js';
@@ -72,6 +72,7 @@ export class Host {
   /** Ids of gates whose opening has answered and that are not settled yet. */
   private readonly gates = new Set<string>();
   private readonly status: StatusAttribute;
+  private readonly details: Details;
   /** Segments that were told to start nothing more. */
   private readonly halted = new Set<string>();
   private cancelReason: string | null | undefined;
@@ -89,6 +90,7 @@ export class Host {
   constructor(input: Extract<ExecutionInput<EngineState>, { kind: 'start' | 'continued' }>) {
     const { seeds: _seeds, ...start }: StartData = input.start;
     this.start = start;
+    this.details = new Details(start.plan);
     this.record = new RunRecord(
       start,
       () => projectionOf(start.plan, this.state),
@@ -238,7 +240,8 @@ export class Host {
 
   /** One that is only queued has no row yet that a signal could be for; waiting for it would hold up the hand-over that it waits for. */
   private isOpening(): boolean {
-    for (const { command } of this.inFlight.values()) if (command.kind === 'activity' && command.name === 'open_gate') return true;
+    for (const { command } of this.inFlight.values())
+      if (command.kind === 'activity' && command.name === 'open_gate') return true;
     return false;
   }
 
@@ -439,7 +442,7 @@ export class Host {
   private show(): void {
     const projection = projectionOf(this.start.plan, this.state);
     this.status.show(projection.status);
-    showDetails(this.start.plan, projection);
+    this.details.show(projection);
   }
 
   // ---- hand-over ----
