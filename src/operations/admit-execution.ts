@@ -28,6 +28,8 @@ export interface Admission {
   readonly depth?: number;
   readonly repo?: Json;
   readonly idempotency?: IdempotencyKey;
+  /** The id of a run that Temporal has started already: a Schedule's. */
+  readonly startedAs?: string;
 }
 
 /** `duplicate`: the key, or the parent's step instance, had started it before. */
@@ -44,8 +46,9 @@ export async function admitExecution(deps: OperationDeps, admission: Admission):
   const { ownerId, plan, data, parent } = admission;
   await putPlan(deps.db, { hash: plan.hash, planFormat: plan.planFormat, data, plan });
   const variables = await storedVariables(deps, ownerId, admission.variables);
-  const { workflowId, trigger, startedBy, sessionId, rerunOf, seeds, depth, repo, idempotency } = admission;
+  const { workflowId, trigger, startedBy, sessionId, rerunOf, seeds, depth, repo, idempotency, startedAs } = admission;
   const result = await insertExecution(deps.db, {
+    ...(startedAs === undefined ? {} : { id: startedAs }),
     ownerId,
     workflowId,
     workflowName: plan.name,
@@ -68,7 +71,7 @@ export async function admitExecution(deps: OperationDeps, admission: Admission):
   });
   if (result.kind !== 'started' && result.kind !== 'duplicate') throw refusal(admission, result);
   const { execution } = result;
-  if (result.kind === 'started' && parent === undefined)
+  if (result.kind === 'started' && parent === undefined && startedAs === undefined)
     startSoon(deps, execution, seeds === undefined ? startData(execution, plan) : undefined);
   return { execution, duplicate: result.kind === 'duplicate' };
 }

@@ -15,9 +15,15 @@ export interface FromTrigger {
   readonly _payload: Json;
 }
 
-/** What the definition reads as `trigger`. Pure. */
-export const triggerVariables = ({ type, id, name, deliveryId, scheduledAt }: TriggerInfo, at: Date, payload: Json = {}): FromTrigger => ({
+/** What the definition reads as `trigger`, with what its kind adds (`facts`). Pure. */
+export const triggerVariables = (
+  { type, id, name, deliveryId, scheduledAt }: TriggerInfo,
+  at: Date,
+  payload: Json = {},
+  facts: JsonObject = {},
+): FromTrigger => ({
   _trigger: {
+    ...facts,
     type,
     triggerId: id ?? null,
     name: name ?? null,

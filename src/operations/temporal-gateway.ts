@@ -3,11 +3,12 @@
  * command that could not be sent stays undelivered in its row, and the reconciler repeats it.
  */
 import { Client, Connection, isGrpcServiceError, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
-import { defineSearchAttributeKey } from '@temporalio/common';
 import type { ExecutionInput } from '../engine/types.js';
 import type { ChildSignal, EventSignal, PauseSignal } from '../workflows/messages.js';
-import { EXECUTION_WORKFLOW, SEARCH_ATTRIBUTES, TASK_QUEUES, WORKFLOW_TASK_TIMEOUT } from '../workflows/messages.js';
+import { EXECUTION_WORKFLOW, TASK_QUEUES, WORKFLOW_TASK_TIMEOUT } from '../workflows/messages.js';
+import { ClientScheduleGateway, type ScheduleGateway } from './schedule-gateway.js';
 import type { SignalledDecision } from './signalled-decision.js';
+import { toSearchAttributes, toSummary, type StartedAttributes } from './started-workflow.js';
 
 export interface StartRequest {
   /** The Temporal workflow id is the execution's id. */
@@ -15,7 +16,7 @@ export interface StartRequest {
   /** The definition's name: what operators read in lists. */
   readonly summary: string;
   readonly input: ExecutionInput;
-  readonly attributes: { readonly workflow: string; readonly owner: string; readonly status: string; readonly trigger: string };
+  readonly attributes: StartedAttributes;
 }
 export type SignalName = 'approve' | 'event' | 'pause' | 'resume' | 'child';
 /** The payload of that signal, as workflows/messages.ts types it; plain JSON. */
@@ -27,6 +28,7 @@ export type SendOutcome = { readonly kind: 'sent' } | { readonly kind: 'gone' } 
 export type Liveness = 'running' | 'closed' | 'unknown';
 
 export interface TemporalGateway {
+  readonly schedules: ScheduleGateway;
   /** Starts once: an id that is or was in use is `sent`. Never `gone`. */
   startExecution(request: StartRequest): Promise<SendOutcome>;
   signal(executionId: string, name: SignalName, payload: SignalPayload): Promise<SendOutcome>;
@@ -47,18 +49,10 @@ export interface TemporalGatewayOptions {
   readonly taskQueue?: string;
 }
 
-const ATTRIBUTES = {
-  workflow: defineSearchAttributeKey(SEARCH_ATTRIBUTES.workflow, 'KEYWORD'),
-  owner: defineSearchAttributeKey(SEARCH_ATTRIBUTES.owner, 'KEYWORD'),
-  status: defineSearchAttributeKey(SEARCH_ATTRIBUTES.status, 'KEYWORD'),
-  trigger: defineSearchAttributeKey(SEARCH_ATTRIBUTES.trigger, 'KEYWORD'),
-};
 /** gRPC would wait up to two minutes between attempts to reach a server that was away. */
 const RECONNECT = { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 1_000 };
 const DESCRIBE_AT_ONCE = 20;
 const LIST_AT_MOST = 5_000;
-/** Temporal's limit is 400 bytes as an encoded payload; a UTF-16 unit has at most 3. */
-const SUMMARY_UNITS = 120;
 
 /** A gateway over a lazy connection: the process starts also while Temporal is away. */
 export function createTemporalGateway(options: TemporalGatewayOptions): TemporalGateway {
@@ -66,6 +60,7 @@ export function createTemporalGateway(options: TemporalGatewayOptions): Temporal
 }
 
 class ClientGateway implements TemporalGateway {
+  readonly schedules: ScheduleGateway;
   private readonly client: Client;
   private readonly inFlight = new Set<Promise<unknown>>();
 
@@ -74,6 +69,12 @@ class ClientGateway implements TemporalGateway {
     private readonly options: TemporalGatewayOptions,
   ) {
     this.client = new Client({ connection, namespace: options.namespace });
+    this.schedules = new ClientScheduleGateway({
+      client: this.client,
+      taskQueue: options.taskQueue,
+      call: (work) => this.call(work),
+      toError,
+    });
   }
 
   async startExecution(request: StartRequest): Promise<SendOutcome> {
@@ -87,13 +88,8 @@ class ClientGateway implements TemporalGateway {
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
         workflowIdConflictPolicy: 'USE_EXISTING',
         workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
-        staticSummary: request.summary.slice(0, SUMMARY_UNITS).replace(/[\ud800-\udbff]$/, ''),
-        typedSearchAttributes: [
-          { key: ATTRIBUTES.workflow, value: attributes.workflow },
-          { key: ATTRIBUTES.owner, value: attributes.owner },
-          { key: ATTRIBUTES.status, value: attributes.status },
-          { key: ATTRIBUTES.trigger, value: attributes.trigger },
-        ],
+        staticSummary: toSummary(request.summary),
+        typedSearchAttributes: toSearchAttributes(attributes),
       }),
     );
     return outcome;

@@ -19,6 +19,7 @@ import { createKey } from '../../src/store/keys.js';
 import { Listener } from '../../src/store/listener.js';
 import { createUser } from '../../src/store/users.js';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
+import { RecordingSchedules } from '../support/recording-schedules.js';
 import type { ProblemDocument } from '../support/service-shapes.js';
 
 export interface Answer<Body> {
@@ -35,6 +36,7 @@ export type Refusal = ProblemDocument & { readonly [field: string]: unknown };
 
 /** Takes everything, and remembers what. */
 export class TemporalRecorder implements TemporalGateway {
+  readonly schedules = new RecordingSchedules();
   readonly calls: string[] = [];
   answer: SendOutcome = { kind: 'sent' };
 

@@ -14,9 +14,11 @@ import type {
 import { openDatabase, type Database } from '../../src/store/database.js';
 import { createUser } from '../../src/store/users.js';
 import { createTestDatabase } from '../support/postgres.js';
+import { RecordingSchedules } from '../support/recording-schedules.js';
 
 /** Remembers what it was asked; an id is open from its start until the test says otherwise. */
 export class RecordingGateway implements TemporalGateway {
+  readonly schedules = new RecordingSchedules();
   readonly starts: StartRequest[] = [];
   readonly signals: { readonly executionId: string; readonly name: SignalName; readonly payload: SignalPayload }[] = [];
   readonly cancels: string[] = [];

@@ -1,0 +1,60 @@
+/** From a schedule's row to its Temporal Schedule. The row says what it should be; whoever changes one calls this, and the reconciler again. */
+import { createHash } from 'node:crypto';
+import { parseDuration } from '../../definition/duration.js';
+import { setScheduleHash, type TriggerRecord } from '../../store/triggers.js';
+import { getWorkflow } from '../../store/workflows.js';
+import type { OperationDeps } from '../deps.js';
+import type { ScheduleRequest } from '../schedule-gateway.js';
+import { isCron, parseCron } from './cron.js';
+import { repeatedTicks } from './repeated-hours.js';
+import { scheduleOf } from './wire-trigger.js';
+
+/** What the Schedule of a trigger starts: `exe_` and the trigger's own suffix; Temporal appends the nominal time. Pure. */
+export const scheduledIdOf = (triggerId: string): string => `exe_${triggerId.slice('trg_'.length)}`;
+
+/** The Schedule that a row asks for now. */
+export async function scheduleRequestOf(deps: OperationDeps, row: TriggerRecord): Promise<ScheduleRequest> {
+  const config = scheduleOf(row);
+  const cron = parseCron(config.cron);
+  const workflow = row.workflowId === null ? undefined : await getWorkflow(deps.db, row.ownerId, row.workflowId);
+  return {
+    id: row.id,
+    executionId: scheduledIdOf(row.id),
+    cron: isCron(cron) ? cron.text : config.cron,
+    timezone: config.timezone,
+    alsoAtMs: isCron(cron) ? repeatedTicks(cron, config.timezone, Date.now()) : [],
+    overlap: config.overlap,
+    catchupWindowMs: parseDuration(config.catchupWindow) ?? 0,
+    jitterMs: parseDuration(config.jitter) ?? 0,
+    summary: workflow?.name ?? row.name,
+    attributes: { workflow: workflow?.name ?? row.name, owner: row.ownerId, status: 'running', trigger: 'schedule' },
+    paused: row.paused,
+  };
+}
+
+/** Equal for requests that make the same Schedule. Pure. */
+export function hashOf({ paused: _, ...request }: ScheduleRequest): string {
+  return createHash('sha256').update(JSON.stringify(request)).digest('hex');
+}
+
+/** Makes the Temporal Schedule what the row says. Where Temporal is away the reconciler does it later: the row differs until then. */
+export async function keepSchedule(deps: OperationDeps, row: TriggerRecord): Promise<void> {
+  const request = await scheduleRequestOf(deps, row);
+  const answer = await deps.temporal.schedules.put(request);
+  if (answer.kind === 'done') await setScheduleHash(deps.db, row.id, hashOf(request));
+  else
+    deps.log.warn(
+      { triggerId: row.id, error: answer.kind === 'unavailable' ? answer.error.message : answer.kind },
+      'Temporal did not take a schedule; it will be repeated',
+    );
+}
+
+/** Removes the Temporal Schedules of triggers that are gone. Strays are the reconciler's. */
+export async function removeSchedules(deps: OperationDeps, rows: readonly TriggerRecord[]): Promise<void> {
+  for (const row of rows) {
+    if (row.type !== 'schedule') continue;
+    const answer = await deps.temporal.schedules.remove(row.id);
+    if (answer.kind === 'unavailable')
+      deps.log.warn({ triggerId: row.id, error: answer.error.message }, 'Temporal did not remove a schedule; it will be repeated');
+  }
+}

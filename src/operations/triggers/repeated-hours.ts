@@ -1,0 +1,104 @@
+/**
+ * Where clocks are put back, a wall-clock time comes twice, and a schedule that names it ticks twice. Temporal's calendar gives, east of
+ * Greenwich, the second one alone (measured, server 1.32): `30 2 * * *` in Europe/Berlin once, a half-hourly one an hour too few. So the instants of
+ * the repeated hour are given to it one by one as well; the ones it knows by itself are then the same instants. Pure but for the runtime's zones.
+ */
+import type { Cron, CronFields } from './cron.js';
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+/** Those of the next thirteen months: whoever keeps the schedule looks again long before. */
+const HORIZON_MS = 400 * DAY_MS;
+/** An hour of minutes, twice. A cron with seconds may have more; what is above is left out. */
+const MOST = 120;
+
+/** Instants (ms) of repeated wall-clock times at which the cron fires, both of each, from `fromMs` on. */
+export function repeatedTicks(cron: Cron, timeZone: string, fromMs: number): number[] {
+  if (cron.kind === 'every' || timeZone === 'UTC') return [];
+  return putBacks(timeZone, fromMs)
+    .flatMap(({ atMs, byMs }) => ticksAround(cron.fields, timeZone, atMs, byMs))
+    .slice(0, MOST);
+}
+
+/** Both passes of the hour: from before the clock goes back to after. */
+function ticksAround(fields: CronFields, timeZone: string, atMs: number, byMs: number): number[] {
+  const seconds = [...fields.seconds].toSorted((a, b) => a - b);
+  const ticks: number[] = [];
+  for (let minute = atMs - byMs; minute < atMs + byMs; minute += MINUTE_MS) {
+    const wall = wallClock(timeZone, minute);
+    if (firesAt(fields, wall)) ticks.push(...seconds.map((second) => minute + second * 1_000));
+  }
+  return ticks;
+}
+
+const firesAt = (fields: CronFields, wall: Date): boolean =>
+  fields.minutes.has(wall.getUTCMinutes()) &&
+  fields.hours.has(wall.getUTCHours()) &&
+  fields.daysOfMonth.has(wall.getUTCDate()) &&
+  fields.months.has(wall.getUTCMonth() + 1) &&
+  fields.daysOfWeek.has(wall.getUTCDay()) &&
+  (fields.years === null || fields.years.has(wall.getUTCFullYear()));
+
+interface PutBack {
+  /** The instant at which the clock goes back. */
+  readonly atMs: number;
+  readonly byMs: number;
+}
+
+/** Kept by zone and day: every look at every schedule asks. */
+const known = new Map<string, readonly PutBack[]>();
+const KEPT = 500;
+
+function putBacks(timeZone: string, fromMs: number): readonly PutBack[] {
+  const firstDay = Math.floor(fromMs / DAY_MS) * DAY_MS;
+  const key = `${timeZone} ${firstDay}`;
+  const before = known.get(key);
+  if (before !== undefined) return before;
+  const found: PutBack[] = [];
+  for (let day = firstDay - DAY_MS; day < firstDay + HORIZON_MS; day += DAY_MS) {
+    const byMs = offsetMs(timeZone, day) - offsetMs(timeZone, day + DAY_MS);
+    if (byMs > 0) found.push({ atMs: changeBetween(timeZone, day, day + DAY_MS), byMs });
+  }
+  if (known.size >= KEPT) known.clear();
+  known.set(key, found);
+  return found;
+}
+
+/** The first minute of the later offset. */
+function changeBetween(timeZone: string, fromMs: number, toMs: number): number {
+  const before = offsetMs(timeZone, fromMs);
+  let low = fromMs / MINUTE_MS;
+  let high = toMs / MINUTE_MS;
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (offsetMs(timeZone, middle * MINUTE_MS) === before) low = middle;
+    else high = middle;
+  }
+  return high * MINUTE_MS;
+}
+
+const offsetMs = (timeZone: string, atMs: number): number => wallClock(timeZone, atMs).getTime() - atMs;
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+/** The wall clock as if it were UTC. */
+function wallClock(timeZone: string, atMs: number): Date {
+  let format = formats.get(timeZone);
+  if (format === undefined) {
+    format = new Intl.DateTimeFormat('en-US', {
+      timeZone,
+      hourCycle: 'h23',
+      year: 'numeric',
+      month: 'numeric',
+      day: 'numeric',
+      hour: 'numeric',
+      minute: 'numeric',
+      second: 'numeric',
+    });
+    formats.set(timeZone, format);
+  }
+  const parts = new Map<string, number>(format.formatToParts(atMs).map(({ type, value }) => [type, Number(value)]));
+  const part = (type: string): number => parts.get(type) ?? 0;
+  return new Date(Date.UTC(part('year'), part('month') - 1, part('day'), part('hour'), part('minute'), part('second')));
+}
