@@ -16,11 +16,10 @@ import { bootstrap } from './operations/bootstrap.js';
 import type { OperationDeps } from './operations/deps.js';
 import { startReconciler } from './operations/reconciler.js';
 import { createTemporalGateway } from './operations/temporal-gateway.js';
-import { EventHub } from './realtime/event-hub.js';
-import { createLogReader } from './realtime/log-reader.js';
+import { Gateway as SocketGateway } from './realtime/gateway.js';
+import { Realtime } from './realtime/realtime.js';
 import { openDatabase } from './store/database.js';
 import { isAway } from './store/database-error.js';
-import { Listener } from './store/listener.js';
 import { applyMigrations } from './store/migrate.js';
 import { BUILT_IN_TOOL_IDS } from './tools/index.js';
 import { TASK_QUEUES } from './workflows/messages.js';
@@ -49,8 +48,8 @@ async function startGateway(config: ServiceConfig, log: Logger): Promise<Gateway
   };
   try {
     const operations = await openOperations(config, log, opened);
-    const events = await openEvents(config, operations, log, opened);
-    const url = await openHttp(config, operations, events, log, opened);
+    const realtime = await openEvents(config, operations, log, opened);
+    const url = await openHttp(config, operations, realtime, log, opened);
     return { url, close };
   } catch (error) {
     await close();
@@ -90,52 +89,60 @@ async function openOperations(config: ServiceConfig, log: Logger, opened: Opened
   return operations;
 }
 
-async function openEvents(config: ServiceConfig, { db }: OperationDeps, log: Logger, opened: Opened): Promise<EventHub> {
-  const events = new EventHub({
-    ...createLogReader(db),
-    onError: (error) => log.debug({ error }, 'a log could not be read; the next sweep tries again'),
-  });
-  const listener = new Listener({
-    connectionString: config.databaseUrl,
-    onWake: (wake) => {
-      if (wake === 'all') void events.sweep();
-      else for (const id of wake) events.wake(id);
-    },
-    onConnectionLost: (error) => log.warn({ error: error.message }, 'the connection that hears of new events was lost; sweeps replace it'),
-  });
-  opened.push(() => listener.close());
-  await listener.start();
-  return events;
+async function openEvents(config: ServiceConfig, operations: OperationDeps, log: Logger, opened: Opened): Promise<Realtime> {
+  const realtime = new Realtime({ connectionString: config.databaseUrl, operations, log });
+  opened.push(() => realtime.close());
+  await realtime.start();
+  return realtime;
 }
 
-async function openHttp(config: ServiceConfig, operations: OperationDeps, events: EventHub, log: Logger, opened: Opened): Promise<string> {
+async function openHttp(
+  config: ServiceConfig,
+  operations: OperationDeps,
+  realtime: Realtime,
+  log: Logger,
+  opened: Opened,
+): Promise<string> {
   const { address, namespace, uiUrl } = config.temporal;
   const probes = createTemporalProbes(address, namespace, TASK_QUEUES.core);
   opened.push(() => probes.close());
   const metrics = createApiMetrics();
+  const gatekeepers = {
+    keyRing: new KeyRing((sha256: string) => findKey(operations.db, sha256)),
+    rateLimiter: new RateLimiter(config.rateLimits.perKey),
+    onRateLimited: () => metrics.rateLimited.inc(),
+  };
   const app = createApp({
     operations,
-    events,
+    events: realtime.hub,
+    feeds: realtime.feeds,
     metrics,
     log,
     version: VERSION,
     checkReplies: false,
-    gatekeepers: {
-      keyRing: new KeyRing((sha256) => findKey(operations.db, sha256)),
-      rateLimiter: new RateLimiter(config.rateLimits.perKey),
-      onRateLimited: () => metrics.rateLimited.inc(),
-    },
+    gatekeepers,
     readiness: createReadiness(
       { postgres: () => operations.db.pool.query('SELECT 1'), temporal: probes.temporal, worker: probes.worker },
       { address, namespace, ...(uiUrl === undefined ? {} : { uiUrl }) },
     ),
   });
-  const server = await listen(app, config);
+  const sockets = new SocketGateway({
+    operations,
+    feeds: realtime.feeds,
+    lists: realtime.lists,
+    principalOf: (secret) => gatekeepers.keyRing.principalOf(secret),
+    takeCall: (keyId) => gatekeepers.rateLimiter.take(keyId),
+    metrics,
+    version: VERSION,
+    log,
+  });
+  const { host, port } = config;
+  const server = await listen(app, { host, port, onUpgrade: (req, socket, head) => sockets.handleUpgrade(req, socket, head) });
   opened.push(async () => {
     const closed = server.close(REQUESTS_GRACE_MS);
     // Streams have no end of their own: their readers come back to another gateway, behind what they have seen.
-    events.close();
-    await closed;
+    realtime.hub.close();
+    await Promise.all([closed, sockets.close()]);
   });
   return server.url;
 }

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { OperationDeps } from '../operations/deps.js';
 import type { EventHub } from '../realtime/event-hub.js';
+import type { Feeds } from '../realtime/feeds.js';
 import type { Gatekeepers } from './authenticate.js';
 import type { ReadReadiness } from './health/readiness.js';
 import type { ApiMetrics } from './metrics.js';
@@ -10,6 +11,8 @@ export interface ApiDependencies {
   readonly operations: OperationDeps;
   readonly gatekeepers: Gatekeepers;
   readonly events: EventHub;
+  /** What is told of streams at this moment: texts that are not yet in rows. */
+  readonly feeds: Feeds;
   readonly metrics: ApiMetrics;
   readonly readiness: ReadReadiness;
   readonly log: Logger;

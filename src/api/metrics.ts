@@ -7,6 +7,9 @@ export interface ApiMetrics {
   readonly observeRequests: RequestHandler;
   readonly openStreams: Gauge;
   readonly rateLimited: Counter;
+  readonly sockets: Gauge;
+  readonly subscriptions: Gauge;
+  readonly lagged: Counter;
 }
 
 export function createApiMetrics(): ApiMetrics {
@@ -22,6 +25,13 @@ export function createApiMetrics(): ApiMetrics {
   return {
     registry,
     openStreams: new Gauge({ name: 'signalbox_event_streams_open', help: 'Readers of server-sent events now', registers: [registry] }),
+    sockets: new Gauge({ name: 'signalbox_sockets_open', help: 'WebSockets now', registers: [registry] }),
+    subscriptions: new Gauge({ name: 'signalbox_subscriptions_open', help: 'Subscriptions of WebSockets now', registers: [registry] }),
+    lagged: new Counter({
+      name: 'signalbox_lagged_total',
+      help: 'Subscriptions whose reader was too slow and started over from a snapshot',
+      registers: [registry],
+    }),
     rateLimited: new Counter({ name: 'signalbox_rate_limited_total', help: 'Requests refused by the rate limit', registers: [registry] }),
     observeRequests: (req, res, next) => {
       const end = duration.startTimer();

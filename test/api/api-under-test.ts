@@ -12,11 +12,10 @@ import { createBackground } from '../../src/operations/background.js';
 import type { OperationDeps } from '../../src/operations/deps.js';
 import type { Role } from '../../src/operations/role-matrix.js';
 import type { Liveness, SendOutcome, TemporalGateway } from '../../src/operations/temporal-gateway.js';
-import { EventHub } from '../../src/realtime/event-hub.js';
-import { createLogReader } from '../../src/realtime/log-reader.js';
+import { Gateway as SocketGateway, type GatewayOptions } from '../../src/realtime/gateway.js';
+import { Realtime } from '../../src/realtime/realtime.js';
 import { openDatabase, type Database } from '../../src/store/database.js';
 import { createKey } from '../../src/store/keys.js';
-import { Listener } from '../../src/store/listener.js';
 import { createUser } from '../../src/store/users.js';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
 import { RecordingSchedules } from '../support/recording-schedules.js';
@@ -42,6 +41,10 @@ export class TemporalRecorder implements TemporalGateway {
 
   startExecution = async ({ executionId }: { readonly executionId: string }): Promise<SendOutcome> => this.note(`start ${executionId}`);
   signal = async (executionId: string, name: string): Promise<SendOutcome> => this.note(`${name} ${executionId}`);
+  tellConversation = async (
+    { sessionId }: { readonly sessionId: string },
+    { messageId }: { readonly messageId: string },
+  ): Promise<SendOutcome> => this.note(`message ${sessionId} ${messageId}`);
   cancel = async (executionId: string): Promise<SendOutcome> => this.note(`cancel ${executionId}`);
   describe = async (): Promise<ReadonlyMap<string, Liveness>> => new Map();
   listClosed = async (): Promise<readonly string[]> => [];
@@ -53,17 +56,25 @@ export class TemporalRecorder implements TemporalGateway {
   }
 }
 
+export interface ApiOptions {
+  /** One more gateway behind the same database; it is closed before that one. */
+  readonly beside?: ApiUnderTest;
+  readonly port?: number;
+  readonly sockets?: Partial<GatewayOptions>;
+}
+
 export class ApiUnderTest {
   readonly temporal = new TemporalRecorder();
   readonly operations: OperationDeps;
   readonly logged: string[] = [];
   private readonly server: Server;
-  private readonly events: EventHub;
-  private readonly listener: Listener;
+  readonly realtime: Realtime;
+  private readonly sockets: SocketGateway;
 
   private constructor(
     private readonly database: TestDatabase,
     readonly db: Database,
+    private readonly options: ApiOptions,
   ) {
     const log = pino({ level: 'warn' }, { write: (line: string) => void this.logged.push(line) });
     this.operations = {
@@ -75,23 +86,22 @@ export class ApiUnderTest {
       toolIds: () => ['http:request'],
       encryptionKey: Buffer.alloc(32, 7),
     };
-    this.events = new EventHub(createLogReader(db));
-    this.listener = new Listener({
-      connectionString: database.url,
-      onWake: (wake) => (wake === 'all' ? void this.events.sweep() : wake.forEach((id) => this.events.wake(id))),
-    });
+    this.realtime = new Realtime({ connectionString: database.url, operations: this.operations, log });
+    const gatekeepers = {
+      keyRing: new KeyRing((sha256: string) => findKey(db, sha256)),
+      rateLimiter: new RateLimiter(0),
+      onRateLimited: () => undefined,
+    };
+    const metrics = createApiMetrics();
     const deps: ApiDependencies = {
       operations: this.operations,
-      events: this.events,
+      events: this.realtime.hub,
+      feeds: this.realtime.feeds,
       log,
-      metrics: createApiMetrics(),
+      metrics,
       version: '0.0.0-test',
       checkReplies: true,
-      gatekeepers: {
-        keyRing: new KeyRing((sha256) => findKey(db, sha256)),
-        rateLimiter: new RateLimiter(0),
-        onRateLimited: () => undefined,
-      },
+      gatekeepers,
       readiness: async () => ({
         ready: false,
         postgres: { ok: true },
@@ -100,24 +110,37 @@ export class ApiUnderTest {
       }),
     };
     this.server = createServer(createApp(deps));
+    this.sockets = new SocketGateway({
+      operations: this.operations,
+      feeds: this.realtime.feeds,
+      lists: this.realtime.lists,
+      principalOf: (secret) => gatekeepers.keyRing.principalOf(secret),
+      takeCall: () => 0,
+      metrics,
+      version: deps.version,
+      log,
+      ...options.sockets,
+    });
+    this.server.on('upgrade', (req, socket, head) => this.sockets.handleUpgrade(req, socket, head));
   }
 
-  static async start(): Promise<ApiUnderTest> {
-    const database = await createTestDatabase();
-    const api = new ApiUnderTest(database, openDatabase(database.url));
-    await api.listener.start();
-    await new Promise<void>((resolve) => api.server.listen(0, '127.0.0.1', resolve));
+  static async start(options: ApiOptions = {}): Promise<ApiUnderTest> {
+    const database = options.beside?.database ?? (await createTestDatabase());
+    const api = new ApiUnderTest(database, openDatabase(database.url), options);
+    await api.realtime.start();
+    await new Promise<void>((resolve) => api.server.listen(options.port ?? 0, '127.0.0.1', resolve));
     return api;
   }
 
   async close(): Promise<void> {
-    this.events.close();
+    await this.sockets.close();
+    this.realtime.hub.close();
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
     await this.operations.background.drain();
-    await this.listener.close();
+    await this.realtime.close();
     await this.db.close();
-    await this.database.drop();
+    if (this.options.beside === undefined) await this.database.drop();
   }
 
   get port(): number {

@@ -110,6 +110,7 @@ export const MATRIX: readonly Probe[] = [
   ),
   get('/api/values/:ref', ALL, (owned) => `/api/values/${owned.valueRef}`, 404),
   get('/api/me', ALL, () => '/api/me'),
+  send('POST /api/ws-ticket', ALL, [200], () => ({ path: '/api/ws-ticket' })),
   get('/api/audit', ADMINS, () => '/api/audit'),
   get('/api/keys', ALL, () => '/api/keys'),
   // A key within one's own role: what nobody lacks is a viewer's.

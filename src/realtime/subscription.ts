@@ -1,0 +1,199 @@
+/**
+ * One reader's way through a stream: a snapshot or its own cursor first, then pages until it stands at the head, then whatever is told.
+ * A reader without room is dropped from the head and gets a snapshot once it has room again: nothing is kept for it meanwhile.
+ */
+import type { Delta } from '../store/deltas.js';
+import type { LogFrame } from './event-hub.js';
+import type { Feed, FeedFollower } from './feed.js';
+import type { TurnState } from './live-turns.js';
+import { turnOfEvent, turnOfMessage, withTexts, type TurnMessage } from './turn-state.js';
+
+/** Where a subscription's frames go. Nothing of it waits; `room` does. */
+export interface Outlet {
+  readonly isFull: boolean;
+  /** Resolves when there is room, or the signal aborts. */
+  room(signal: AbortSignal): Promise<void>;
+  /** Told once, before all else. */
+  begun(cursor: number): void;
+  snapshot(cursor: number, data: object): void;
+  event(frame: LogFrame): void;
+  delta(delta: Delta): void;
+  reset(): void;
+  lagged(): void;
+}
+
+/** What a snapshot is made of. `messages` may hold open turns. */
+export interface Snapshot {
+  readonly cursor: number;
+  readonly data: { readonly messages?: readonly TurnMessage[]; readonly [field: string]: unknown };
+}
+
+export interface SubscriptionOptions {
+  readonly feed: Feed;
+  readonly outlet: Outlet;
+  /** Rows as they are; `cursor` was read before them. */
+  readonly readSnapshot: () => Promise<Snapshot>;
+  /** The seq that the reader has. */
+  readonly after?: number;
+  /** Of open turns, how much of each text part the reader has, in UTF-16 units. */
+  readonly texts?: { readonly [turnId: string]: { readonly [part: string]: number } };
+  /** How many events a cursor may be behind. */
+  readonly maxBehind?: number;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Further behind than that, a snapshot costs less than what was missed. */
+export const MAX_BEHIND = 5_000;
+const RETRY_MS = 500;
+
+export class Subscription implements FeedFollower {
+  cursor = 0;
+  private readonly closing = new AbortController();
+  /** Of open turns, how much the reader has of each text part; kept until it stands at the head. */
+  private readonly known = new Map<string, Map<number, number>>();
+  private fellBehind: (() => void) | undefined;
+
+  constructor(private readonly options: SubscriptionOptions) {}
+
+  close(): void {
+    this.closing.abort();
+    this.options.feed.leave(this);
+    this.fellBehind?.();
+  }
+
+  /** Resolves when it was closed. @throws when the stream cannot be read for good */
+  async run(): Promise<void> {
+    const { feed, outlet } = this.options;
+    await feed.ready;
+    if (this.isClosed) return;
+    await this.begin();
+    while (!this.isClosed) {
+      await this.catchUp();
+      if (this.isClosed) return;
+      const behind = new Promise<void>((resolve) => (this.fellBehind = resolve));
+      if (!this.goLive()) continue;
+      await behind;
+      if (this.isClosed) return;
+      await outlet.room(this.closing.signal);
+      if (this.isClosed) return;
+      outlet.lagged();
+      await this.takeSnapshot();
+    }
+  }
+
+  event(frame: LogFrame): void {
+    if (this.isDropped()) return;
+    this.cursor = frame.seq;
+    this.options.outlet.event(frame);
+  }
+
+  delta(delta: Delta): void {
+    if (!this.isDropped()) this.options.outlet.delta(delta);
+  }
+
+  private get isClosed(): boolean {
+    return this.closing.signal.aborted;
+  }
+
+  private async begin(): Promise<void> {
+    const { feed, outlet, after, texts, maxBehind = MAX_BEHIND } = this.options;
+    if (after === undefined) {
+      await this.takeSnapshot((cursor) => outlet.begun(cursor));
+      return;
+    }
+    const isKnown = feed.position - after <= maxBehind && (await feed.reaches(after).catch(() => false));
+    if (this.isClosed) return;
+    if (!isKnown) {
+      outlet.begun(after);
+      outlet.reset();
+      await this.takeSnapshot();
+      return;
+    }
+    outlet.begun(after);
+    this.cursor = after;
+    for (const [turnId, lengths] of Object.entries(texts ?? {}))
+      this.known.set(turnId, new Map(Object.entries(lengths).map(([part, length]) => [Number(part), length])));
+  }
+
+  /** Tries until it has one: PostgreSQL may be away. */
+  private async takeSnapshot(before?: (cursor: number) => void): Promise<void> {
+    while (!this.isClosed) {
+      const snapshot = await this.options.readSnapshot().catch((error: unknown) => {
+        this.options.onError(error);
+        return undefined;
+      });
+      if (this.isClosed) return;
+      if (snapshot !== undefined) {
+        before?.(snapshot.cursor);
+        this.tellSnapshot(snapshot);
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+
+  /** The rows' texts and those that stream here: the longer of each, and the streams go on from there. */
+  private tellSnapshot({ cursor, data }: Snapshot): void {
+    const { feed, outlet } = this.options;
+    this.known.clear();
+    const messages = data.messages?.map((message) => {
+      const turn = turnOfMessage(message);
+      if (turn?.isOpen !== true) return message;
+      feed.turns.adopt(turn);
+      const shown = withTexts(message, feed.turns.textsOf(turn.turnId));
+      this.learn(turnOfMessage(shown));
+      return shown;
+    });
+    outlet.snapshot(cursor, messages === undefined ? data : { ...data, messages });
+    this.cursor = cursor;
+  }
+
+  private async catchUp(): Promise<void> {
+    const { feed, outlet } = this.options;
+    while (!this.isClosed && this.cursor < feed.position) {
+      await outlet.room(this.closing.signal);
+      const page = await feed.page(this.cursor).catch((error: unknown) => {
+        this.options.onError(error);
+        return [];
+      });
+      if (this.isClosed) return;
+      if (page.length === 0) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      for (const frame of page) {
+        outlet.event(frame);
+        this.cursor = frame.seq;
+        this.learn(turnOfEvent(frame));
+      }
+    }
+  }
+
+  /** From here on everything is told; first what streamed while it caught up. */
+  private goLive(): boolean {
+    const { feed, outlet } = this.options;
+    if (!feed.join(this)) return false;
+    for (const { turnId, attempt, texts } of feed.turns.open()) {
+      const known = this.known.get(turnId);
+      if (known === undefined) continue;
+      for (const [part, text] of texts) {
+        const offset = known.get(part) ?? 0;
+        if (text.length > offset) outlet.delta({ sessionId: '', turnId, attempt, part, offset, text: text.slice(offset) });
+      }
+    }
+    this.known.clear();
+    return true;
+  }
+
+  private learn(turn: TurnState | undefined): void {
+    if (turn === undefined || !turn.isOpen) return;
+    const known = this.known.get(turn.turnId) ?? new Map<number, number>();
+    for (const [part, text] of turn.texts) known.set(part, Math.max(known.get(part) ?? 0, text.length));
+    this.known.set(turn.turnId, known);
+  }
+
+  /** Without room it leaves the head. */
+  private isDropped(): boolean {
+    if (!this.options.outlet.isFull) return false;
+    this.options.feed.leave(this);
+    this.fellBehind?.();
+    return true;
+  }
+}
