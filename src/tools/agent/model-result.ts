@@ -45,6 +45,6 @@ function labelled(toolId: string, text: string, note?: string): string {
   ].join('\n');
 }
 
-// oxlint-disable-next-line no-control-regex -- exactly these are meant
 const CONTROL =
+  // oxlint-disable-next-line no-control-regex -- exactly these are meant
   /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;

@@ -31,10 +31,11 @@ export function createReadValueTool(read: ReadValueText): Tool {
   });
 }
 
-/** Never half of a surrogate pair, at either end. */
+/** Never half of a surrogate pair, at either end: a piece of one character is then two long. */
 function pieceOf(text: string, ref: string, offset: number, length: number): Json {
   const start = isMiddle(text, offset) ? offset + 1 : Math.min(offset, text.length);
-  const end = isMiddle(text, start + length) && length > 1 ? start + length - 1 : Math.min(start + length, text.length);
+  const wanted = Math.min(start + length, text.length);
+  const end = isMiddle(text, wanted) ? wanted + (length > 1 ? -1 : 1) : wanted;
   return { ref, characters: text.length, offset: start, text: text.slice(start, end), nextOffset: end < text.length ? end : null };
 }
 

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { checkedAddresses, type Resolver } from '../http/checked-connections.js';
-import { isListed, type AllowList } from '../http/address-rules.js';
+import { isListed, type AllowList, type Target } from '../http/address-rules.js';
 import { StepFault } from '../step-fault.js';
 import { parseRepo, type Repo } from './repo.js';
 import { runGit, type GitResult } from './run-git.js';
@@ -18,6 +18,8 @@ export interface CheckOutParts {
 
 /** For all that git does for one checkout. */
 export const CHECK_OUT_LIMIT_MS = 300_000;
+/** What git takes for all of them, whether there are fewer or not. */
+const WHOLE = '2147483647';
 /** Commits of the past that come along; more can be fetched by a step. */
 const DEPTH = '50';
 
@@ -41,11 +43,10 @@ export async function checkOut(parts: CheckOutParts, origin: WorkspaceOrigin, fo
 
 async function connected(parts: CheckOutParts, repo: Repo, ownerId: string, folder: string, signal: AbortSignal): Promise<GitSession> {
   const { url } = repo;
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  const target = { host, port: Number(url.port || (url.protocol === 'https:' ? 443 : 80)) };
+  const target = targetOf(url);
+  const { host } = target;
   const addresses = (await checkedAddresses(target, parts.allow, parts.resolve)).map(({ address }) => address);
-  const isTrusted = (url.protocol === 'https:' && host === 'github.com') || isListed(target, addresses, parts.allow);
-  const token = isTrusted ? await parts.tokenOf(ownerId) : undefined;
+  const token = mayHaveToken(url, addresses, parts.allow) ? await parts.tokenOf(ownerId) : undefined;
   const pinned = addresses.map((address) => (address.includes(':') ? `[${address}]` : address)).join(',');
   const config = [
     'http.followRedirects=false',
@@ -61,6 +62,14 @@ async function connected(parts: CheckOutParts, repo: Repo, ownerId: string, fold
   ];
   return new GitSession({ repo, folder, signal, token, config, env: environment(parts.path, token) });
 }
+
+function targetOf(url: URL): Target {
+  return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || (url.protocol === 'https:' ? 443 : 80)) };
+}
+
+/** Anybody can name a repo, and so have the owner's token sent: only to GitHub, or where the operator says that it may go. Pure. */
+export const mayHaveToken = (url: URL, addresses: readonly string[], allow: AllowList): boolean =>
+  (url.protocol === 'https:' && url.hostname === 'github.com') || isListed(targetOf(url), addresses, allow);
 
 /** The token is in no argument, as those can be seen by everybody on the host, nor in the clone's own configuration. */
 function environment(searchPath: string, token: string | undefined): { readonly [name: string]: string } {
@@ -113,7 +122,7 @@ class GitSession {
     if (this.isShallow) {
       const fetched = await this.inClone(['fetch', '--quiet', '--depth', DEPTH, 'origin', ref]);
       if (fetched.exitCode === 0) return await this.detachAt('FETCH_HEAD');
-      const whole = await this.inClone(['fetch', '--quiet', '--unshallow', '--tags', 'origin', '+refs/heads/*:refs/remotes/origin/*']);
+      const whole = await this.inClone(['fetch', '--quiet', '--depth', WHOLE, '--tags', 'origin', '+refs/heads/*:refs/remotes/origin/*']);
       if (whole.exitCode !== 0) throw this.fault(`fetched at ${ref}`, whole);
     }
     const local = await this.inClone(['checkout', '--quiet', '--detach', ref, '--']);
