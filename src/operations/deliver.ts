@@ -5,6 +5,9 @@
 import type { Value } from '../definition/value.js';
 import type { CommandRecord } from '../store/commands.js';
 import { markDelivered } from '../store/commands.js';
+import { streamState } from '../store/event-log.js';
+import { markGatesDelivered } from '../store/gates.js';
+import type { MessageCommand, StopCommand } from '../store/session-commands.js';
 import { isEnded } from '../store/execution-record.js';
 import { getExecution } from '../store/executions.js';
 import type { GateRecord } from '../store/gate-record.js';
@@ -23,10 +26,31 @@ export type Delivery = 'sent' | 'ended' | 'nobody' | 'away';
  * ended nothing is applied any more: there a cancel is delivered when Temporal has it, which the workflow waits for.
  */
 export async function deliverCommand(deps: OperationDeps, command: Deliverable): Promise<Delivery> {
+  if (command.kind === 'message' || command.kind === 'stop') return await deliverToConversation(deps, command);
   const delivery = await reach(deps, command.targetId, () => send(deps, command));
   const isDone = delivery === 'ended' || (delivery === 'sent' && command.kind === 'cancel' && (await hasEnded(deps, command.targetId)));
   if (isDone) await markDelivered(deps.db, [command.id]);
   return delivery;
+}
+
+/** A message starts the conversation where none is open; a stop finds nothing to stop there. */
+async function deliverToConversation(deps: OperationDeps, { id, targetId: sessionId, kind, payload }: Deliverable): Promise<Delivery> {
+  const session = await streamState(deps.db, sessionId);
+  const outcome: SendOutcome =
+    session === undefined
+      ? { kind: 'gone' }
+      : kind === 'message'
+        ? await deps.temporal.tellConversation(
+            { sessionId, ownerId: session.ownerId },
+            { id, messageId: (payload as unknown as MessageCommand).messageId },
+          )
+        : await deps.temporal.signal(sessionId, 'stop', { id, ...(payload as unknown as StopCommand) });
+  if (outcome.kind === 'sent') return 'sent';
+  if (outcome.kind === 'gone') {
+    await markDelivered(deps.db, [id]);
+    return 'ended';
+  }
+  return told(deps, sessionId, outcome);
 }
 
 async function hasEnded(deps: OperationDeps, executionId: string): Promise<boolean> {
@@ -41,10 +65,15 @@ export function deliverSoon(deps: OperationDeps, command: Deliverable): void {
   });
 }
 
-/** Wakes the workflow of a settled gate, which then reads the row. A gate of a conversation has no execution to wake. */
+/** Wakes the workflow of a settled gate, which then reads the row: the execution's, or the conversation's that holds the call. */
 export async function deliverGate(deps: OperationDeps, gate: GateRecord): Promise<Delivery> {
-  const { executionId, id } = gate;
-  if (executionId === null) return 'ended';
+  const { executionId, sessionId, id } = gate;
+  if (executionId === null) {
+    const outcome = await deps.temporal.signal(sessionId, 'approve', { approvalId: id });
+    if (outcome.kind !== 'gone') return told(deps, sessionId, outcome);
+    await markGatesDelivered(deps.db, [id]);
+    return 'ended';
+  }
   return await reach(deps, executionId, () => deps.temporal.signal(executionId, 'approve', { approvalId: id }));
 }
 
@@ -70,7 +99,7 @@ function send(deps: OperationDeps, command: Deliverable): Promise<SendOutcome> {
       return deps.temporal.signal(targetId, 'child', { id, ...(payload as unknown as Omit<ChildSignal, 'id'>) });
     case 'message':
     case 'stop':
-      throw new Error(`Commands of kind ${kind} belong to conversations`);
+      throw new Error(`A command of kind ${kind} goes to a conversation`);
   }
 }
 
@@ -85,9 +114,9 @@ async function reach(deps: OperationDeps, executionId: string, attempt: () => Pr
   return started.kind === 'unavailable' ? 'away' : told(deps, executionId, await attempt());
 }
 
-function told(deps: OperationDeps, executionId: string, outcome: SendOutcome): Delivery {
+function told(deps: OperationDeps, workflowId: string, outcome: SendOutcome): Delivery {
   if (outcome.kind === 'sent') return 'sent';
   if (outcome.kind === 'gone') return 'nobody';
-  deps.log.warn({ executionId, error: outcome.error.message }, 'Temporal did not take a command; it will be repeated');
+  deps.log.warn({ workflowId, error: outcome.error.message }, 'Temporal did not take a command; it will be repeated');
   return 'away';
 }

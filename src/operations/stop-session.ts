@@ -32,26 +32,27 @@ export async function stopSession(
 ): Promise<{ readonly accepted: true }> {
   authorize(principal, 'run');
   const session = await ownSession(deps, principal, sessionId);
-  const executionIds = turnId === undefined ? await runsOf(deps, session) : await runOf(deps, sessionId, turnId);
-  for (const id of executionIds) await cancelExecution(deps, principal, { id, reason: REASON });
-  const by = actorOf(principal);
-  const stopped = await addStop(deps.db, { ownerId: principal.userId, sessionId, turnId: turnId ?? null, by });
-  if (stopped === undefined) throw notFound('session', sessionId);
-  const { commandId, stop } = stopped;
-  deliverSoon(deps, { id: commandId, targetId: sessionId, kind: 'stop', payload: { ...stop }, by });
+  const named = turnId === undefined ? { executionId: session.executionId, messageId: null } : await turnOf(deps, sessionId, turnId);
+  if (named.executionId !== null && (await isOpen(deps, named.executionId)))
+    await cancelExecution(deps, principal, { id: named.executionId, reason: REASON });
+  if (turnId === undefined || named.executionId === null) await stopConversation(deps, principal, sessionId, named.messageId);
   await audit(deps, principal, { action: 'session.stop', targetType: 'session', targetId: sessionId, details: { turnId: turnId ?? null } });
   return { accepted: true };
 }
 
-const runsOf = async (deps: OperationDeps, session: { readonly executionId: string | null }): Promise<string[]> =>
-  session.executionId !== null && (await isOpen(deps, session.executionId)) ? [session.executionId] : [];
+/** @param messageId only the reply to this one; null: whichever is under way */
+async function stopConversation(deps: OperationDeps, principal: Principal, sessionId: string, messageId: string | null): Promise<void> {
+  const by = actorOf(principal);
+  const stopped = await addStop(deps.db, { ownerId: principal.userId, sessionId, messageId, by });
+  if (stopped === undefined) throw notFound('session', sessionId);
+  deliverSoon(deps, { id: stopped.commandId, targetId: sessionId, kind: 'stop', payload: { ...stopped.stop }, by });
+}
 
-async function runOf(deps: OperationDeps, sessionId: string, turnId: string): Promise<string[]> {
+/** The run that a turn is of, or the message that it answers. What has ended stops nothing of a run. */
+async function turnOf(deps: OperationDeps, sessionId: string, turnId: string) {
   const found = await getTurn(deps.db, turnId);
   if (found === undefined || found.turn.sessionId !== sessionId) throw notFound('turn', turnId);
-  const { executionId } = found.message;
-  // A turn that has ended keeps no run from going on.
-  return executionId !== null && found.turn.status === 'streaming' && (await isOpen(deps, executionId)) ? [executionId] : [];
+  return { executionId: found.message.executionId, messageId: found.replyTo };
 }
 
 async function isOpen(deps: OperationDeps, executionId: string): Promise<boolean> {

@@ -4,8 +4,8 @@
  */
 import { Client, Connection, isGrpcServiceError, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
 import type { ExecutionInput } from '../engine/types.js';
-import type { ChildSignal, EventSignal, PauseSignal } from '../workflows/messages.js';
-import { EXECUTION_WORKFLOW, TASK_QUEUES, WORKFLOW_TASK_TIMEOUT } from '../workflows/messages.js';
+import type { ChildSignal, ConversationInput, EventSignal, MessageSignal, PauseSignal, StopSignal } from '../workflows/messages.js';
+import { CONVERSATION_WORKFLOW, EXECUTION_WORKFLOW, MESSAGE_SIGNAL, TASK_QUEUES, WORKFLOW_TASK_TIMEOUT } from '../workflows/messages.js';
 import { ClientScheduleGateway, type ScheduleGateway } from './schedule-gateway.js';
 import type { SignalledDecision } from './signalled-decision.js';
 import { toSearchAttributes, toSummary, type StartedAttributes } from './started-workflow.js';
@@ -18,9 +18,9 @@ export interface StartRequest {
   readonly input: ExecutionInput;
   readonly attributes: StartedAttributes;
 }
-export type SignalName = 'approve' | 'event' | 'pause' | 'resume' | 'child';
+export type SignalName = 'approve' | 'event' | 'pause' | 'resume' | 'child' | 'stop';
 /** The payload of that signal, as workflows/messages.ts types it; plain JSON. */
-export type SignalPayload = SignalledDecision | EventSignal | PauseSignal | ChildSignal;
+export type SignalPayload = SignalledDecision | EventSignal | PauseSignal | ChildSignal | StopSignal;
 
 /** `sent`: Temporal has it durably. `gone`: no open workflow of this id. `unavailable`: not known to have arrived; repeat it. */
 export type SendOutcome = { readonly kind: 'sent' } | { readonly kind: 'gone' } | { readonly kind: 'unavailable'; readonly error: Error };
@@ -31,7 +31,9 @@ export interface TemporalGateway {
   readonly schedules: ScheduleGateway;
   /** Starts once: an id that is or was in use is `sent`. Never `gone`. */
   startExecution(request: StartRequest): Promise<SendOutcome>;
-  signal(executionId: string, name: SignalName, payload: SignalPayload): Promise<SendOutcome>;
+  signal(workflowId: string, name: SignalName, payload: SignalPayload): Promise<SendOutcome>;
+  /** Tells a conversation of a message, starting it where none is open. Never `gone`. */
+  tellConversation(conversation: { readonly sessionId: string; readonly ownerId: string }, message: MessageSignal): Promise<SendOutcome>;
   /** The server may take it also for what has ended. */
   cancel(executionId: string): Promise<SendOutcome>;
   /** Ids that could not be asked are absent from the answer. */
@@ -95,8 +97,28 @@ class ClientGateway implements TemporalGateway {
     return outcome;
   }
 
-  signal(executionId: string, name: SignalName, payload: SignalPayload): Promise<SendOutcome> {
-    return this.send(() => this.client.workflow.getHandle(executionId).signal(name, payload));
+  signal(workflowId: string, name: SignalName, payload: SignalPayload): Promise<SendOutcome> {
+    return this.send(() => this.client.workflow.getHandle(workflowId).signal(name, payload));
+  }
+
+  tellConversation(
+    { sessionId, ownerId }: { readonly sessionId: string; readonly ownerId: string },
+    message: MessageSignal,
+  ): Promise<SendOutcome> {
+    return this.send(() =>
+      this.client.workflow.signalWithStart(CONVERSATION_WORKFLOW, {
+        workflowId: sessionId,
+        taskQueue: this.options.taskQueue ?? TASK_QUEUES.core,
+        args: [{ sessionId, ownerId } satisfies ConversationInput],
+        signal: MESSAGE_SIGNAL,
+        signalArgs: [message],
+        // A conversation that has gone quiet completes; the next message starts it again.
+        workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+        workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
+        staticSummary: 'Conversation',
+        typedSearchAttributes: toSearchAttributes({ workflow: 'Conversation', owner: ownerId, status: 'running', trigger: 'chat' }),
+      }),
+    );
   }
 
   cancel(executionId: string): Promise<SendOutcome> {

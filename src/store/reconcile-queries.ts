@@ -11,13 +11,13 @@ const PENDING = statement(
 );
 const UNDELIVERED = statement(
   'undelivered_commands',
-  `SELECT * FROM commands WHERE delivered_at IS NULL AND created_at < now() - $1 * interval '1 millisecond' AND kind NOT IN ('message', 'stop')
+  `SELECT * FROM commands WHERE delivered_at IS NULL AND created_at < now() - $1 * interval '1 millisecond'
      AND (created_at, id) > ($3::timestamptz, $4) ORDER BY created_at, id LIMIT $2`,
 );
 const UNDELIVERED_GATES = statement(
   'undelivered_gates',
   `SELECT * FROM approvals a WHERE delivered_at IS NULL AND status <> 'pending' AND settled_at < now() - $1 * interval '1 millisecond'
-     AND EXISTS (SELECT FROM executions e WHERE e.id = a.execution_id AND e.status NOT IN ('completed', 'failed', 'cancelled'))
+     AND (a.execution_id IS NULL OR EXISTS (SELECT FROM executions e WHERE e.id = a.execution_id AND e.status NOT IN ('completed', 'failed', 'cancelled')))
    ORDER BY settled_at, id LIMIT $2`,
 );
 const OVERDUE_GATES = statement(
@@ -34,7 +34,7 @@ const STALE = statement(
 export const pendingExecutions = (db: Database, olderThanMs: number, limit: number): Promise<string[]> =>
   ids(db.rows<{ id: string }>(PENDING, [olderThanMs, limit]));
 
-/** Commands to executions that the workflow is not known to have applied; go on `after` the last one. What is said to sessions is not among them. */
+/** Commands to executions and conversations that the workflow is not known to have applied; go on `after` the last one. */
 export async function undeliveredCommands(
   db: Database,
   olderThanMs: number,
@@ -44,7 +44,7 @@ export async function undeliveredCommands(
   return (await db.rows(UNDELIVERED, [olderThanMs, limit, after.createdAt, after.id])).map((row) => camelRow<CommandRecord>(row));
 }
 
-/** Settled gates of open executions whose workflow is not known to have been told. */
+/** Settled gates of open executions and of conversations whose workflow is not known to have been told. */
 export async function undeliveredGates(db: Database, olderThanMs: number, limit: number): Promise<GateRecord[]> {
   return withVotes(db, await db.rows(UNDELIVERED_GATES, [olderThanMs, limit]));
 }

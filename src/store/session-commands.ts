@@ -18,15 +18,15 @@ export interface ChatMessage {
   readonly by: Json;
 }
 
-/** What a command of kind `message` carries. `seq` orders messages, whatever order their signals come in. */
+/** What a command of kind `message` carries. Messages are answered in the order of `seq`, whatever order their signals come in. */
 export interface MessageCommand {
   readonly messageId: string;
   readonly seq: number;
 }
 
-/** What a command of kind `stop` carries: only what answers messages up to `upTo` is stopped. */
+/** What a command of kind `stop` carries: only a reply to a message up to `upTo` is stopped; to this one, where it is named. */
 export interface StopCommand {
-  readonly turnId: string | null;
+  readonly messageId: string | null;
   readonly upTo: number;
 }
 
@@ -82,15 +82,34 @@ class BacklogFull extends Error {
   }
 }
 
+const NEXT = statement(
+  'next_message',
+  `SELECT c.id AS "commandId", m.id AS "messageId", m.seq, m.thread FROM commands c JOIN messages m ON m.id = c.payload->>'messageId'
+   WHERE c.target_id = $1 AND c.kind = 'message' AND c.delivered_at IS NULL AND m.session_id = $1 ORDER BY m.seq LIMIT 1`,
+);
+
+export interface WaitingMessage {
+  readonly commandId: string;
+  readonly messageId: string;
+  readonly seq: number;
+  readonly thread: string;
+}
+
+/** The oldest message that the session's agent has not answered. */
+export async function nextMessage(db: Database, sessionId: string): Promise<WaitingMessage | undefined> {
+  const [row] = await db.rows<WaitingMessage>(NEXT, [sessionId]);
+  return row;
+}
+
 /** Writes down a request to stop what the session's agent does now. Undefined: the owner has no such session. */
 export function addStop(
   db: Database,
-  stop: { readonly ownerId: string; readonly sessionId: string; readonly turnId: string | null; readonly by: Json },
+  stop: { readonly ownerId: string; readonly sessionId: string; readonly messageId: string | null; readonly by: Json },
 ): Promise<{ readonly commandId: string; readonly stop: StopCommand } | undefined> {
   return db.transaction(async (tx) => {
     const seq = await nextSeq(tx, stop);
     if (seq === undefined) return undefined;
-    const command: StopCommand = { turnId: stop.turnId, upTo: seq - 1 };
+    const command: StopCommand = { messageId: stop.messageId, upTo: seq - 1 };
     return { commandId: await insert(tx, stop.ownerId, stop.sessionId, 'stop', command, stop.by), stop: command };
   });
 }

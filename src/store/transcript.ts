@@ -39,7 +39,7 @@ const OF_CONVERSATION = statement(
   'transcript_of_conversation',
   `SELECT m.* FROM messages m JOIN messages asked ON asked.id = $4 AND asked.session_id = $2
    LEFT JOIN messages question ON question.id = m.reply_to AND question.session_id = $2
-   WHERE m.owner_id = $1 AND m.session_id = $2 AND m.thread = $3 AND (m.execution_id IS NULL OR m.turn_id IS NULL)
+   WHERE m.owner_id = $1 AND m.session_id = $2 AND m.thread = $3 AND (m.execution_id IS NULL OR (m.turn_id IS NULL AND m.role <> 'user'))
      AND coalesce(question.seq, m.seq) <= asked.seq
    ORDER BY coalesce(question.seq, m.seq) DESC, m.seq DESC LIMIT $5`,
 );

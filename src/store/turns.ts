@@ -245,13 +245,13 @@ function openOf(of: OpenTurnsOf): Parameters<Database['rows']> {
   return [OPEN_OF_STEP, [executionId, instance?.stepId ?? null, instance?.iterationPath ?? null, instance?.attempt ?? null]];
 }
 
-/** A turn with its message, as it stands. */
+/** A turn with its message, as it stands. `replyTo`: of a conversation's, the message that it answers. */
 export async function getTurn(
   db: Database,
   turnId: string,
-): Promise<{ readonly turn: TurnRecord; readonly message: MessageRecord } | undefined> {
+): Promise<{ readonly turn: TurnRecord; readonly message: MessageRecord; readonly replyTo: string | null } | undefined> {
   const [row] = await db.rows(BY_TURN, [turnId]);
-  return row === undefined ? undefined : { turn: turnFromRow(row), message: messageFromRow(row) };
+  return row === undefined ? undefined : { turn: turnFromRow(row), message: messageFromRow(row), replyTo: camelRow<Message>(row).replyTo };
 }
 
 /** Does something to an open turn under its session's lock, with the events that it gives. */

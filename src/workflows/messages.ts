@@ -45,32 +45,34 @@ export interface ChildSignal {
 }
 export const childSignal = defineSignal<[ChildSignal]>('child');
 
-/** A message for the agent of a session. `id` is the command row's; `seq` its place in the session, by which messages are ordered. */
+/** A message for the agent of a session: the conversation looks for what is to be answered. `id` is the command row's. */
 export interface MessageSignal {
   readonly id: string;
   readonly messageId: string;
-  readonly seq: number;
 }
 export const MESSAGE_SIGNAL = 'message';
 export const messageSignal = defineSignal<[MessageSignal]>(MESSAGE_SIGNAL);
 
-/** Stops what answers a message up to `upTo`, if it is the turn named (null: whichever). `id` is the command row's. */
+/**
+ * Stops the reply to a message up to `upTo`, if it is the one named (null: whichever). `id` is the command row's. One that comes before its
+ * message was taken up stops that message.
+ */
 export interface StopSignal {
   readonly id?: string;
-  readonly turnId: string | null;
+  readonly messageId: string | null;
   readonly upTo: number;
 }
 export const stopSignal = defineSignal<[StopSignal]>('stop');
 
-/** What a conversation is started with, and what it takes across a hand-over. */
+/** What a conversation is started with, and what it takes across a hand-over. What waits to be answered stands in the rows. */
 export interface ConversationInput {
   readonly sessionId: string;
   readonly ownerId: string;
-  readonly queue: readonly MessageSignal[];
-  /** Messages answered last, so that a repeated signal is known. */
-  readonly handled: readonly string[];
-  /** What was stopped before its message came. */
-  readonly stoppedUpTo?: number;
+  /** Commands that are done and not yet marked. */
+  readonly delivered?: readonly string[];
+  readonly pendingStop?: StopSignal;
+  /** How long it waits for the next message before it completes; the next one starts it again. */
+  readonly idleMs?: number;
 }
 
 /** The whole engine state, for operators. */

@@ -4,7 +4,7 @@
  */
 import type { Json, Ref, Value } from '../definition/value.js';
 import type { StepError } from '../engine/types.js';
-import type { ChildSignal, EventSignal, PauseSignal } from './messages.js';
+import type { ChildSignal, EventSignal, PauseSignal, StopSignal } from './messages.js';
 
 type Fields = { readonly [field: string]: unknown };
 
@@ -27,6 +27,14 @@ export function toPauseSignal(signal: unknown): PauseSignal {
   if (!isRecord(signal)) return {};
   const { id, by } = signal;
   return { ...(isText(id) ? { id } : {}), ...(isText(by) ? { by } : {}) };
+}
+
+/** Undefined: of another shape. A raw one without bounds stops whatever is under way. */
+export function toStopSignal(signal: unknown): StopSignal | undefined {
+  if (!isRecord(signal)) return undefined;
+  const { id, messageId = null, upTo = Number.MAX_SAFE_INTEGER } = signal;
+  if ((messageId !== null && !isText(messageId)) || typeof upTo !== 'number') return undefined;
+  return { messageId, upTo, ...(isText(id) ? { id } : {}) };
 }
 
 const ENDS: ReadonlySet<unknown> = new Set(['completed', 'failed', 'cancelled']);

@@ -22,7 +22,9 @@ describe('the reconciler', () => {
   });
   beforeEach(async () => {
     // Rows of the test before would be found again.
-    await bench.db.pool.query('TRUNCATE executions, commands, approvals, votes, steps, events, streams, sessions, idempotency_keys');
+    await bench.db.pool.query(
+      'TRUNCATE executions, commands, approvals, votes, steps, events, streams, sessions, idempotency_keys CASCADE',
+    );
     bench.temporal.isAway = false;
     bench.temporal.closed = [];
     ana = await aPerson(bench);

@@ -11,6 +11,7 @@ import type {
   StartRequest,
   TemporalGateway,
 } from '../../src/operations/temporal-gateway.js';
+import type { MessageSignal } from '../../src/workflows/messages.js';
 import { openDatabase, type Database } from '../../src/store/database.js';
 import { createUser } from '../../src/store/users.js';
 import { createTestDatabase } from '../support/postgres.js';
@@ -22,6 +23,7 @@ export class RecordingGateway implements TemporalGateway {
   readonly starts: StartRequest[] = [];
   readonly signals: { readonly executionId: string; readonly name: SignalName; readonly payload: SignalPayload }[] = [];
   readonly cancels: string[] = [];
+  readonly told: (MessageSignal & { readonly sessionId: string })[] = [];
   readonly lives = new Map<string, Liveness>();
   closed: string[] = [];
   isAway = false;
@@ -34,6 +36,12 @@ export class RecordingGateway implements TemporalGateway {
   }
   async signal(executionId: string, name: SignalName, payload: SignalPayload): Promise<SendOutcome> {
     return this.reach(executionId, () => this.signals.push({ executionId, name, payload }));
+  }
+  async tellConversation({ sessionId }: { readonly sessionId: string }, message: MessageSignal): Promise<SendOutcome> {
+    if (this.isAway) return AWAY();
+    this.told.push({ sessionId, ...message });
+    this.lives.set(sessionId, 'running');
+    return { kind: 'sent' };
   }
   async cancel(executionId: string): Promise<SendOutcome> {
     return this.reach(executionId, () => this.cancels.push(executionId));
