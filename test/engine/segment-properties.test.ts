@@ -50,7 +50,12 @@ describe('any definition whose light steps run in segments', () => {
   it('ends all the same when its segments are halted anywhere, and again', () => {
     fc.assert(
       fc.property(randomSteps, world, fc.nat({ max: 500 }), fc.nat({ max: 500 }), (steps, number, first, second) => {
-        const run = aRun(steps, number).runUntil(first).haltSegments().runUntil(first + second).haltSegments().run(8_000);
+        const run = aRun(steps, number)
+          .runUntil(first)
+          .haltSegments()
+          .runUntil(first + second)
+          .haltSegments()
+          .run(8_000);
         expect(run.outcome).toBeDefined();
         expect(openRows(run)).toEqual([]);
       }),

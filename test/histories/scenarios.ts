@@ -18,6 +18,8 @@ export interface Scenario {
   /** What the outside does while it runs. */
   readonly drive?: (run: Driven) => Promise<void>;
   readonly expected: 'completed' | 'failed' | 'cancelled';
+  /** Its tool steps may run in segments. */
+  readonly light?: true;
   /** Recorded on a server that suggests hand-over after 40 events. */
   readonly handsOver?: true;
 }
@@ -40,9 +42,9 @@ const loop = (id: string, fields: Step, steps: readonly Step[]): Step => ({ id, 
 const until = async (holds: () => boolean): Promise<void> => {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 20));
 };
-const approve = (stepId: string, decision: 'approve' | 'deny' = 'approve') => async ({ handle, seen, gateId }: Driven): Promise<void> => {
+const approve = (stepId: string, decision: 'approve' | 'deny' = 'approve', path = '') => async ({ handle, seen, gateId }: Driven): Promise<void> => {
   await seen('execution.waiting');
-  await handle.signal('approve', { approvalId: gateId(stepId), decision, by: 'ana' });
+  await handle.signal('approve', { approvalId: gateId(stepId, path), decision, by: 'ana' });
 };
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -134,6 +136,32 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'large-value', steps: [tool('a'), { id: 'c', type: 'conditional', condition: 'outputs.a.body.n > 1', then: [tool('b', { arguments: { url: '{{ outputs.a.body.url }}' } })] }],
     world: { replies: { a: { value: largeOutput('a') } }, evaluations: { 'c.condition': { v: true } } }, expected: 'completed',
   },
+  { name: 'segment', light: true, steps: [tool('a'), set('s', { n: '{{ now() }}' }), { id: 'c', type: 'conditional', condition: 'outputs.a.n > 1', then: [tool('b'), { id: 'w', type: 'wait', duration: '50ms' }, tool('d')], else: [tool('no')] }, tool('e')], world: { replies: { a: { output: { n: 2 } } } }, expected: 'completed' },
+  { name: 'segment-loops', light: true, steps: [loop('l', { over: 'range(120)', collect: 'outputs.a' }, [set('s', { i: '{{ loop.index }}' }), tool('a')]), loop('c', { over: 'range(30)', concurrency: 7 }, [tool('b')])], world: { replies: { a: { output: 1 }, b: (_input, nth) => ({ afterMs: nth % 3 === 0 ? 20 : 1 }) } }, expected: 'completed' },
+  { name: 'segment-race', light: true, steps: [parallel('p', { a: [{ id: 't', type: 'try', steps: [tool('slow')], finally: [tool('f')] }], b: [tool('quick')] }, { wait: 'any' }), tool('after')], world: { replies: { slow: { afterMs: 400 }, quick: { afterMs: 20 } } }, expected: 'completed' },
+  { name: 'segment-retry', light: true, steps: [parallel('p', { a: [tool('a', { retry: { maxAttempts: 3, initialInterval: '100ms' } })], b: [tool('b'), tool('c')] })], world: { replies: { a: [{ error: fault('http_503', true) }, {}], b: { afterMs: 30 } } }, expected: 'completed' },
+  { name: 'segment-reference', light: true, steps: [tool('a'), { id: 'c', type: 'conditional', condition: 'outputs.a.body.n > 1', then: [tool('b')] }], world: { replies: { a: { value: largeOutput('a') } }, evaluations: { 'c.condition': { v: true } } }, expected: 'completed' },
+  {
+    name: 'segment-paused', light: true, steps: [tool('a'), tool('b'), tool('c')], world: { replies: { b: { afterMs: 500 } } }, expected: 'completed',
+    drive: async ({ handle, journal, seen }) => {
+      await until(() => journal.calls.some((name) => name.startsWith('b@')));
+      await handle.signal('pause', { id: 'cmd_1', by: 'ana' });
+      await seen('execution.paused');
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      await handle.signal('resume', { id: 'cmd_2', by: 'ana' });
+    },
+  },
+  {
+    name: 'segment-cancelled', light: true, steps: [tool('a'), { id: 't', type: 'try', steps: [tool('b')], finally: [tool('f')] }], world: { replies: { b: { hang: true } } }, expected: 'cancelled',
+    drive: async ({ handle, journal }) => {
+      await until(() => journal.calls.some((name) => name.startsWith('b@')));
+      await handle.cancel();
+    },
+  },
+  {
+    name: 'segment-timed-out', light: true, steps: [{ id: 't', type: 'try', steps: [{ id: 'c', type: 'conditional', condition: 'true', timeout: '300ms', then: [tool('a'), tool('b')] }], catch: [{ codes: ['step_timeout'], steps: [tool('late')] }] }], world: { replies: { b: { hang: true } } }, expected: 'completed',
+  },
+  { name: 'hand-over-segments', light: true, expected: 'completed', handsOver: true, steps: [parallel('p', { a: [loop('l', { over: 'range(600)', collect: 'null' }, [tool('a')])], b: [loop('m', { over: 'range(12)' }, [{ id: 'w', type: 'wait', duration: '5ms' }, tool('b')])], c: [gate('g')] }), tool('end')], drive: approve('g', 'approve', 'p:b2') },
   {
     name: 'hand-over-loop', steps: [loop('l', { over: 'range(30)' }, [tool('a')])], expected: 'completed', handsOver: true,
   },

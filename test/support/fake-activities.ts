@@ -5,8 +5,22 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { AgentActivities, CoreActivities, ShellActivities, Told } from '../../src/activities/contract.js';
-import type { GateOutcome, GateStatus, StartData, StepAnswer, StepError, StepInstance } from '../../src/engine/types.js';
+import type { Plan } from '../../src/definition/plan.js';
+import type {
+  ActivityCommand,
+  ActivityResult,
+  EngineEvent,
+  GateOutcome,
+  GateStatus,
+  SegmentResult,
+  StartData,
+  StepAnswer,
+  StepError,
+  StepInstance,
+} from '../../src/engine/types.js';
+import type { AgentTurn } from '../../src/engine/agent/types.js';
 import { type Json, plain, type Value } from '../../src/definition/value.js';
+import { FakeSegment } from './fake-segment.js';
 
 type StepInput = Told & { readonly instance: StepInstance };
 
@@ -26,6 +40,10 @@ export interface FakeWorld {
   readonly evaluations?: { readonly [site: string]: Value };
   /** Start data of the executions that `load` is asked for, by id. */
   readonly children?: { readonly [executionId: string]: StartData };
+  /** What comes of a step's model calls, in order; behind them its reply. */
+  readonly turns?: { readonly [stepId: string]: readonly ('hang' | Partial<AgentTurn>)[] };
+  /** What its segments run; without one there are none. */
+  readonly plan?: Plan;
   /** Fails the n-th call of these activities as a fault of the platform, which Temporal retries. */
   /** Once this step is called, or this command's delivery is written, the row of the execution is closed by somebody else, as failed. */
   readonly closesAt?: string;
@@ -66,7 +84,32 @@ export class FakeActivities {
       tool: step,
       notify: step,
       bash: step,
-      agentTurn: step,
+      agentOpen: async (input) => {
+        this.write(input.executionId, [
+          {
+            kind: 'step.started',
+            ordinal: '0',
+            at: input.nowMs,
+            instance: input.instance,
+            stepType: 'agent_prompt',
+            data: { input: null },
+          },
+        ]);
+        this.take(input);
+        return { at: Date.now(), models: ['model-1', 'model-2'], characters: 0 };
+      },
+      agentTurn: async (input) => ('scope' in input ? await this.step(input as StepInput) : { turn: await this.turn(input) }),
+      agentTool: async (input) => {
+        this.take(input);
+        this.journal.calls.push(`tool ${input.callId} on ${input.queue}${input.approvalId === null ? '' : ` as ${input.approvalId} says`}`);
+        return { end: { at: Date.now(), ended: 'completed', characters: 10 } };
+      },
+      openCallGate: async (input) => this.openGate(input, `:${input.callId}`),
+      agentClose: async (input) => {
+        this.take(input);
+        this.journal.calls.push(`close ${input.status}`);
+        return {};
+      },
       openGate: async (input) => this.openGate(input),
       expireGate: async (input) => {
         this.take(input);
@@ -111,6 +154,14 @@ export class FakeActivities {
       recover: async (input) => {
         this.take(input);
         return input.settle;
+      },
+      segment: async (input) => {
+        this.take(input);
+        return await this.runSegment(input);
+      },
+      haltSegments: async (input) => {
+        this.take(input);
+        for (const segment of input.segments) this.halted.add(segment);
       },
       flush: async (input) => {
         this.take(input);
@@ -158,6 +209,56 @@ export class FakeActivities {
     return { ended: 'completed', at: Date.now(), output: reply.value ?? plain(reply.output ?? null) };
   }
 
+  /** One model call: `turns` says what comes of it, the step's reply when it says nothing. */
+  private async turn(input: StepInput & { readonly call: number; readonly model: string }): Promise<AgentTurn> {
+    this.take(input);
+    const { instance, model, call } = input;
+    this.journal.calls.push(`${instance.stepId}@${instance.iterationPath}#${instance.attempt} call ${call} of ${model}`);
+    const base = {
+      at: Date.now(),
+      turnIds: [`trn_${call}`],
+      usage: { inputTokens: 10, outputTokens: 5, cacheReadTokens: 0, models: [model] },
+    };
+    const said = this.world.turns?.[instance.stepId]?.[call - 1];
+    if (said === 'hang') {
+      await this.pass(undefined);
+      return { ...base, got: 'cancelled' };
+    }
+    if (said !== undefined) return { ...base, turnId: `trn_${call}`, ...said } as AgentTurn;
+    const { output, error } = this.replyOf(input);
+    if (error !== undefined) return { ...base, got: 'fault', failover: false, error };
+    return { ...base, got: 'reply', turnId: `trn_${call}`, output: reference(`val_${String(output)}`, '') };
+  }
+
+  private readonly halted = new Set<string>();
+
+  private async runSegment(input: Parameters<CoreActivities['segment']>[0]): Promise<Omit<SegmentResult, 'of'>> {
+    const { plan } = this.world;
+    if (plan === undefined) throw new Error('this world has no plan for segments');
+    const signal = contextOf().cancellationSignal;
+    this.journal.calls.push(`segment ${input.segment}`);
+    return await new FakeSegment(input.state, {
+      plan,
+      signal,
+      isHalted: () => this.halted.has(input.segment),
+      run: async (call) => await this.runCall({ ...input, ...call } as unknown as StepInput & ActivityCommand),
+      tell: (events) => this.write(input.executionId, events),
+    }).run();
+  }
+
+  /** A call of a segment, as the activity of its own would answer. */
+  private async runCall(input: StepInput & ActivityCommand): Promise<ActivityResult> {
+    if (input.name === 'evaluate') {
+      const value = this.world.evaluations?.[`${input.site.stepId}.${input.site.field}`];
+      return value === undefined ? { of: 'fault', error: fault('expression_error') } : { of: 'value', value };
+    }
+    try {
+      return { of: 'step', answer: await this.step(input) };
+    } catch (error) {
+      return { of: 'step', answer: (error as ApplicationFailure).details?.[0] as StepAnswer };
+    }
+  }
+
   private replyOf(input: StepInput): Reply {
     const script = this.world.replies[input.instance.stepId] ?? {};
     const nth = this.count(input.instance.stepId);
@@ -179,12 +280,12 @@ export class FakeActivities {
     });
   }
 
-  private openGate(input: StepInput): GateOutcome {
+  private openGate(input: StepInput, behind = ''): GateOutcome {
     this.take(input);
     const { stepId, iterationPath, attempt } = input.instance;
     this.journal.openings.push(stepId);
     this.maybeFault('openGate');
-    const approvalId = `apr_${input.executionId}_${stepId}_${iterationPath}_${attempt}`;
+    const approvalId = `apr_${input.executionId}_${stepId}_${iterationPath}_${attempt}${behind}`;
     if (!this.gates.has(approvalId))
       this.gates.set(approvalId, { approvalId, status: 'pending', decidedBy: [], decidedAt: null, reason: null, answer: plain(null) });
     return this.gate(approvalId);
@@ -220,16 +321,20 @@ export class FakeActivities {
   private take(input: Told): void {
     const carried = (input.carry.events ?? []).reduce((sum, event) => sum + JSON.stringify(event).length, 0);
     this.journal.largestCarry = Math.max(this.journal.largestCarry, carried);
-    for (const event of input.carry.events ?? []) {
-      const key = JSON.stringify([input.executionId, event.instance, event.kind, event.ordinal]);
+    this.write(input.executionId, input.carry.events ?? []);
+    for (const id of input.carry.delivered ?? []) this.journal.delivered.add(id);
+    if (input.carry.delivered?.some((id) => id === this.world.closesAt)) this.isClosed = true;
+  }
+
+  private write(executionId: string, events: readonly EngineEvent[]): void {
+    for (const event of events) {
+      const key = JSON.stringify([executionId, event.instance, event.kind, event.ordinal]);
       if (this.seen.has(key)) continue;
       this.seen.add(key);
       this.journal.events.push(
         event.instance === null ? event.kind : `${event.kind} ${event.instance.stepId}@${event.instance.iterationPath}`,
       );
     }
-    for (const id of input.carry.delivered ?? []) this.journal.delivered.add(id);
-    if (input.carry.delivered?.some((id) => id === this.world.closesAt)) this.isClosed = true;
   }
 
   private maybeFault(name: string): void {

@@ -31,6 +31,10 @@ const NAMES = [
   'notify',
   'bash',
   'agentTurn',
+  'agentOpen',
+  'agentTool',
+  'openCallGate',
+  'agentClose',
   'openGate',
   'expireGate',
   'readGate',
@@ -39,6 +43,8 @@ const NAMES = [
   'evaluate',
   'store',
   'recover',
+  'segment',
+  'haltSegments',
   'flush',
   'settle',
   'beginCancel',
@@ -86,7 +92,7 @@ export class ScenarioStage {
   /** Starts the scenario, does to it what it says, and waits for its end. */
   async play(scenario: Scenario): Promise<Played> {
     const id = executionIdOf(scenario);
-    const start = startDataOf(id, scenario.name, scenario.steps, scenario.definition);
+    const start = startDataOf(id, scenario.name, scenario.steps, scenario.definition, {}, scenario.light);
     const children = Object.fromEntries(
       Object.entries(scenario.children ?? {}).map(([at, steps]) => {
         const childId = childIdAt(scenario, at);
@@ -100,7 +106,7 @@ export class ScenarioStage {
         ];
       }),
     );
-    const fake = new FakeActivities({ replies: {}, ...scenario.world, children });
+    const fake = new FakeActivities({ replies: {}, ...scenario.world, children, plan: start.plan });
     this.worlds.set(id, fake);
     const handle = await this.client.workflow.start('execution', {
       workflowId: id,
@@ -174,8 +180,9 @@ function startDataOf(
   steps: readonly object[],
   definition: object = {},
   meta: Partial<ExecutionMeta> = {},
+  light?: true,
 ): StartData {
-  const plan = planOf({ name, steps, ...definition });
+  const plan = planOf({ name, steps, ...definition }, { light: light === true });
   return {
     engineVersion: ENGINE_VERSION,
     plan,
