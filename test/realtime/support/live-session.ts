@@ -1,6 +1,6 @@
 /** A person with an execution and its session, and turns that stream into it as a worker writes them. */
 import { createTurns } from '../../../src/activities/turns.js';
-import type { Redactor } from '../../../src/activities/redaction.js';
+import { createRedactor } from '../../../src/operations/redaction.js';
 import { append } from '../../../src/store/event-log.js';
 import { createDeltaSender, type Delta, type DeltaSender } from '../../../src/store/deltas.js';
 import { newId } from '../../../src/store/ids.js';
@@ -10,8 +10,6 @@ import { claimTurns, openTurn } from '../../../src/store/turns.js';
 import type { ApiUnderTest } from '../../api/api-under-test.js';
 import { aNewExecution } from '../../store/builders.js';
 import { SocketClient } from './socket-client.js';
-
-export const NO_SECRETS: Redactor = { text: (text: string) => text, json: (json: never) => json } as unknown as Redactor;
 
 let calls = 0;
 let ordinal = 0;
@@ -79,7 +77,7 @@ export class LiveSession {
   /** The real writer of a model call. */
   async writer(deltas: DeltaSender, place = this.place()) {
     const call = await createTurns({ db: this.api.db, deltas }).claim(place);
-    return call.writer({ model: 'm', redactor: NO_SECRETS });
+    return call.writer({ model: 'm', redactor: createRedactor(new Map()) });
   }
 
   sender(): DeltaSender {
