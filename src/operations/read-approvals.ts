@@ -6,7 +6,7 @@ import { getGate } from '../store/gates.js';
 import type { Page, PageRequest } from '../store/page.js';
 import { getUser } from '../store/users.js';
 import { authorize } from './authorize.js';
-import { audienceOf } from './decide-approval.js';
+import { audienceOf } from './cast-vote.js';
 import type { OperationDeps } from './deps.js';
 import { maySee } from './gate-audience.js';
 import type { Principal } from './principal.js';

@@ -2,7 +2,7 @@ import type { GateOutcome } from '../engine/types.js';
 import { type AppError, hasCode } from '../errors.js';
 import { toGateOutcome } from '../store/gate-record.js';
 import { getGate, markGatesDelivered } from '../store/gates.js';
-import { decideBySignal } from './decide-approval.js';
+import { decideBySignal } from './decide-by-signal.js';
 import type { OperationDeps } from './deps.js';
 import type { SignalledDecision } from './signalled-decision.js';
 

@@ -67,7 +67,7 @@ describe('decisions', () => {
     const gate = await anOpenGate(bench, ana, id, { approvers: [bo.email.toUpperCase()] });
     await expect(decideApproval(bench, ana, { id: gate.id, decision: 'approve' })).rejects.toMatchObject({ code: 'approver_not_allowed' });
     expect(await audited(gate.id)).toEqual([
-      expect.objectContaining({ action: 'approval.refused', details: { code: 'approver_not_allowed', decision: 'approve' } }),
+      expect.objectContaining({ action: 'approval.refused', details: { code: 'approver_not_allowed', decision: 'approve', via: 'http' } }),
     ]);
     expect((await getApproval(bench, ana, { id: gate.id })).approval).toMatchObject({ status: 'pending', votes: [] });
     await expect(decideApproval(bench, bo, { id: gate.id, decision: 'approve' })).resolves.toMatchObject({
@@ -99,7 +99,9 @@ describe('decisions', () => {
     await expect(decideApproval(bench, agent, { id: 'apr_nobody', decision: 'approve' })).rejects.toMatchObject({
       code: 'agent_cannot_decide',
     });
-    expect(await audited(gate.id)).toEqual([expect.objectContaining({ details: { code: 'agent_cannot_decide', decision: 'approve' } })]);
+    expect(await audited(gate.id)).toEqual([
+      expect.objectContaining({ details: { code: 'agent_cannot_decide', decision: 'approve', via: 'http' } }),
+    ]);
   });
 
   it('does not show a gate to a stranger, and shows it to an admin who may not decide it', async () => {

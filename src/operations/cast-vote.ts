@@ -1,0 +1,103 @@
+/** One vote tried on a gate's row: what every door shares (HTTP, WebSocket, Slack, a raw signal). */
+import type { Json, Value } from '../definition/value.js';
+import { AppError, notFound } from '../errors.js';
+import type { GateRecord, Via } from '../store/gate-record.js';
+import { hasVoted } from '../store/gate-rules.js';
+import { decideGate, getGate, type GateView } from '../store/gates.js';
+import { getUser } from '../store/users.js';
+import { storeIfLarge } from '../store/values.js';
+import { checkAnswer } from './answer-check.js';
+import { deliverGateSoon } from './deliver.js';
+import type { OperationDeps } from './deps.js';
+import { mayDecide, maySee, type GateAudience } from './gate-audience.js';
+import type { Role } from './role-matrix.js';
+
+export interface Voter {
+  readonly userId: string;
+  readonly name: string;
+  readonly email: string;
+  readonly groups: readonly string[];
+  readonly role: Role;
+  /** Whoever may reach Temporal: votes where no list of approvers stands. */
+  readonly isOperator?: true;
+}
+export interface Ballot {
+  /** The approval's. */
+  readonly id: string;
+  readonly decision: 'approve' | 'deny';
+  readonly reason?: string;
+  readonly answer?: Json;
+  readonly voter: Voter;
+  readonly via: Via;
+  readonly executionId?: string;
+}
+export type Decided =
+  | { readonly gate: GateRecord; readonly refusal?: undefined }
+  | { readonly gate?: GateRecord; readonly refusal: AppError };
+
+/** Casts it; the row is the judge. The workflow of a gate that ends by it is woken behind the answer. */
+export async function castVote(deps: OperationDeps, ballot: Ballot): Promise<Decided> {
+  const answer = ballot.answer ?? null;
+  const refuse = (view: GateView) => refusalOf(view, ballot, answer);
+  // Asked once before: an answer is stored only for a vote that may count.
+  const known = await getGate(deps.db, ballot.id);
+  if (known === undefined) return { refusal: notFound('approval', ballot.id) };
+  const early = refuse({ gate: known, owner: await getUser(deps.db, known.ownerId) });
+  if (early !== undefined) return { refusal: early, gate: known };
+  const result = await decideGate<AppError>(deps.db, {
+    approvalId: ballot.id,
+    ...(ballot.executionId === undefined ? {} : { executionId: ballot.executionId }),
+    voter: { id: ballot.voter.userId, name: ballot.voter.name },
+    via: ballot.via,
+    decision: ballot.decision,
+    reason: ballot.reason ?? null,
+    answer: await storedAnswer(deps, known, ballot.answer),
+    refuse,
+  });
+  if (result.kind === 'not_found') return { refusal: notFound('approval', ballot.id) };
+  if (result.kind === 'refused') {
+    // The click that came too late has expired the gate: its workflow follows.
+    if (result.gate.status === 'expired') deliverGateSoon(deps, result.gate);
+    return { refusal: result.refusal, gate: result.gate };
+  }
+  if (result.settled) deliverGateSoon(deps, result.gate);
+  return { gate: result.gate };
+}
+
+/** Answers are values of the gate's owner, as their workflow reads them. */
+async function storedAnswer(deps: OperationDeps, gate: GateRecord, answer: Json | undefined): Promise<Value | null> {
+  return answer === undefined || answer === null ? null : storeIfLarge(deps.db, gate.ownerId, answer);
+}
+
+/** Why a vote would not count, in api.md's order; undefined when it would. Pure. */
+export function refusalOf({ gate, owner }: GateView, { voter, decision, id, via }: Ballot, answer: Json): AppError | undefined {
+  const audience = audienceOf(gate, owner?.groups ?? []);
+  const isAllowed = voter.isOperator === true ? gate.approvers === null : mayDecide(audience, voter);
+  if (voter.isOperator !== true && !maySee(audience, voter) && via !== 'signal') return notFound('approval', id);
+  if (gate.status !== 'pending') return settled(gate);
+  if (!isAllowed) return new AppError('approver_not_allowed', `${voter.name} is not among the approvers of ${id}`, { approvalId: id });
+  if (hasVoted(gate, voter.userId)) return new AppError('already_voted', `${voter.name} has voted on ${id}`, { approvalId: id });
+  return answerRefusal(gate, decision, answer);
+}
+
+/** A denial needs no answer; one that is given has to fit all the same. */
+function answerRefusal(gate: GateRecord, decision: 'approve' | 'deny', answer: Json): AppError | undefined {
+  if (gate.form === null || (decision === 'deny' && answer === null)) return undefined;
+  const problems = checkAnswer(gate.form, answer);
+  return problems.length === 0 ? undefined : new AppError('validation_failed', 'The answer does not fit the form', { problems });
+}
+
+const settled = (gate: GateRecord): AppError =>
+  new AppError('approval_settled', `Approval ${gate.id} is ${gate.status}`, {
+    approvalId: gate.id,
+    approvalStatus: gate.status,
+    decidedBy: gate.decidedBy,
+    decidedAt: gate.decidedAt,
+  });
+
+/** Whom the rules are about. Pure. */
+export const audienceOf = (gate: GateRecord, ownerGroups: readonly string[]): GateAudience => ({
+  approvers: gate.approvers,
+  escalatedTo: gate.escalatedTo,
+  owner: { userId: gate.ownerId, groups: ownerGroups },
+});
