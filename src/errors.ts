@@ -29,6 +29,7 @@ interface ErrorDataByCode {
   workflow_disabled: { readonly workflowId: string };
   slug_taken: { readonly slug: string };
   email_taken: { readonly email: string };
+  slack_user_taken: { readonly slackUserId: string };
   persona_name_taken: { readonly name: string };
   execution_ended: { readonly executionId: string; readonly executionStatus: string };
   rerun_not_possible: { readonly reason: string; readonly approvalId?: string; readonly stepId?: string; readonly iterationPath?: string };

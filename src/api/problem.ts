@@ -20,6 +20,7 @@ const HTTP_STATUS = {
   workflow_disabled: 409,
   slug_taken: 409,
   email_taken: 409,
+  slack_user_taken: 409,
   persona_name_taken: 409,
   execution_ended: 409,
   rerun_not_possible: 409,

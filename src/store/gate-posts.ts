@@ -50,7 +50,7 @@ const CLAIM = statement(
   `UPDATE gate_posts SET lease_until = clock_timestamp() + interval '${LEASE_SECONDS} seconds', claims = claims + 1
    WHERE id IN (
      SELECT id FROM gate_posts
-     WHERE due_at <= clock_timestamp() AND (lease_until IS NULL OR lease_until <= clock_timestamp()) AND ($2 OR target NOT LIKE 'slack:%')
+     WHERE due_at <= clock_timestamp() AND (lease_until IS NULL OR lease_until <= clock_timestamp()) AND (target LIKE 'slack:%') = $2
      ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED)
    RETURNING *`,
 );
@@ -72,6 +72,11 @@ const FOUND = statement(
    SELECT $1, a.id, a.owner_id, 'found/' || $3 || '/' || $4, 'found', 'slack:' || $3, $3, $4, clock_timestamp() FROM approvals a
    WHERE a.id = $2 AND NOT EXISTS (SELECT FROM gate_posts p WHERE p.channel = $3 AND p.ts = $4)
    ON CONFLICT (approval_id, post_key) DO NOTHING`,
+);
+
+const REFRESH = statement(
+  'gate_post_refresh',
+  'UPDATE gate_posts SET wanted = wanted + 1, due_at = coalesce(due_at, clock_timestamp()) WHERE channel = $1 AND ts = $2',
 );
 
 export interface NewPosts {
@@ -101,10 +106,10 @@ export async function postsChanged(tx: Tx, approvalId: string): Promise<void> {
 
 /**
  * Takes what is due, for a minute: whoever dies with it leaves it to the next.
- * @param withSlack false: leaves what is for Slack
+ * @param whose what is for Slack, which may want to be left alone, or all else
  */
-export async function claimPosts(db: Database, limit: number, withSlack: boolean): Promise<readonly PostRecord[]> {
-  return (await db.rows(CLAIM, [limit, withSlack])).map(toPostRecord);
+export async function claimPosts(db: Database, limit: number, whose: 'slack' | 'others'): Promise<readonly PostRecord[]> {
+  return (await db.rows(CLAIM, [limit, whose === 'slack'])).map(toPostRecord);
 }
 
 /**
@@ -125,6 +130,11 @@ export async function postFailed(db: Database, post: PostRecord, failure: string
 /** Makes a row for a message of this gate that has none, so that it is kept up to date as the others are. May repeat. */
 export async function adoptPost(db: Database, approvalId: string, { channel, ts }: { channel: string; ts: string }): Promise<void> {
   await db.rows(FOUND, [newId('pst'), approvalId, toStorableText(channel), toStorableText(ts)]);
+}
+
+/** Has a message rewritten that somebody has seen to show less than is. */
+export async function refreshPost(db: Database, { channel, ts }: { channel: string; ts: string }): Promise<void> {
+  await db.rows(REFRESH, [channel, ts]);
 }
 
 function toPostRecord(raw: object): PostRecord {

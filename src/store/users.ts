@@ -30,6 +30,8 @@ export type UserChange = Partial<Pick<UserRecord, 'name' | 'role' | 'groups' | '
 
 const GET = statement('get_user', 'SELECT * FROM users WHERE id = $1');
 const FIND = statement('find_user', 'SELECT * FROM users WHERE id = $1 OR email = lower($1)');
+const BY_SLACK_ID = statement('user_of_slack', 'SELECT * FROM users WHERE slack_user_id = $1');
+const NAMED = statement('users_named', 'SELECT * FROM users WHERE id = ANY($1) OR email = ANY($1)');
 const INSERT = statement(
   'insert_user',
   `INSERT INTO users (id, name, email, role, groups, slack_user_id) VALUES ($1, $2, lower($3), $4, $5, $6) RETURNING *`,
@@ -40,15 +42,25 @@ const INSERT_ORCHESTRATOR = statement(
    INSERT INTO sessions (id, owner_id, kind, title) VALUES ($1, $2, 'orchestrator', 'Orchestrator')`,
 );
 
-/** A new user with the lasting session of their agent. @throws AppError email_taken */
+/** A new user with the lasting session of their agent. @throws AppError email_taken, slack_user_taken */
 export async function createUser(db: Database, user: NewUser): Promise<UserRecord> {
   try {
     return await db.transaction((tx) => createUserIn(tx, user));
   } catch (error) {
     if (violatedIndex(error) === 'users_email_key')
       throw new AppError('email_taken', `A user with the e-mail ${user.email} exists`, { email: user.email }, { cause: error });
-    throw error;
+    throw slackUserTaken(error, user.slackUserId) ?? error;
   }
+}
+
+function slackUserTaken(error: unknown, slackUserId: string | null | undefined): AppError | undefined {
+  if (violatedIndex(error) !== 'users_slack_user_id_key') return undefined;
+  return new AppError(
+    'slack_user_taken',
+    `The Slack user ${String(slackUserId)} is linked to another person`,
+    { slackUserId: slackUserId ?? '' },
+    { cause: error },
+  );
 }
 
 async function createUserIn(tx: Tx, user: NewUser): Promise<UserRecord> {
@@ -71,15 +83,27 @@ export async function findUser(db: Queryable, idOrEmail: string): Promise<UserRe
   return row === undefined ? undefined : fromRow(row);
 }
 
-/** Changes what is given. Undefined: no such user. */
+/** The person linked to this user of Slack. */
+export async function getUserOfSlack(db: Queryable, slackUserId: string): Promise<UserRecord | undefined> {
+  const [row] = await db.rows(BY_SLACK_ID, [slackUserId]);
+  return row === undefined ? undefined : fromRow(row);
+}
+
+/** Those of the names, ids or e-mails (any case), that are people. */
+export async function getUsersNamed(db: Queryable, idsOrEmails: readonly string[]): Promise<readonly UserRecord[]> {
+  if (idsOrEmails.length === 0) return [];
+  return (await db.rows(NAMED, [idsOrEmails.flatMap((name) => [name, name.toLowerCase()])])).map(fromRow);
+}
+
+/** Changes what is given. Undefined: no such user. @throws AppError slack_user_taken */
 export async function updateUser(db: Database, id: string, change: UserChange): Promise<UserRecord | undefined> {
   const { groups, ...rest } = change;
-  const [row] = await db.with((prisma) =>
-    prisma.user.updateManyAndReturn({
-      where: { id },
-      data: { ...rest, ...(groups === undefined ? {} : { groups: [...groups] }), updatedAt: new Date() },
-    }),
-  );
+  const data = { ...rest, ...(groups === undefined ? {} : { groups: [...groups] }), updatedAt: new Date() };
+  const [row] = await db
+    .with((prisma) => prisma.user.updateManyAndReturn({ where: { id }, data }))
+    .catch((error: unknown) => {
+      throw slackUserTaken(error, change.slackUserId) ?? error;
+    });
   return row === undefined ? undefined : toUserRecord(row);
 }
 

@@ -83,7 +83,7 @@ describe('what a gate says by itself', () => {
   describe('posts', () => {
     /** The claims on this gate's posts; what other tests left is put back untouched by its lease. */
     const claimed = async (approvalId: string): Promise<PostRecord[]> =>
-      (await claimPosts(db(), 500, true))
+      [...(await claimPosts(db(), 500, 'slack')), ...(await claimPosts(db(), 500, 'others'))]
         .filter((post) => post.approvalId === approvalId)
         .toSorted((a, b) => a.target.localeCompare(b.target));
     const one = async (approvalId: string): Promise<PostRecord> => {
@@ -104,7 +104,7 @@ describe('what a gate says by itself', () => {
 
     it('leaves what is for Slack when Slack wants to be left alone', async () => {
       const gate = await aGate(notice({ targets: ['slack:C1', 'chat'] }));
-      const without = (await claimPosts(db(), 500, false)).filter(({ approvalId }) => approvalId === gate.id);
+      const without = (await claimPosts(db(), 500, 'others')).filter(({ approvalId }) => approvalId === gate.id);
       expect(without.map(({ target }) => target)).toEqual(['chat']);
       expect((await one(gate.id)).target).toBe('slack:C1');
     });

@@ -43,7 +43,7 @@ export const userRoutes: readonly Route[] = [
     summary: 'Add a person',
     auth: 'admin',
     body: CreateBody,
-    problems: { 409: ['email_taken'] },
+    problems: { 409: ['email_taken', 'slack_user_taken'] },
     responses: { 201: UserAnswer },
     handle: async ({ deps, principal, body }) => reply(201, await createUser(deps.operations, principal, body)),
   }),
@@ -51,10 +51,11 @@ export const userRoutes: readonly Route[] = [
     method: 'patch',
     path: '/api/users/:id',
     tag,
-    summary: 'Change a person’s role, groups or access',
+    summary: 'Change a person’s role, groups, Slack user or access',
     auth: 'admin',
     params: z.object({ id: idParam('usr') }),
     body: UpdateBody,
+    problems: { 409: ['slack_user_taken'] },
     responses: { 200: UserAnswer },
     handle: async ({ deps, principal, params: { id }, body }) => {
       const answer = await updateUser(deps.operations, principal, { id, ...body });
