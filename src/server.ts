@@ -1,6 +1,8 @@
 /** The gateway process: the HTTP API, event streams and the reconciler. Any number of them may run. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createMessagePoster } from './activities/session-messages.js';
 import { createApp } from './api/app.js';
+import type { ApiDependencies } from './api/dependencies.js';
 import { createReadiness } from './api/health/readiness.js';
 import { createTemporalProbes } from './api/health/temporal-probe.js';
 import { listen, ListenError } from './api/http-server.js';
@@ -17,11 +19,13 @@ import type { OperationDeps } from './operations/deps.js';
 import { startReconciler } from './operations/reconciler.js';
 import { createTemporalGateway } from './operations/temporal-gateway.js';
 import { Gateway as SocketGateway } from './realtime/gateway.js';
+import { GateCourier } from './realtime/notices/gate-courier.js';
 import { Realtime } from './realtime/realtime.js';
+import { createSlackClient, type SlackClient } from './realtime/slack/slack-client.js';
 import { openDatabase } from './store/database.js';
 import { isAway } from './store/database-error.js';
 import { applyMigrations } from './store/migrate.js';
-import { BUILT_IN_TOOL_IDS } from './tools/index.js';
+import { BUILT_IN_TOOL_IDS, createHttpClient } from './tools/index.js';
 import { TASK_QUEUES } from './workflows/messages.js';
 
 /** For requests under way when the process is told to stop. */
@@ -29,6 +33,8 @@ const REQUESTS_GRACE_MS = 8_000;
 /** For everything; whoever supervises us kills after 25 s. */
 const STOP_WITHIN_MS = 20_000;
 const DATABASE_RETRY_MS = 500;
+/** For a private word or a form in Slack: a stop waits for it. */
+const SLACK_WORD_MS = 12_000;
 
 /** What a stop closes, newest first. */
 type Opened = (() => Promise<unknown>)[];
@@ -48,7 +54,8 @@ async function startGateway(config: ServiceConfig, log: Logger): Promise<Gateway
   };
   try {
     const operations = await openOperations(config, log, opened);
-    const realtime = await openEvents(config, operations, log, opened);
+    const courier = openCourier(config, operations, log, opened);
+    const realtime = await openEvents(config, operations, courier, log, opened);
     const url = await openHttp(config, operations, realtime, log, opened);
     return { url, close };
   } catch (error) {
@@ -89,8 +96,35 @@ async function openOperations(config: ServiceConfig, log: Logger, opened: Opened
   return operations;
 }
 
-async function openEvents(config: ServiceConfig, operations: OperationDeps, log: Logger, opened: Opened): Promise<Realtime> {
-  const realtime = new Realtime({ connectionString: config.databaseUrl, operations, log });
+/** What gates have to say, in Slack, to webhooks, in sessions. */
+function openCourier(config: ServiceConfig, { db }: OperationDeps, log: Logger, opened: Opened): GateCourier {
+  const http = createHttpClient({ allow: config.httpAllow });
+  opened.push(() => http.close());
+  const courier = new GateCourier({ db, http, messages: createMessagePoster(db), slack: slackClientOf(config), log });
+  opened.push(() => courier.stop());
+  return courier;
+}
+
+function slackClientOf({ slack: { botToken, apiUrl } }: ServiceConfig, timeoutMs?: number): SlackClient | undefined {
+  if (botToken === undefined) return undefined;
+  return createSlackClient({ botToken, ...(apiUrl === undefined ? {} : { apiUrl }), ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+}
+
+/** Without a signing secret nothing from Slack is believed; without a token nothing is said there. */
+function slackDoorOf(config: ServiceConfig): NonNullable<ApiDependencies['slack']> {
+  const { signingSecret } = config.slack;
+  const client = slackClientOf(config, SLACK_WORD_MS);
+  return { ...(signingSecret === undefined ? {} : { signingSecret }), ...(client === undefined ? {} : { client }) };
+}
+
+async function openEvents(
+  config: ServiceConfig,
+  operations: OperationDeps,
+  courier: GateCourier,
+  log: Logger,
+  opened: Opened,
+): Promise<Realtime> {
+  const realtime = new Realtime({ connectionString: config.databaseUrl, operations, log, onWake: () => courier.wake() });
   opened.push(() => realtime.close());
   await realtime.start();
   return realtime;
@@ -116,6 +150,7 @@ async function openHttp(
     operations,
     events: realtime.hub,
     feeds: realtime.feeds,
+    slack: slackDoorOf(config),
     metrics,
     log,
     version: VERSION,

@@ -17,6 +17,14 @@ export async function readJsonBody(req: IncomingMessage, res: ServerResponse): P
   return bytes.length === 0 ? undefined : parseJson(bytes);
 }
 
+/** The bytes as they were sent, for what is signed over them: no media type is asked for. @throws AppError bad_request, payload_too_large */
+export async function readRawBody(req: IncomingMessage, res: ServerResponse): Promise<Buffer> {
+  if (!hasBody(req)) return Buffer.alloc(0);
+  checkLength(req);
+  if (req.headers.expect?.toLowerCase() === '100-continue') res.writeContinue();
+  return await readBounded(req);
+}
+
 /** Whether a message announces a body (RFC 9112 §6). */
 function hasBody(req: IncomingMessage): boolean {
   return req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;

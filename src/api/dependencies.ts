@@ -3,9 +3,11 @@ import type { Logger } from 'pino';
 import type { OperationDeps } from '../operations/deps.js';
 import type { EventHub } from '../realtime/event-hub.js';
 import type { Feeds } from '../realtime/feeds.js';
+import type { SlackClient } from '../realtime/slack/slack-client.js';
 import type { Gatekeepers } from './authenticate.js';
 import type { ReadReadiness } from './health/readiness.js';
 import type { ApiMetrics } from './metrics.js';
+import type { RateLimiter } from './rate-limiter.js';
 
 export interface ApiDependencies {
   readonly operations: OperationDeps;
@@ -13,6 +15,10 @@ export interface ApiDependencies {
   readonly events: EventHub;
   /** What is told of streams at this moment: texts that are not yet in rows. */
   readonly feeds: Feeds;
+  /** Without a signing secret nothing that claims to come from Slack is believed. */
+  readonly slack?: { readonly signingSecret?: string; readonly client?: SlackClient };
+  /** Calls a minute of one trigger; without a secret nothing that claims to come from GitHub is believed. */
+  readonly webhooks: { readonly limiter: RateLimiter; readonly githubSecret: string | undefined };
   readonly metrics: ApiMetrics;
   readonly readiness: ReadReadiness;
   readonly log: Logger;

@@ -9,6 +9,7 @@ import { realtimeRoutes } from './realtime/routes.js';
 import type { Route } from './route.js';
 import { secretRoutes } from './secrets/routes.js';
 import { sessionRoutes } from './sessions/routes.js';
+import { slackRoutes } from './slack/routes.js';
 import { userRoutes } from './users/routes.js';
 import { valueRoutes } from './values/routes.js';
 import { workflowRoutes } from './workflows/routes.js';
@@ -17,6 +18,7 @@ const described: readonly Route[] = [
   ...workflowRoutes,
   ...executionRoutes,
   ...approvalRoutes,
+  ...slackRoutes,
   ...sessionRoutes,
   ...realtimeRoutes,
   ...valueRoutes,

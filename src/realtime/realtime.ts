@@ -9,6 +9,8 @@ import { createLogReader } from './log-reader.js';
 export interface RealtimeOptions {
   readonly connectionString: string;
   readonly operations: Pick<OperationDeps, 'db'>;
+  /** Told that something may have been written, whatever it is. */
+  readonly onWake?: () => void;
   readonly log: { debug(fields: object, message: string): void; warn(fields: object, message: string): void };
 }
 
@@ -18,7 +20,7 @@ export class Realtime {
   readonly lists: ListWatch;
   private readonly listener: Listener;
 
-  constructor({ connectionString, operations: { db }, log }: RealtimeOptions) {
+  constructor({ connectionString, operations: { db }, log, onWake }: RealtimeOptions) {
     const onError = (error: unknown): void => log.debug({ error }, 'a log could not be read; it is tried again');
     this.hub = new EventHub({ ...createLogReader(db), onError });
     this.feeds = new Feeds({
@@ -30,7 +32,10 @@ export class Realtime {
     this.lists = new ListWatch({ db, onError });
     this.listener = new Listener({
       connectionString,
-      onWake: (wake) => this.wake(wake),
+      onWake: (wake) => {
+        this.wake(wake);
+        onWake?.();
+      },
       onDeltas: (payload) => this.feeds.takeDeltas(payload),
       onConnectionLost: (error) =>
         log.warn({ error: error.message }, 'the connection that hears of new events was lost; sweeps replace it'),

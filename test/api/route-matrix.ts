@@ -125,6 +125,8 @@ export const MATRIX: readonly Probe[] = [
     body: { name: 'Probe', email: `probe-${(fresh += 1)}@example.com`, role: 'viewer' },
   })),
   send('PATCH /api/users/:id', ADMINS, [200], (owned) => ({ path: `/api/users/${owned.userId}`, body: { groups: [] } })),
+  // Slack signs: whatever key comes along says nothing.
+  send('POST /slack/interactions', 'everybody', [401], () => ({ path: '/slack/interactions', body: { payload: '{}' } })),
   get('/healthz', 'everybody', () => '/healthz'),
   send('GET /readyz', 'everybody', [503], () => ({ path: '/readyz' })),
   get('/metrics', ALL, () => '/metrics'),

@@ -1,0 +1,105 @@
+import { nudgeGates } from '../../operations/nudge-gates.js';
+import { nextNudgeAt } from '../../store/gate-nudges.js';
+import { claimPosts, type PostRecord } from '../../store/gate-posts.js';
+import { deliverPost, type NoticeParts } from './deliver-post.js';
+
+export interface CourierOptions {
+  /** How often to look without being told; 1,000 ms. */
+  readonly sweepMs?: number;
+}
+
+/** Tellings under way at once: a Slack that stalls keeps nobody else from being told. */
+const AT_ONCE = { slack: 10, others: 10 };
+/** Looks are at least so far apart: whoever wakes it may do so at every commit. */
+const REST_MS = 50;
+const STOP_MS = 5_000;
+
+/**
+ * Does what gates have to say: reminds, escalates, posts, and rewrites what is posted. A reader of rows, one in every gateway: rows are
+ * claimed by one at a time, and what a dead process held is free again after a minute. Nobody waits for it.
+ */
+export class GateCourier {
+  private readonly underWay = { slack: new Set<Promise<void>>(), others: new Set<Promise<void>>() };
+  private readonly sweep: NodeJS.Timeout;
+  private soon: NodeJS.Timeout | undefined;
+  private looking: Promise<void> | undefined;
+  private isWoken = false;
+  private hasStopped = false;
+  private slackRestsUntilMs = 0;
+
+  constructor(
+    private readonly parts: NoticeParts,
+    options: CourierOptions = {},
+  ) {
+    const sweepMs = options.sweepMs ?? 1_000;
+    this.sweep = setInterval(() => void this.onSweep(sweepMs), sweepMs);
+    this.sweep.unref();
+    this.wake();
+  }
+
+  /** Something may be due. */
+  wake(): void {
+    if (this.hasStopped) return;
+    this.isWoken = true;
+    this.looking ??= this.look().finally(() => {
+      this.looking = undefined;
+      if (this.isWoken) this.wakeIn(REST_MS);
+    });
+  }
+
+  /** Takes nothing new, and waits for what is under way, within bounds: the rest is another's after its claim. */
+  async stop(): Promise<void> {
+    this.hasStopped = true;
+    clearInterval(this.sweep);
+    clearTimeout(this.soon);
+    await this.looking;
+    let limit: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      limit = setTimeout(resolve, STOP_MS);
+    });
+    await Promise.race([Promise.all([...this.underWay.slack, ...this.underWay.others]), late]);
+    clearTimeout(limit);
+  }
+
+  private wakeIn(delayMs: number): void {
+    clearTimeout(this.soon);
+    this.soon = setTimeout(() => this.wake(), delayMs);
+    this.soon.unref();
+  }
+
+  /** A nudge that falls due before the next sweep is not kept waiting for it. */
+  private async onSweep(sweepMs: number): Promise<void> {
+    this.wake();
+    const next = await nextNudgeAt(this.parts.db).catch(() => undefined);
+    const inMs = next === undefined ? Number.POSITIVE_INFINITY : next.getTime() - Date.now();
+    if (!this.hasStopped && inMs > 0 && inMs < sweepMs) this.wakeIn(inMs + 5);
+  }
+
+  private async look(): Promise<void> {
+    this.isWoken = false;
+    try {
+      if (await nudgeGates(this.parts)) this.isWoken = true;
+      await this.claim('others');
+      if (Date.now() >= this.slackRestsUntilMs) await this.claim('slack');
+    } catch (error) {
+      this.parts.log.info({ error: String(error) }, 'Could not look for what gates have to say; the next look tries again');
+    }
+  }
+
+  private async claim(whose: 'slack' | 'others'): Promise<void> {
+    const room = AT_ONCE[whose] - this.underWay[whose].size;
+    if (room > 0) for (const post of await claimPosts(this.parts.db, room, whose)) this.start(post, this.underWay[whose]);
+  }
+
+  private start(post: PostRecord, underWay: Set<Promise<void>>): void {
+    const work = deliverPost(this.parts, post)
+      .then(({ slackRestMs }) => {
+        if (slackRestMs !== undefined) this.slackRestsUntilMs = Math.max(this.slackRestsUntilMs, Date.now() + slackRestMs);
+      })
+      .finally(() => {
+        underWay.delete(work);
+        this.wake();
+      });
+    underWay.add(work);
+  }
+}
