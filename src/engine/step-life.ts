@@ -12,7 +12,7 @@ import { publish } from './publish.js';
 import { retryDelay } from './retry.js';
 import { type At, instanceId, instanceOf, type Run } from './run.js';
 import { assignSeeded, endOfSeed } from './seeded-entry.js';
-import { isBeyondSegment } from './segment/bounds.js';
+import { isBeyondSegment, isTimedByHost } from './segment/bounds.js';
 import { openSegment } from './segment/open.js';
 import type { BlockFrame, Fiber, StepEnd, StepFrame } from './state.js';
 import { hasPassesToStart } from './steps/loop-concurrent.js';
@@ -33,7 +33,7 @@ export function goOnStep(run: Run, fiber: Fiber, frame: StepFrame): boolean {
     case 'delay':
       return false;
     case 'ended':
-      return settle(at);
+      return isTimedByHost(run, frame) ? park(run, fiber) : settle(at);
   }
 }
 

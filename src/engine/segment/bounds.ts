@@ -1,7 +1,7 @@
 /** Where a segment stops (durability §6): what lies behind is the host's, which goes on from the very same place. */
 import type { PlanStep } from '../../definition/runtime.js';
 import type { Run } from '../run.js';
-import type { Fiber } from '../state.js';
+import type { Fiber, StepFrame } from '../state.js';
 import { mayBegin } from './light.js';
 
 /** The fiber that the segment runs, whose end belongs to the run; false in the host. */
@@ -16,3 +16,10 @@ export function leavesSegment(run: Run, fiber: Fiber, next: PlanStep | undefined
 
 /** Such a step is the host's. */
 export const isBeyondSegment = ({ state }: Run, step: PlanStep): boolean => state.segment !== undefined && !mayBegin(step);
+
+/**
+ * The end of a step whose time limit the host keeps: it would not know, when the limit comes, that what it then aborts is not the step's
+ * any more.
+ */
+export const isTimedByHost = ({ state }: Run, { timer }: StepFrame): boolean =>
+  state.segment !== undefined && timer !== null && state.timers[timer] === undefined;
