@@ -21,11 +21,11 @@ import { createTemporalGateway } from './operations/temporal-gateway.js';
 import { Gateway as SocketGateway } from './realtime/gateway.js';
 import { GateCourier } from './realtime/notices/gate-courier.js';
 import { Realtime } from './realtime/realtime.js';
-import { createSlackClient, type SlackClient } from './realtime/slack/slack-client.js';
+import { connectSlack } from './realtime/slack/index.js';
 import { openDatabase } from './store/database.js';
 import { isAway } from './store/database-error.js';
 import { applyMigrations } from './store/migrate.js';
-import { BUILT_IN_TOOL_IDS, createHttpClient } from './tools/index.js';
+import { BUILT_IN_TOOL_IDS, createHttpClient, LIGHT_TOOL_IDS } from './tools/index.js';
 import { TASK_QUEUES } from './workflows/messages.js';
 
 /** For requests under way when the process is told to stop. */
@@ -90,6 +90,7 @@ async function openOperations(config: ServiceConfig, log: Logger, opened: Opened
     limits: config.limits,
     encryptionKey: config.encryptionKey,
     toolIds: () => BUILT_IN_TOOL_IDS,
+    lightToolIds: LIGHT_TOOL_IDS,
   };
   const reconciler = startReconciler(operations);
   opened.push(() => reconciler.stop());
@@ -100,20 +101,15 @@ async function openOperations(config: ServiceConfig, log: Logger, opened: Opened
 function openCourier(config: ServiceConfig, { db }: OperationDeps, log: Logger, opened: Opened): GateCourier {
   const http = createHttpClient({ allow: config.httpAllow });
   opened.push(() => http.close());
-  const courier = new GateCourier({ db, http, messages: createMessagePoster(db), slack: slackClientOf(config), log });
+  const courier = new GateCourier({ db, http, messages: createMessagePoster(db), slack: connectSlack(config.slack), log });
   opened.push(() => courier.stop());
   return courier;
-}
-
-function slackClientOf({ slack: { botToken, apiUrl } }: ServiceConfig, timeoutMs?: number): SlackClient | undefined {
-  if (botToken === undefined) return undefined;
-  return createSlackClient({ botToken, ...(apiUrl === undefined ? {} : { apiUrl }), ...(timeoutMs === undefined ? {} : { timeoutMs }) });
 }
 
 /** Without a signing secret nothing from Slack is believed; without a token nothing is said there. */
 function slackDoorOf(config: ServiceConfig): NonNullable<ApiDependencies['slack']> {
   const { signingSecret } = config.slack;
-  const client = slackClientOf(config, SLACK_WORD_MS);
+  const client = connectSlack(config.slack, SLACK_WORD_MS);
   return { ...(signingSecret === undefined ? {} : { signingSecret }), ...(client === undefined ? {} : { client }) };
 }
 
@@ -151,6 +147,7 @@ async function openHttp(
     events: realtime.hub,
     feeds: realtime.feeds,
     slack: slackDoorOf(config),
+    webhooks: { limiter: new RateLimiter(config.rateLimits.perTrigger), githubSecret: config.githubWebhookSecret },
     metrics,
     log,
     version: VERSION,

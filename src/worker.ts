@@ -14,8 +14,19 @@ import { readSignalledGate } from './operations/read-signalled-gate.js';
 import { afterSettled } from './operations/report-child.js';
 import { startChild } from './operations/start-child.js';
 import { createTemporalGateway } from './operations/temporal-gateway.js';
-import { openDatabase } from './store/database.js';
-import { createHttpClient, openShellHost, openTools, startWorkspaceSweeper, type ShellHost, type Toolbox } from './tools/index.js';
+import { createDeltaSender } from './store/deltas.js';
+import { startTick } from './operations/triggers/start-tick.js';
+import { connectSlack, createSlackNotifier } from './realtime/slack/index.js';
+import { openDatabase, type Database } from './store/database.js';
+import {
+  createHttpClient,
+  LIGHT_TOOL_IDS,
+  openShellHost,
+  openTools,
+  type ShellHost,
+  startWorkspaceSweeper,
+  type Toolbox,
+} from './tools/index.js';
 import { CONCURRENT_ACTIVITIES, WORKER_SETTINGS } from './worker-settings.js';
 import { TASK_QUEUES } from './workflows/messages.js';
 
@@ -44,9 +55,9 @@ async function main(): Promise<void> {
   const log = createLogger(config.log, 'worker');
   installRuntime(log, config.log.level);
   const opened: Opened = [];
-  const workers = await openWorkers(config, log, opened);
+  const { workers, stopping } = await openWorkers(config, log, opened);
   const running = Promise.all(workers.map((worker) => worker.run()));
-  stopOnRequest(workers, log);
+  stopOnRequest(workers, stopping, log);
   process.send?.({ ready: true });
   log.info({ taskQueues: QUEUES[config.role].map((queue) => TASK_QUEUES[queue]) }, 'worker is ready');
   try {
@@ -69,10 +80,14 @@ function installRuntime(log: Logger, level: string): void {
   Runtime.install({ logger: new DefaultLogger(sdkLevel, write), shutdownSignals: [] });
 }
 
-async function openWorkers(config: ServiceConfig, log: Logger, opened: Opened): Promise<Worker[]> {
+async function openWorkers(
+  config: ServiceConfig,
+  log: Logger,
+  opened: Opened,
+): Promise<{ workers: readonly Worker[]; stopping: AbortController }> {
   const connection = await connect(config, log);
   opened.push(() => connection.close());
-  const { activities, tools } = await openActivities(config, log, opened);
+  const { activities, tools, stopping } = await openActivities(config, log, opened);
   log.debug({ tools: tools.ids() }, 'tools are registered');
   const bundle = workflowBundle();
   const options = (queue: Queue): WorkerOptions => ({
@@ -84,10 +99,15 @@ async function openWorkers(config: ServiceConfig, log: Logger, opened: Opened): 
     maxConcurrentActivityTaskExecutions: CONCURRENT_ACTIVITIES[queue],
     ...(queue === 'core' ? { workflowBundle: bundle } : {}),
   });
-  return await Promise.all(QUEUES[config.role].map((queue) => Worker.create(options(queue))));
+  return { workers: await Promise.all(QUEUES[config.role].map((queue) => Worker.create(options(queue)))), stopping };
 }
 
-async function openActivities(config: ServiceConfig, log: Logger, opened: Opened): Promise<{ activities: Activities; tools: Toolbox }> {
+async function openActivities(
+  config: ServiceConfig,
+  log: Logger,
+  opened: Opened,
+): Promise<{ activities: Activities; tools: Toolbox; stopping: AbortController }> {
+  const stopping = new AbortController();
   const db = openDatabase(config.databaseUrl, {
     poolSize: POOL_SIZE,
     onConnectionLost: (error) => log.warn({ error: error.message }, 'a database connection was lost'),
@@ -101,7 +121,7 @@ async function openActivities(config: ServiceConfig, log: Logger, opened: Opened
   opened.push(() => background.drain());
   const http = createHttpClient({ allow: config.httpAllow });
   const shell = openShellHost(config, db, config.encryptionKey);
-  const { toolbox: tools } = openTools(config, { db, http, shell });
+  const { toolbox: tools, agentTools } = openTools(config, { db, http, shell });
   opened.push(() => tools.close());
   if (QUEUES[config.role].includes('shell')) sweepWorkspaces(shell.workspaces, log, opened);
   const deps: OperationDeps = {
@@ -112,12 +132,29 @@ async function openActivities(config: ServiceConfig, log: Logger, opened: Opened
     limits: config.limits,
     encryptionKey: config.encryptionKey,
     toolIds: () => tools.ids(),
+    lightToolIds: LIGHT_TOOL_IDS,
   };
   const { model, models } = await openModel(config, log, opened);
+  const deltas = createDeltaSender(db.pool);
+  opened.push(() => deltas.close());
   const operations = activityOperations({ ...deps, signalDecisions: config.signalDecisions });
   return {
-    activities: createActivities({ db, encryptionKey: config.encryptionKey, tools, http, model, models, shell, operations }),
+    activities: createActivities({
+      db,
+      stopping: stopping.signal,
+      encryptionKey: config.encryptionKey,
+      tools,
+      agentTools,
+      deltas,
+      http,
+      ...slackOf(config, db),
+      model,
+      models,
+      shell,
+      operations,
+    }),
     tools,
+    stopping,
   };
 }
 
@@ -127,6 +164,12 @@ function sweepWorkspaces(workspaces: ShellHost['workspaces'], log: Logger, opene
     onFailed: (error) => log.warn({ error }, 'workspaces could not be looked through; the next sweep tries again'),
   });
   opened.push(() => sweeper.stop());
+}
+
+/** For notify steps; without a token they fail. */
+function slackOf({ slack }: ServiceConfig, db: Database): { readonly slack?: SlackNotifier } {
+  const client = connectSlack(slack);
+  return client === undefined ? {} : { slack: createSlackNotifier(db, client) };
 }
 
 /** Without a key and a base URL the built-in demo model answers, labelled as such. */
@@ -152,6 +195,7 @@ function activityOperations(deps: OperationDeps & { readonly signalDecisions: bo
     },
     readSignalledGate: (executionId, signal) => readSignalledGate(deps, executionId, signal),
     afterSettled: (settled) => afterSettled(deps, settled),
+    startTick: (tick) => startTick(deps, tick),
   };
 }
 
@@ -177,12 +221,14 @@ function workflowBundle(): { codePath: string } {
   return { codePath };
 }
 
-function stopOnRequest(workers: readonly Worker[], log: Logger): void {
+/** Segments hear of it before the workers' time of grace begins to run: what they have in flight may end, and nothing more starts. */
+function stopOnRequest(workers: readonly Worker[], stopping: AbortController, log: Logger): void {
   let isStopping = false;
   const stop = (why: string): void => {
     if (isStopping) return;
     isStopping = true;
     log.info({ why }, 'worker is stopping');
+    stopping.abort();
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
   };
   process.on('SIGTERM', () => stop('SIGTERM'));

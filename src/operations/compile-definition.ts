@@ -21,9 +21,20 @@ interface Self {
   readonly slug?: string | null | undefined;
 }
 
+/** A server that has not been heard of yet may have any tool: `<server>:*` among the ids says so, and its steps find out. */
+class ToolIds extends Set<string> {
+  override has(id: string): boolean {
+    return super.has(id) || super.has(`${id.split(':')[0] ?? ''}:*`);
+  }
+}
+
 /** All that the compiler says of a document. */
 export async function checkDefinition(deps: OperationDeps, ownerId: string, data: unknown, self: Self = {}): Promise<CompileResult> {
-  return compileDefinition(data, { tools: new Set(deps.toolIds()), workflows: await callable(deps, ownerId, data, self) });
+  return compileDefinition(data, {
+    tools: new ToolIds(deps.toolIds()),
+    lightTools: new Set(deps.lightToolIds),
+    workflows: await callable(deps, ownerId, data, self),
+  });
 }
 
 /** @throws AppError definition_invalid with every problem */

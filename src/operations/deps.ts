@@ -21,4 +21,6 @@ export interface OperationDeps {
   readonly encryptionKey: Uint8Array;
   /** Ids of the registered tools, so that a definition with an unknown one is refused. */
   readonly toolIds: () => readonly string[];
+  /** Those of them that declare themselves light: their steps may run in segments. */
+  readonly lightToolIds: readonly string[];
 }

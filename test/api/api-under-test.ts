@@ -57,6 +57,8 @@ export class TemporalRecorder implements TemporalGateway {
 }
 
 export interface ApiOptions {
+  /** Calls a minute of one webhook. */
+  readonly webhookRate?: number;
   /** One more gateway behind the same database; it is closed before that one. */
   readonly beside?: ApiUnderTest;
   readonly port?: number;
@@ -84,6 +86,7 @@ export class ApiUnderTest {
       background: createBackground((what, error) => log.error({ what, error }, 'background')),
       limits: { activePerUser: 0, active: 0 },
       toolIds: () => ['http:request'],
+      lightToolIds: ['http:request'],
       encryptionKey: Buffer.alloc(32, 7),
     };
     this.realtime = new Realtime({ connectionString: database.url, operations: this.operations, log });
@@ -100,6 +103,7 @@ export class ApiUnderTest {
       log,
       metrics,
       version: '0.0.0-test',
+      webhooks: { limiter: new RateLimiter(options.webhookRate ?? 0), githubSecret: 'github-secret' },
       checkReplies: true,
       gatekeepers,
       readiness: async () => ({

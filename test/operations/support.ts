@@ -90,6 +90,7 @@ export async function aBench(overrides: Partial<Pick<OperationDeps, 'limits' | '
     signalDecisions: true,
     limits: { activePerUser: 10, active: 100 },
     toolIds: () => ['http:request'],
+    lightToolIds: ['http:request'],
     encryptionKey: new Uint8Array(32).fill(7),
     ...overrides,
     async close() {
