@@ -2,6 +2,7 @@
  * The activities as the workflow sees them. Types only: imported by `src/workflows` as `import type`.
  * Answers to a step that failed are thrown as ApplicationFailure (type = the error's code, non-retryable, details [StepAnswer]).
  */
+import type { AgentOpened, AgentToolEnd, AgentTurn } from '../engine/agent/types.js';
 import type {
   ActivityCommand,
   Carry,
@@ -64,6 +65,11 @@ export interface CoreActivities {
   notify(input: Told & CommandOf<'tool'>): Promise<StepAnswer>;
   openGate(input: Told & CommandOf<'open_gate'>): Promise<GateOutcome>;
   expireGate(input: Told & CommandOf<'expire_gate'>): Promise<GateOutcome>;
+  /** Begins an agent step. @throws ApplicationFailure with the answer of the step that cannot begin */
+  agentOpen(input: Told & CommandOf<'agent_open'>): Promise<AgentOpened & { readonly bundle?: string; readonly closed?: true }>;
+  openCallGate(input: Told & CommandOf<'open_call_gate'>): Promise<GateOutcome>;
+  agentClose(input: Told & CommandOf<'agent_close'>): Promise<{ readonly closed?: true }>;
+  agentTool(input: Told & CommandOf<'agent_tool'>): Promise<{ readonly end: AgentToolEnd; readonly closed?: true }>;
   /** Local. The row after an `approve` signal; a pending row tries the signal's own decision (via `signal`). Null: no such gate in this execution. */
   readGate(input: Told & { readonly approvalId: string; readonly signal: ApproveSignal }): Promise<GateOutcome | null>;
   prepareChild(
@@ -98,11 +104,15 @@ export interface CoreActivities {
 }
 /** Task queue `signalbox-agent`. */
 export interface AgentActivities {
-  agentTurn(input: Told & CommandOf<'agent_turn'>): Promise<StepAnswer>;
+  /** One model call of an agent loop; with `scope`, the whole step as engine version 1 orders it. */
+  agentTurn(
+    input: Told & (CommandOf<'agent_turn'> | CommandOf<'agent_prompt_v1'>),
+  ): Promise<{ readonly turn: AgentTurn; readonly closed?: true } | StepAnswer>;
 }
 /** Task queue `signalbox-shell`. */
 export interface ShellActivities {
   bash(input: Told & CommandOf<'bash'>): Promise<StepAnswer>;
+  agentTool: CoreActivities['agentTool'];
 }
 
 /** Payload of the `approve` signal, as anyone may send it. */

@@ -1,11 +1,15 @@
 import type { Database } from '../store/database.js';
+import type { StepAnswer } from '../engine/types.js';
 import type { Settled } from '../store/end-execution.js';
 import { getRunIdentity } from '../store/executions.js';
 import { readSecrets } from '../store/secrets.js';
+import type { DeltaSender } from '../store/deltas.js';
 import type { HttpClient } from '../tools/http/send-http.js';
 import type { ShellHost } from '../tools/shell/shell-host.js';
 import type { ToolRegistry } from '../tools/registry.js';
-import { createAgentTurnActivity } from './agent-turn-activity.js';
+import type { AgentTools } from '../tools/index.js';
+import { type AgentStepActivities, type AgentTurnInput, createAgentStepActivities } from './agent/agent-activities.js';
+import { createAgentPromptV1 } from './agent/agent-turn-v1.js';
 import { createBashActivity } from './bash-activity.js';
 import { createCarryWriter } from './carry-writer.js';
 import { createCancelChildActivity, createPrepareChildActivity, type ChildOperations } from './child-activities.js';
@@ -26,13 +30,18 @@ import {
 import { createRunFacts } from './run-facts.js';
 import { createRunStore, createStepJournal } from './run-store.js';
 import { createMessagePoster, createTranscript } from './session-messages.js';
+import type { StepCallInput } from './step-call.js';
 import { createToolActivity } from './tool-activity.js';
+import { createTurns } from './turns.js';
 
 export interface ActivityDependencies {
   readonly db: Database;
   /** 32 bytes: opens the owners' secrets. */
   readonly encryptionKey: Uint8Array;
   readonly tools: ToolRegistry;
+  readonly agentTools: AgentTools;
+  /** Where tokens go while they stream. */
+  readonly deltas: Pick<DeltaSender, 'send'>;
   readonly http: HttpClient;
   readonly model: ModelClient;
   /** Models in order of preference, for steps that name none. */
@@ -41,6 +50,9 @@ export interface ActivityDependencies {
   /** What runs have in common with every other door (operations). */
   readonly operations: ActivityOperations;
 }
+
+type V1Input = StepCallInput & { readonly turn: number };
+type AgentTurnDone = Awaited<ReturnType<AgentStepActivities['turn']>>;
 
 export interface ActivityOperations extends ChildOperations {
   readonly readSignalledGate: GateParts['readSignalledGate'];
@@ -70,6 +82,10 @@ export function createActivities(dependencies: ActivityDependencies): Activities
   };
   const readRun = createReadRun((executionId) => getRunIdentity(db, executionId));
   const readRunOfStep = heartbeating(readRun);
+  const { model, models, agentTools } = dependencies;
+  const turns = createTurns({ db, deltas: dependencies.deltas });
+  const agent = createAgentStepActivities({ db, facts, turns, model, models, tools: agentTools });
+  const agentPromptV1 = createAgentPromptV1(recording, { model, models, transcript: createTranscript(db) });
   const run = { db, journal, afterSettled: (settled: Settled) => operations.afterSettled(settled) };
   return {
     core: {
@@ -85,6 +101,10 @@ export function createActivities(dependencies: ActivityDependencies): Activities
       cancelChild: receivedWithRun(readRun, createCancelChildActivity(operations)),
       evaluate: receivedWithRun(readRun, createEvaluateActivity(facts, carry)),
       store: receivedWithRun(readRun, createStoreActivity(facts, carry)),
+      agentOpen: receivedWithRun(readRun, agent.open),
+      agentTool: receivedWithRun(readRunOfStep, agent.tool),
+      openCallGate: receivedWithRun(readRun, agent.openGate),
+      agentClose: receivedWithRun(readRun, agent.close),
       recover: received(createRecoverActivity(journal)),
       flush: received(createFlushActivity(db)),
       settle: received(createSettleActivity(run)),
@@ -94,13 +114,13 @@ export function createActivities(dependencies: ActivityDependencies): Activities
     agent: {
       agentTurn: receivedWithRun(
         readRunOfStep,
-        createAgentTurnActivity(recording, {
-          model: dependencies.model,
-          models: dependencies.models,
-          transcript: createTranscript(db),
-        }),
+        (input: AgentTurnInput | V1Input): Promise<StepAnswer | AgentTurnDone> =>
+          'scope' in input ? agentPromptV1(input) : agent.turn(input),
       ),
     },
-    shell: { bash: receivedWithRun(readRunOfStep, createBashActivity(recording, dependencies.shell)) },
+    shell: {
+      agentTool: receivedWithRun(readRunOfStep, agent.tool),
+      bash: receivedWithRun(readRunOfStep, createBashActivity(recording, dependencies.shell)),
+    },
   };
 }

@@ -6,7 +6,7 @@ import type { Database } from '../store/database.js';
 import { newId } from '../store/ids.js';
 import { addMessage, listMessages, type MessageRecord } from '../store/messages.js';
 import { getOrchestratorSession } from '../store/sessions.js';
-import type { ThreadMessage, Transcript } from './agent-turn-activity.js';
+import type { ThreadMessage, Transcript } from './agent/agent-turn-v1.js';
 import type { MessagePoster, RunMessage } from './notify-activity.js';
 
 const PAGE = 200;

@@ -145,6 +145,15 @@ export class TurnWriter {
     );
   }
 
+  /** Stops writing: the row has all that came, and stays open for whoever decides what becomes of the turn. */
+  async letGo(): Promise<void> {
+    this.endText();
+    this.chain = this.chain.then(() => this.checkpoint());
+    await this.chain;
+    clearTimeout(this.timer);
+    this.state = 'ended';
+  }
+
   private endText(): void {
     this.show(this.redaction.flush(), '');
   }

@@ -7,7 +7,7 @@ import { cancelled, completed, failed, type Next, WAIT } from './step-handler.js
 import type { ActivityCommand, ActivityResult, StepAnswer } from './types.js';
 import { activeUnwind } from './unwind.js';
 
-type StepCall = Pick<Extract<ActivityCommand, { name: 'agent_turn' }>, 'instance' | 'stepType' | 'scope' | 'nowMs' | 'timeoutMs'>;
+type StepCall = Pick<Extract<ActivityCommand, { name: 'agent_prompt_v1' }>, 'instance' | 'stepType' | 'scope' | 'nowMs' | 'timeoutMs'>;
 
 /** What every activity of a step is told: who it is, and only what its expressions name. */
 export function stepCall(at: At, sources: readonly (Expr | Template)[], timeoutMs: number | null): StepCall {
@@ -16,7 +16,7 @@ export function stepCall(at: At, sources: readonly (Expr | Template)[], timeoutM
   return { instance: instanceOf(frame), stepType: step.type, scope, nowMs: run.state.nowMs, timeoutMs };
 }
 
-type Ordered = ActivityCommand extends infer C ? (C extends ActivityCommand ? Omit<C, 'kind' | 'id'> : never) : never;
+export type Ordered = ActivityCommand extends infer C ? (C extends ActivityCommand ? Omit<C, 'kind' | 'id'> : never) : never;
 
 /** Orders an activity for the fiber to wait on. `purpose` tells the activities of one attempt apart; '' is the main one. */
 export function order(at: At, command: Ordered, purpose = ''): Next {
@@ -45,6 +45,10 @@ export function endOf(at: At, result: ActivityResult): Next {
     case 'value':
     case 'values':
     case 'segment':
+    case 'agent_open':
+    case 'agent_turn':
+    case 'agent_tool':
+    case 'agent_close':
       return failed(stepError('internal_error', `The activity of ${at.step.id} gave an answer of another kind: ${result.of}`));
   }
 }

@@ -66,6 +66,8 @@ function answered(run: Run, { id, result }: Pick<Of<'answered'>, 'id' | 'result'
   delete run.state.calls[id];
   if (call.name === 'store') return takeStored(run, id, result);
   const fiber = run.fiber(call.fiber);
+  const { part } = call;
+  if (fiber !== undefined && part !== undefined) return deliver(run, fiber, (at) => handlerOf(at).answered?.(at, result, part));
   if (fiber === undefined || fiber.call?.id !== id) return;
   fiber.call = null;
   if (call.segment !== undefined) {

@@ -1,5 +1,6 @@
 /** Recorded instances of a rerun, as the engine meets them (durability §13). */
 import { partAt, type Value, wholeRefOf } from '../definition/runtime.js';
+import { addToThread, threadNamed } from './agent/threads.js';
 import { answerAt, orderEvaluation } from './expression.js';
 import type { At, Run } from './run.js';
 import { put, scopeAt } from './scopes.js';
@@ -31,6 +32,7 @@ export function endOfSeed(seed: Seed): StepEnd {
 /** What a recorded `set` assigned. A record that was stored is read member by member, elsewhere. @throws Suspended */
 export function assignSeeded(at: At): void {
   const { run, fiber, step, frame } = at;
+  if (step.type === 'agent_prompt') return rejoinThread(at);
   if (step.type !== 'set' || frame.seed?.status !== 'completed') return;
   const { variables } = scopeAt(run, fiber);
   const { output } = frame.seed;
@@ -38,6 +40,14 @@ export function assignSeeded(at: At): void {
   step.values.forEach(([name], index) => {
     put(variables, name, isStored ? storedMember(at, output, index) : memberOf(output, name));
   });
+}
+
+/** What it said is part of its thread, as it was. */
+function rejoinThread({ run, fiber, frame }: At): void {
+  const said = frame.seed?.status === 'completed' ? (frame.seed.choice as { thread?: string; entry?: string } | null) : null;
+  if (typeof said?.thread !== 'string' || typeof said.entry !== 'string') return;
+  const name = threadNamed(said.thread);
+  if (name !== null) addToThread(run, fiber, name, said.entry);
 }
 
 function storedMember(at: At, output: Value, index: number): Value {

@@ -56,6 +56,7 @@ function sourceOf(step: PlanStep, { field, index }: ExpressionSite): SiteSource 
     case 'stop':
       return template(field === 'message' ? step.message : field === 'output' ? (step.output ?? ALL_OUTPUTS) : undefined);
     case 'agent_prompt':
+      return template(field === 'thread' ? step.thread : undefined);
     case 'tool':
     case 'bash':
     case 'notify':

@@ -4,6 +4,7 @@
  * with the frames below it is all that a stretch of its steps can see.
  */
 import type { Value } from '../definition/runtime.js';
+import type { AgentData } from './agent/agent-data.js';
 import type {
   ExecutionMeta,
   ExecutionOutcome,
@@ -54,6 +55,8 @@ export interface EngineState {
   done: number;
   /** Rough bytes published since the inline values were last measured. */
   grown: number;
+  /** Tokens of agents: used by calls that have ended, and set aside for those in flight. */
+  tokens?: { used: number; reserved: number };
   /** The one `store` in flight, and whose values it stores. */
   storing: {
     readonly id: string;
@@ -87,6 +90,8 @@ export interface SegmentBounds {
 export interface Scope {
   variables: Record<string, Value>;
   outputs: Record<string, Value>;
+  /** What was said in agents' threads in this scope, by the thread's name. */
+  threads?: Record<string, readonly string[]>;
 }
 
 export interface Fiber {
@@ -184,6 +189,8 @@ export interface StepFrame {
   warnings?: readonly Warning[];
   /** Timer of the step's own limit or retry. */
   timer: string | null;
+  /** Of an agent step, over its attempts: when its time is over, and what it has used. */
+  budget?: { deadlineAt: number; tokens: number };
   seed?: Seed;
 }
 
@@ -227,9 +234,13 @@ export interface LoopData {
   /** Fibers of running passes. */
   running: string[];
   /** What concurrent passes wrote, by name, with the pass that wrote it: the highest pass wins. */
-  merged: { variables: Record<string, PassWrite>; outputs: Record<string, PassWrite> };
+  merged: { variables: Record<string, PassWrite>; outputs: Record<string, PassWrite>; threads?: PassThreads[] };
   stop: boolean;
   error: StepError | null;
+}
+export interface PassThreads {
+  readonly pass: number;
+  readonly threads: Record<string, readonly string[]>;
 }
 export interface PassWrite {
   readonly pass: number;
@@ -280,7 +291,7 @@ export interface ChildData {
   started: boolean;
   cancelSent: boolean;
 }
-export type StepData = ParallelData | LoopData | TryData | BranchingData | GateData | WaitData | EventData | ChildData;
+export type StepData = ParallelData | LoopData | TryData | BranchingData | GateData | WaitData | EventData | ChildData | AgentData;
 
 export interface Call {
   readonly fiber: string;
@@ -290,6 +301,8 @@ export interface Call {
   readonly site?: string;
   /** Which segment it runs. */
   readonly segment?: string;
+  /** One of several that a step has in flight at once: what it is for, in the step's own words. */
+  readonly part?: string;
 }
 export interface Timer {
   readonly fiber: string;

@@ -27,10 +27,11 @@ export interface StepHandler<S extends PlanStep> {
   proceed(at: At<S>): Next;
   /** Takes apart what still runs of it, as often as it is called, until `gone`. */
   abort(at: At<S>): Aborted;
-  answered?(at: At<S>, result: ActivityResult): Next;
+  /** `part`: which of several calls in flight. */
+  answered?(at: At<S>, result: ActivityResult, part?: string): Next;
   blockEnded?(at: At<S>, block: BlockFrame, end: BlockEnd): Next;
   childEnded?(at: At<S>, slot: number, end: FiberEnd): void;
-  timer?(at: At<S>, purpose: Timer['purpose']): Next;
+  timer?(at: At<S>, purpose: Timer['purpose'], id: string): Next;
   gate?(at: At<S>, gate: GateOutcome): Next;
   childStarted?(at: At<S>): Next;
   childExecutionEnded?(at: At<S>, end: ChildEnd): Next;

@@ -1,5 +1,7 @@
 /** Events as the engine tells them. Terminal events, `execution.started` and `.cancelling` are written with the row, not here. */
 import { type Json, objectValue, toDisplay, type Value } from '../definition/runtime.js';
+import { modelOf } from './agent/agent-loop.js';
+import { foreignExchange } from './agent/threads.js';
 import { asJson } from './faults.js';
 import { type At, instanceOf, type Run } from './run.js';
 import type { StepFrame } from './state.js';
@@ -33,7 +35,7 @@ export function tellSeeded(at: At, status: 'completed' | 'failed' | 'skipped', o
     at,
     kind,
     {},
-    { ...(status === 'completed' ? { output } : {}), ...(error === null ? {} : { error }), ...choiceOf(at.frame), seeded: true },
+    { ...(status === 'completed' ? { output } : {}), ...(error === null ? {} : { error }), ...choiceOf(at), seeded: true },
   );
 }
 
@@ -42,8 +44,8 @@ export function tellStarted(at: At): void {
   if (at.frame.seed?.how === 'done') return;
   at.frame.started = true;
   const input = inputOf(at.frame);
-  if (input === undefined) tellStep(at, 'step.started', { input: null }, { ...choiceOf(at.frame) });
-  else tellStep(at, 'step.started', { input: toDisplay(input) }, { input, ...choiceOf(at.frame) });
+  if (input === undefined) tellStep(at, 'step.started', { input: null }, { ...choiceOf(at) });
+  else tellStep(at, 'step.started', { input: toDisplay(input) }, { input, ...choiceOf(at) });
 }
 
 export function tellCompleted(at: At, output: Value): void {
@@ -57,16 +59,27 @@ export function tellCompleted(at: At, output: Value): void {
     ...inputRecord(at.frame),
     output,
     ...(warnings.length > 0 ? { warnings } : {}),
-    ...choiceOf(at.frame),
+    ...choiceOf(at),
+    ...agentRecord(at.frame),
   });
 }
 
 export function tellFailed(at: At, error: StepError): void {
-  tellStep(at, 'step.failed', { ...inputData(at.frame), error: asJson(error) }, { ...inputRecord(at.frame), error, ...choiceOf(at.frame) });
+  tellStep(
+    at,
+    'step.failed',
+    { ...inputData(at.frame), error: asJson(error) },
+    {
+      ...inputRecord(at.frame),
+      error,
+      ...choiceOf(at),
+      ...agentRecord(at.frame),
+    },
+  );
 }
 
 export function tellCancelled(at: At, reason?: string): void {
-  tellStep(at, 'step.cancelled', reason === undefined ? {} : { reason }, { ...choiceOf(at.frame) });
+  tellStep(at, 'step.cancelled', reason === undefined ? {} : { reason }, { ...choiceOf(at), ...agentRecord(at.frame) });
 }
 
 /** A loop's list is kept once, in its data. */
@@ -87,7 +100,8 @@ function inputRecord(frame: StepFrame): Record_ {
 const warningsOf = (frame: StepFrame): readonly Warning[] => frame.warnings ?? [];
 
 /** What a rerun must know to walk the same way: branch, case, list and passes. */
-function choiceOf({ data }: StepFrame): { choice?: Json } {
+function choiceOf({ run, frame }: Pick<At, 'run' | 'frame'>): { choice?: Json } {
+  const { data, seed } = frame;
   switch (data?.type) {
     case 'branching':
       return { choice: { slot: data.slot } };
@@ -97,11 +111,21 @@ function choiceOf({ data }: StepFrame): { choice?: Json } {
       return { choice: { branches: data.branches.map(({ status }) => status) } };
     case 'try':
       return { choice: { handler: data.handler } };
+    case 'agent':
+      return { choice: { thread: data.thread, entry: foreignExchange(run.state.execution.id, instanceOf(frame)) } };
     case 'gate':
     case 'wait':
     case 'event':
     case 'child':
-    case undefined:
       return {};
+    case undefined:
+      return seed?.stepType === 'agent_prompt' ? { choice: seed.choice } : {};
   }
+}
+
+/** What an agent's turns have cost, whichever way the step ended. */
+function agentRecord({ data }: StepFrame): Record_ {
+  if (data?.type !== 'agent' || data.agent.call === 0) return {};
+  const { usage, turnIds } = data.agent;
+  return { usage, turnIds, model: modelOf(data.agent) };
 }

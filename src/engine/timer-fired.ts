@@ -1,4 +1,5 @@
 /** What a timer that fired does. Its record in the state says whose it was; without one it was cancelled, and nothing happens. */
+import { agentLimitMs, agentTimeoutError } from './agent/agent-errors.js';
 import { applyNext } from './apply-next.js';
 import { beginEnding } from './ending.js';
 import { handlerOf } from './handlers.js';
@@ -42,7 +43,7 @@ function fireFor(run: Run, fiber: Fiber, timer: Timer, id: string): void {
     case 'wait':
     case 'gate':
     case 'event':
-      return waitIsOver(run, fiber, timer);
+      return waitIsOver(run, fiber, timer, id);
     case 'max_duration':
       return;
   }
@@ -64,15 +65,19 @@ function timeOut(run: Run, fiber: Fiber, timer: Timer, id: string): void {
   const frame = stepFrameAt(fiber, timer.frame);
   if (frame?.timer !== id || frame.end !== null) return;
   frame.timer = null;
-  const error = stepError('step_timeout', `Step ${frame.stepId} took longer than its time limit`, { retryable: true });
+  const step = run.stepOf(frame.stepId);
+  const error =
+    step.type === 'agent_prompt'
+      ? agentTimeoutError(agentLimitMs(step))
+      : stepError('step_timeout', `Step ${frame.stepId} took longer than its time limit`, { retryable: true });
   insertUnwind(run, fiber, { depth: timer.frame, error, deadline: run.state.nowMs + CLEANUP_MS, hard: false });
 }
 
-function waitIsOver(run: Run, fiber: Fiber, timer: Timer): void {
+function waitIsOver(run: Run, fiber: Fiber, timer: Timer, id: string): void {
   const frame = stepFrameAt(fiber, timer.frame);
   if (frame === undefined || frame !== fiber.frames.at(-1) || frame.end !== null || !isOf(timer, frame)) return;
   const at = { run, fiber, frame, step: run.stepOf(frame.stepId) };
-  const next = handlerOf(at).timer?.(at, timer.purpose);
+  const next = handlerOf(at).timer?.(at, timer.purpose, id);
   if (next !== undefined && applyNext(at, next)) wake(run, fiber);
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Plan, StepType } from '../definition/plan.js';
 import type { Json, Value } from '../definition/value.js';
+import type { AgentOpened, AgentOrder, AgentToolEnd, AgentTurn } from './agent/types.js';
 
 /** 2: light steps run in segments. */
 export const ENGINE_VERSION = 2;
@@ -37,6 +38,8 @@ export interface TokenUsage {
   readonly outputTokens: number;
   readonly cacheReadTokens: number;
   readonly models: readonly string[];
+  /** Calls that were cut off are in it, reckoned from what had arrived. */
+  readonly estimated?: true;
 }
 
 /** How a step's row says that the instance ended. `at` is when, in ms. */
@@ -89,7 +92,8 @@ export interface ExpressionSite {
     | 'message'
     | 'output'
     | 'items'
-    | 'results';
+    | 'results'
+    | 'thread';
   /**
    * The n-th case, the n-th value of a set (without an index: all of them, as the object they make); in `output` of a set, its n-th member. For `items`, the first index of the chunk wanted of the list in `scope.loop.list` (a stored value):
    * the answer is chunkOf's `{ length, items }`, a single item over 32 KB as a reference; no list is the fault loop_over_not_array.
@@ -108,11 +112,50 @@ interface StepCall {
   readonly timeoutMs: number | null;
 }
 
+type AgentCallOf<O> = Omit<O, 'order'> & {
+  readonly instance: StepInstance;
+  readonly stepType: 'agent_prompt';
+  readonly nowMs: number;
+  readonly thread: string;
+  /** What was said before, as `agent_open` got it. */
+  readonly entries: readonly string[];
+};
+
 /** An activity that the engine orders. `id` is the Temporal activity id: step instance plus purpose, unique in the execution. */
 export type ActivityCommand =
   | ({ readonly kind: 'activity'; readonly id: string; readonly name: 'tool' | 'bash' | 'notify' } & StepCall)
-  /** One model turn; the loop of turns is the engine's. At this stage one turn with a text reply. */
-  | ({ readonly kind: 'activity'; readonly id: string; readonly name: 'agent_turn'; readonly turn: number } & StepCall)
+  /** Engine version 1: the whole step as one model turn with a text reply. */
+  | ({ readonly kind: 'activity'; readonly id: string; readonly name: 'agent_prompt_v1'; readonly turn: number } & StepCall)
+  /**
+   * Begins an agent step: fills its prompt and writes it to the thread. `entries`: what was said in the thread before (engine/agent/threads.ts); of
+   * these the last `own` may be stored as one.
+   */
+  | ({
+      readonly kind: 'activity';
+      readonly id: string;
+      readonly name: 'agent_open';
+      readonly thread: string;
+      readonly entries: readonly string[];
+      readonly own: number;
+    } & StepCall)
+  /** One model call. What it asks is in the transcript, and what the opening has recorded of the step. */
+  | ({ readonly kind: 'activity'; readonly id: string; readonly name: 'agent_turn' } & AgentCallOf<Extract<AgentOrder, { order: 'turn' }>>)
+  /** One tool call of a turn, or the refusal that a gate made of it. */
+  | ({ readonly kind: 'activity'; readonly id: string; readonly name: 'agent_tool' } & AgentCallOf<Extract<AgentOrder, { order: 'tool' }>>)
+  /** Opens the gate of a held call; answers with its row. */
+  | ({ readonly kind: 'activity'; readonly id: string; readonly name: 'open_call_gate' } & AgentCallOf<
+      Extract<AgentOrder, { order: 'open_gate' }>
+    >)
+  /** Finalises what is left open of the step's turns. */
+  | {
+      readonly kind: 'activity';
+      readonly id: string;
+      readonly name: 'agent_close';
+      readonly instance: StepInstance;
+      readonly stepType: 'agent_prompt';
+      readonly status: 'canceled' | 'error';
+      readonly error: StepError | null;
+    }
   /** Opens the gate's row; answers with the row. `deadlineAt` ms. */
   | ({ readonly kind: 'activity'; readonly id: string; readonly name: 'open_gate'; readonly deadlineAt: number } & StepCall)
   /** Tries pending → `to` (its deadline came; its step was aborted); answers with the row as it then is. */
@@ -200,6 +243,10 @@ export type ActivityResult =
   /** The evaluation failed: an `expression_error` (or whichever code) of the step. */
   | { readonly of: 'fault'; readonly error: StepError }
   | SegmentResult
+  | ({ readonly of: 'agent_open'; readonly closed?: true; readonly bundle?: string } & AgentOpened)
+  | { readonly of: 'agent_turn'; readonly turn: AgentTurn; readonly closed?: true }
+  | { readonly of: 'agent_tool'; readonly end: AgentToolEnd; readonly closed?: true }
+  | { readonly of: 'agent_close'; readonly closed?: true }
   /** No answer came (schedule-to-close, heartbeat lost with no retry left): the engine orders `recover`. */
   | { readonly of: 'lost'; readonly timedOut: boolean };
 
@@ -300,6 +347,9 @@ export interface EngineEvent {
     readonly error?: StepError;
     readonly warnings?: readonly Warning[];
     readonly choice?: Json;
+    readonly usage?: TokenUsage;
+    readonly model?: string;
+    readonly turnIds?: readonly string[];
     readonly seeded?: true;
   };
 }

@@ -35,7 +35,15 @@ const SUMMARY_LIMIT = 200;
 
 /** True for calls that end soon by themselves, so that a hand-over may wait for them. */
 export function isLight(command: ActivityCommand): boolean {
-  return command.name !== 'bash' && command.name !== 'agent_turn';
+  switch (command.name) {
+    case 'bash':
+    case 'agent_turn':
+    case 'agent_tool':
+    case 'agent_prompt_v1':
+      return false;
+    default:
+      return true;
+  }
 }
 
 /** Orders the activity; `toResult` and `faultResult` read what comes of it. `runLeftMs`: see queueLimit. */
@@ -49,8 +57,19 @@ export function callActivity(command: ActivityCommand, told: Told, runLeftMs: nu
       return core.notify.executeWithOptions(working(command, TASK_QUEUES.core, runLeftMs), args);
     case 'bash':
       return shell.bash.executeWithOptions(working(command, TASK_QUEUES.shell, runLeftMs), args);
+    case 'agent_prompt_v1':
     case 'agent_turn':
       return agent.agentTurn.executeWithOptions(working(command, TASK_QUEUES.agent, runLeftMs), args);
+    case 'agent_open':
+      return core.agentOpen.executeWithOptions(recording(command), args);
+    case 'agent_tool':
+      return command.queue === 'shell'
+        ? shell.agentTool.executeWithOptions(working(command, TASK_QUEUES.shell, runLeftMs), args)
+        : core.agentTool.executeWithOptions(working(command, TASK_QUEUES.core, runLeftMs), args);
+    case 'open_call_gate':
+      return core.openCallGate.executeWithOptions(recording(command), args);
+    case 'agent_close':
+      return core.agentClose.executeWithOptions(recording(command), args);
     case 'open_gate':
       return core.openGate.executeWithOptions(recording(command), args);
     case 'expire_gate':
@@ -76,9 +95,18 @@ export function toResult(command: ActivityCommand, answer: unknown): ActivityRes
     case 'tool':
     case 'notify':
     case 'bash':
-    case 'agent_turn':
+    case 'agent_prompt_v1':
     case 'recover':
       return { of: 'step', answer: answer as StepAnswer };
+    case 'agent_open':
+      return { of: 'agent_open', ...(answer as Answer<'agentOpen'>) };
+    case 'agent_turn':
+      return { of: 'agent_turn', ...(answer as Extract<Awaited<ReturnType<AgentActivities['agentTurn']>>, { turn: unknown }>) };
+    case 'agent_tool':
+      return { of: 'agent_tool', ...(answer as Answer<'agentTool'>) };
+    case 'agent_close':
+      return { of: 'agent_close', ...(answer as Answer<'agentClose'>) };
+    case 'open_call_gate':
     case 'open_gate':
     case 'expire_gate':
       return { of: 'gate', gate: answer as Answer<'openGate'> };
@@ -94,11 +122,11 @@ export function toResult(command: ActivityCommand, answer: unknown): ActivityRes
 }
 
 function working(
-  command: Extract<ActivityCommand, { timeoutMs: number | null }>,
+  command: ActivityCommand & { readonly timeoutMs?: number | null },
   taskQueue: string,
   runLeftMs: number | null,
 ): ActivityOptions {
-  const limitMs = queueLimit(command.timeoutMs, runLeftMs);
+  const limitMs = queueLimit(command.timeoutMs ?? null, runLeftMs);
   const limit = limitMs === null ? {} : { scheduleToCloseTimeout: limitMs };
   return { ...WORKING, ...limit, taskQueue, activityId: command.id, summary: summaryOf(command) };
 }

@@ -241,7 +241,7 @@ export class Host {
   /** One that is only queued has no row yet that a signal could be for; waiting for it would hold up the hand-over that it waits for. */
   private isOpening(): boolean {
     for (const { command } of this.inFlight.values())
-      if (command.kind === 'activity' && command.name === 'open_gate') return true;
+      if (command.kind === 'activity' && (command.name === 'open_gate' || command.name === 'open_call_gate')) return true;
     return false;
   }
 
@@ -509,5 +509,6 @@ const NEVER_RAN: ActivityResult = { of: 'segment', inputs: [], hash: null, late:
 function isOfClosed(result: ActivityResult): boolean {
   if (result.of === 'gate') return result.gate.closed === true;
   if (result.of === 'segment') return result.closed === true;
+  if ('closed' in result) return result.closed === true;
   return result.of === 'step' && result.answer.ended === 'cancelled' && result.answer.closed === true;
 }

@@ -70,11 +70,14 @@ describe('activities', () => {
   let http: HttpClient;
   let dataDir: string;
   const settled: string[] = [];
+  const toolsOf = () => openTools({ httpAllow: [], skillsDir: undefined, toolPolicy: {}, mcpServers: {} }, { db: store.db, http, shell: undefined });
   const make = (shell: 'off' | 'plain' = 'plain'): Activities =>
     createActivities({
       db: store.db,
       encryptionKey: KEY,
-      tools: openTools({ httpAllow: [], skillsDir: undefined, toolPolicy: {} }, { db: store.db, http, shell: undefined }).toolbox,
+      tools: toolsOf().toolbox,
+      agentTools: toolsOf().agentTools,
+      deltas: { send: () => undefined },
       http,
       model: createModelClient({ apiKey: 'k', baseUrl: model.url }),
       models: ['first-model'],
@@ -85,7 +88,8 @@ describe('activities', () => {
         // None of these signals brings a decision, so all that it needs is the rows.
         readSignalledGate: (executionId, signal) =>
           readSignalledGate({ db: store.db, signalDecisions: false } as Parameters<typeof readSignalledGate>[0], executionId, signal),
-        afterSettled: (end) => void settled.push(end.execution.id),
+        startTick: async () => ({ kind: 'nothing', outcome: null }),
+      afterSettled: (end) => void settled.push(end.execution.id),
       },
     });
   beforeAll(async () => {
@@ -225,7 +229,7 @@ describe('activities', () => {
     });
   });
 
-  describe('agent turn', () => {
+  describe('agent turn of engine version 1', () => {
     const turn = (execution: Awaited<ReturnType<TestStore['start']>>, stepId = 'ask', overrides = {}) => ({
       ...execution.input(stepId, overrides),
       turn: 1,

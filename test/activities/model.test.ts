@@ -1,17 +1,23 @@
-import { createModelClient, type TurnRequest } from '../../src/activities/model/model-client.js';
-import { readJsonReply } from '../../src/activities/model/json-reply.js';
+import { createModelClient } from '../../src/activities/model/model-client.js';
+import { isFailover } from '../../src/activities/model/model-fault.js';
+import { joinedMessages, type ModelRequest, textMessage } from '../../src/activities/model/model-message.js';
+import type { StepFault } from '../../src/tools/step-fault.js';
+import { jsonReadings } from '../../src/activities/model/json-reply.js';
 import { readStructuredReply, schemaInstructions } from '../../src/activities/model/structured-output.js';
-import { UsageMeter } from '../../src/activities/model/usage-meter.js';
+import type { CallUsage } from '../../src/activities/model/usage-meter.js';
 import { startDemoModel } from '../../src/embedded/demo-model/index.js';
 import type { Json } from '../../src/definition/value.js';
 import { startModelServer, type ModelReply, type ModelServer } from '../support/model-server.js';
 
-const aTurn = (overrides: Partial<TurnRequest> = {}): TurnRequest => ({
-  model: 'claude-test',
-  messages: [{ role: 'user', content: 'hello' }],
-  maxTokens: 100,
+const aRequest = (overrides: Partial<ModelRequest> = {}): ModelRequest => ({
+  system: '',
+  tools: [],
+  messages: [textMessage('user', 'hello')],
   ...overrides,
 });
+const CALL = { model: 'claude-test', maxTokens: 100, signal: new AbortController().signal };
+const textOf = ({ blocks }: { readonly blocks: readonly { readonly type: string }[] }): string =>
+  blocks.map((block) => (block.type === 'text' ? (block as { text?: string }).text : '')).join('');
 
 describe('model client', () => {
   let model: ModelServer;
@@ -19,21 +25,26 @@ describe('model client', () => {
     model = await startModelServer();
   });
   afterAll(() => model.close());
-  const turn = (reply: ModelReply, signal = new AbortController().signal, meter = new UsageMeter()) => {
+  const turn = (reply: ModelReply, signal = CALL.signal, used: CallUsage[] = []) => {
     model.script(reply);
     const pieces: string[] = [];
     return createModelClient({ apiKey: 'key', baseUrl: model.url })
-      .turn(aTurn({ system: 'Be brief.' }), { signal, meter, onText: (piece) => pieces.push(piece) })
-      .then((done) => ({ ...done, pieces, usage: meter.total }));
+      .call(aRequest({ system: 'Be brief.' }), {
+        ...CALL,
+        signal,
+        onUsage: (usage) => used.push(usage),
+        onText: (piece) => pieces.push(piece),
+      })
+      .then((done) => ({ ...done, pieces, usage: used.at(-1) }));
   };
 
   it('streams the text and counts tokens, cache writes as input', async () => {
     expect(await turn({ text: ['Hel', 'lo'], usage: { inputTokens: 12, outputTokens: 3 } })).toEqual({
-      text: 'Hello',
+      blocks: [{ type: 'text', text: 'Hello' }],
       stopReason: 'end_turn',
       model: 'claude-test',
       pieces: ['Hel', 'lo'],
-      usage: { inputTokens: 12, outputTokens: 3, cacheReadTokens: 0, models: ['claude-test'] },
+      usage: { inputTokens: 12, outputTokens: 3, cacheReadTokens: 0 },
     });
     expect(model.requests[0]?.body).toMatchObject({
       stream: true,
@@ -71,23 +82,43 @@ describe('model client', () => {
       { retryable: true, details: { type: 'stream_interrupted' } },
     ],
     [{ fault: 'drop' }, { retryable: true, details: { status: null, type: 'connection_error' } }],
-    [
-      { text: 'no', stopReason: 'refusal' },
-      { retryable: false, details: { type: 'refusal' } },
-    ],
   ] as [ModelReply, object][])('names %j', async (reply, expected) => {
     await expect(turn(reply)).rejects.toMatchObject({ code: 'agent_prompt_model_error', ...expected });
     expect(model.requests).toHaveLength(1);
   });
-  it('takes an empty reply for agent_prompt_empty_response', async () => {
-    await expect(turn({ text: ' \n' })).rejects.toMatchObject({ code: 'agent_prompt_empty_response' });
+  it.each([
+    [{ error: { status: 529, type: 'overloaded_error' } }, true],
+    [{ error: { status: 429, type: 'rate_limit_error' } }, true],
+    [{ error: { status: 401, type: 'authentication_error' } }, true],
+    [{ error: { status: 402, type: 'billing_error' } }, true],
+    [{ error: { status: 404, type: 'not_found_error' } }, true],
+    [{ error: { status: 400, type: 'invalid_request_error', message: 'Your credit balance is too low' } }, true],
+    [{ error: { status: 400, type: 'invalid_request_error', message: 'model: old-1 is not supported' } }, true],
+    [{ text: 'half', fault: 'error_mid' }, true],
+    [{ error: { status: 400, type: 'invalid_request_error', message: 'messages: too long' } }, false],
+    [{ error: { status: 500, type: 'api_error' } }, false],
+    [{ fault: 'drop' }, false],
+  ] as [ModelReply, boolean][])('A4: %j is for another model: %s', async (reply, expected) => {
+    const fault = await turn(reply).then(
+      () => undefined,
+      (error: unknown) => error as StepFault,
+    );
+    expect(fault === undefined ? undefined : isFailover(fault)).toBe(expected);
+  });
+  it('gives tool calls as blocks, and says the whole of a thread with its results', async () => {
+    const reply = await turn({ text: 'Looking.', toolCalls: [{ id: 'toolu_a', name: 'call_tool', input: { toolId: 'x:y' } }] });
+    expect(reply).toMatchObject({
+      stopReason: 'tool_use',
+      blocks: [
+        { type: 'text', text: 'Looking.' },
+        { type: 'tool_use', id: 'toolu_a', name: 'call_tool', input: { toolId: 'x:y' } },
+      ],
+    });
   });
   it('counts announced input and characters / 4 of a call that was cut off', async () => {
-    const meter = new UsageMeter();
-    await turn({ text: '12345678', fault: 'cut_mid', usage: { inputTokens: 40, outputTokens: 9 } }, undefined, meter).catch(
-      () => undefined,
-    );
-    expect(meter.total).toMatchObject({ inputTokens: 40, outputTokens: 2 });
+    const used: CallUsage[] = [];
+    await turn({ text: '12345678', fault: 'cut_mid', usage: { inputTokens: 40, outputTokens: 9 } }, undefined, used).catch(() => undefined);
+    expect(used.at(-1)).toMatchObject({ inputTokens: 40, outputTokens: 2, estimated: true });
   });
   it.each(['hang', 'hang_mid'] as const)('D9: an abort closes the connection at once (%s)', async (fault) => {
     const cancel = new AbortController();
@@ -100,7 +131,15 @@ describe('model client', () => {
   });
 });
 
-describe('readJsonReply', () => {
+describe('joinedMessages', () => {
+  it('puts neighbours of one role together and leaves out what is empty', () => {
+    expect(
+      joinedMessages([textMessage('user', 'a'), textMessage('user', 'b'), textMessage('assistant', ' '), textMessage('user', 'c')]),
+    ).toEqual([{ role: 'user', content: ['a', 'b', 'c'].map((text) => ({ type: 'text', text })) }]);
+  });
+});
+
+describe('jsonReadings', () => {
   it.each([
     ['bare', '{"a":1}', { a: 1 }],
     ['fenced', 'Here:\n```json\n{"a":1}\n```\nDone', { a: 1 }],
@@ -110,14 +149,14 @@ describe('readJsonReply', () => {
     ['a fence that does not parse', '```json\n{a}\n```\n{"a":3}', { a: 3 }],
     ['a text value', '"x"', 'x'],
   ])('reads %s', (_name, text, value) => {
-    expect(readJsonReply(text)).toEqual({ found: true, value });
+    expect([...jsonReadings(text)][0]).toEqual(value);
   });
   it.each(['', 'no json', '{"a":', '```json\n```'])('finds none in %j', (text) => {
-    expect(readJsonReply(text)).toEqual({ found: false });
+    expect([...jsonReadings(text)]).toEqual([]);
   });
   it('ends soon on a text of brackets', () => {
     const at = Date.now();
-    readJsonReply('[{'.repeat(100_000));
+    expect([...jsonReadings('[{'.repeat(100_000))]).toEqual([]);
     expect(Date.now() - at).toBeLessThan(1_000);
   });
 });
@@ -131,6 +170,15 @@ describe('readStructuredReply', () => {
     additionalProperties: false,
   };
   it('takes what fits', () => expect(readStructuredReply('{"n":1,"t":"aa"}', schema)).toEqual({ ok: true, value: { n: 1, t: 'aa' } }));
+  it('A3: takes the first reading that fits, never one inside another; extra keys are allowed unless the schema forbids them', () => {
+    const open: Json = { type: 'object', properties: { n: { type: 'number' } }, required: ['n'] };
+    expect(readStructuredReply('As in [1]: {"n":5,"more":true}.', open)).toEqual({ ok: true, value: { n: 5, more: true } });
+    expect(readStructuredReply('{"a":{"n":5}}', open)).toMatchObject({ ok: false });
+    expect(readStructuredReply('{"n":"5"}', open)).toMatchObject({
+      ok: false,
+      error: expect.stringContaining('/n must be number') as string,
+    });
+  });
   it('says every fault with its place', () => {
     expect(readStructuredReply('{"t":"b","x":1}', schema)).toEqual({
       ok: false,
@@ -168,24 +216,21 @@ describe('demo model', () => {
     [{ type: ['string', 'null'], maxLength: 3 }],
   ] as Json[][])('answers a prompt with a schema by a value that fits: %j', async (schema) => {
     const demo = await startDemoModel({ wordDelayMs: 0 });
-    const reply = await createModelClient({ apiKey: 'none', baseUrl: demo.url }).turn(
-      aTurn({ messages: [{ role: 'user', content: `Judge.${schemaInstructions(schema)}` }] }),
-      { signal: new AbortController().signal, meter: new UsageMeter() },
+    const reply = await createModelClient({ apiKey: 'none', baseUrl: demo.url }).call(
+      aRequest({ messages: [textMessage('user', `Judge.${schemaInstructions(schema)}`)] }),
+      CALL,
     );
-    expect(readStructuredReply(reply.text, schema)).toMatchObject({ ok: true });
+    expect(readStructuredReply(textOf(reply), schema)).toMatchObject({ ok: true });
     await demo.close();
   });
   it('labels itself, streamed and whole alike', async () => {
     const demo = await startDemoModel({ wordDelayMs: 0 });
-    const streamed = await createModelClient({ apiKey: 'none', baseUrl: demo.url }).turn(aTurn(), {
-      signal: new AbortController().signal,
-      meter: new UsageMeter(),
-    });
+    const streamed = await createModelClient({ apiKey: 'none', baseUrl: demo.url }).call(aRequest(), CALL);
     const whole = (await (
-      await fetch(`${demo.url}/v1/messages`, { method: 'POST', body: JSON.stringify({ model: 'm', messages: aTurn().messages }) })
+      await fetch(`${demo.url}/v1/messages`, { method: 'POST', body: JSON.stringify({ model: 'm', messages: aRequest().messages }) })
     ).json()) as { content: { text: string }[] };
-    expect(streamed.text).toMatch(/^\[demo model\].*hello/);
-    expect(whole.content[0]?.text).toBe(streamed.text);
+    expect(textOf(streamed)).toMatch(/^\[demo model\].*hello/);
+    expect(whole.content[0]?.text).toBe(textOf(streamed));
     expect((await fetch(`${demo.url}/v1/messages`, { method: 'POST', body: '{' })).status).toBe(400);
     await demo.close();
   });

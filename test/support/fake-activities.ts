@@ -353,7 +353,10 @@ export class FakeActivities {
 export const childIdOf = (parentId: string, { stepId, iterationPath }: StepInstance): string =>
   `${parentId}--${stepId}${iterationPath === '' ? '' : `-${iterationPath.replaceAll(/[^A-Za-z0-9]/g, '.')}`}`;
 
-const reference = (ref: string): Value => ({ v: null, refs: { '': { ref, bytes: 40_000, sha256: '0'.repeat(64), preview: '…' } } });
+const reference = (ref: string, preview = '…'): Value => ({
+  v: null,
+  refs: { '': { ref, bytes: 40_000, sha256: '0'.repeat(64), preview } },
+});
 /** An output above 32 KB, as an activity gives it. */
 export const largeOutput = (name: string): Value => reference(`val_${name}`);
 

@@ -1,29 +1,38 @@
-/** Reads JSON out of a model's text: a fenced block, bare JSON, or the first balanced object or list in it. Pure. */
+/** Reads JSON out of a model's text: fenced blocks, bare JSON, balanced objects and lists in it. Pure. */
 import type { Json } from '../../definition/value.js';
 
-export type JsonReply = { readonly found: true; readonly value: Json } | { readonly found: false };
-
-/** The first reading that parses, in this order; of several fenced blocks the last, which models give after their drafts. */
-export function readJsonReply(text: string): JsonReply {
-  for (const candidate of candidates(text)) {
-    try {
-      return { found: true, value: JSON.parse(candidate) as Json };
-    } catch {
-      // The next reading may do.
-    }
+/** Every reading that parses, the likeliest first; of several fenced blocks the last, which models give after their drafts. */
+export function* jsonReadings(text: string): Generator<Json> {
+  for (const candidate of fencedOrBare(text)) {
+    const json = parsed(candidate);
+    if (json !== undefined) yield json;
   }
-  return { found: false };
+  yield* balanced(text);
 }
 
-function* candidates(text: string): Generator<string> {
+function parsed(text: string): Json | undefined {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return undefined;
+  }
+}
+
+function* fencedOrBare(text: string): Generator<string> {
   const fenced = [...text.matchAll(/^[ \t]*```[a-zA-Z0-9]*[ \t]*\r?\n([\s\S]*?)^[ \t]*```/gm)].map((match) => match[1] as string);
   yield* fenced.toReversed();
   yield text;
+}
+
+/** One behind the other: what lies inside a reading is not a reading of its own. */
+function* balanced(text: string): Generator<Json> {
   for (let from = text.search(/[[{]/), tries = 0; from >= 0 && tries < MAX_STARTS; tries++) {
     const end = balancedEnd(text, from);
-    if (end !== undefined) yield text.slice(from, end);
-    const next = text.slice(from + 1).search(/[[{]/);
-    from = next < 0 ? -1 : from + 1 + next;
+    const json = end === undefined ? undefined : parsed(text.slice(from, end));
+    if (json !== undefined) yield json;
+    const behind = json === undefined || end === undefined ? from + 1 : end;
+    const next = text.slice(behind).search(/[[{]/);
+    from = next < 0 ? -1 : behind + next;
   }
 }
 

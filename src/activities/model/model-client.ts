@@ -1,84 +1,80 @@
 import Anthropic from '@anthropic-ai/sdk';
-import { StepFault } from '../../tools/step-fault.js';
+import type { Json } from '../../definition/value.js';
 import { toModelFault } from './model-fault.js';
-import type { UsageMeter } from './usage-meter.js';
+import type { ModelBlock, ModelRequest } from './model-message.js';
+import type { CallUsage } from './usage-meter.js';
 
-export interface TurnRequest {
-  readonly model: string;
-  readonly system?: string;
-  readonly messages: readonly { readonly role: 'user' | 'assistant'; readonly content: string }[];
-  readonly maxTokens: number;
-}
-export interface TurnReply {
-  readonly text: string;
+export interface ModelReply {
+  /** Text and tool calls in their order. */
+  readonly blocks: readonly ModelBlock[];
   readonly stopReason: string;
   /** As the provider names it. */
   readonly model: string;
 }
-export interface TurnOptions {
+export interface ModelCallOptions {
+  readonly model: string;
+  /** The most that the reply may be, in tokens. */
+  readonly maxTokens: number;
   readonly signal: AbortSignal;
-  /** Gets the tokens of the call, also of one that fails half-way. */
-  readonly meter: UsageMeter;
+  /** Tokens as they are announced; of a call that fails half-way, the last is what it has cost. */
+  readonly onUsage?: (usage: CallUsage) => void;
   /** Each piece of the text as it arrives. */
   readonly onText?: (delta: string) => void;
 }
 
 export interface ModelClient {
   /**
-   * One model turn, streamed.
-   * @throws StepFault `agent_prompt_model_error`, `agent_prompt_empty_response`; the signal's reason when it aborts
+   * One model call, streamed. Not repeated here, whatever happens.
+   * @throws StepFault `agent_prompt_model_error`; the signal's reason when it aborts
    */
-  turn(request: TurnRequest, options: TurnOptions): Promise<TurnReply>;
+  call(request: ModelRequest, options: ModelCallOptions): Promise<ModelReply>;
 }
 
 /** @param options.baseUrl always given, as the SDK would read the environment */
 export function createModelClient(options: { readonly apiKey: string; readonly baseUrl: string }): ModelClient {
   const client = new Anthropic({ apiKey: options.apiKey, baseURL: options.baseUrl, maxRetries: 0, logLevel: 'off', timeout: 900_000 });
-  return { turn: (request, turn) => runTurn(client, request, turn) };
+  return { call: (request, call) => callModel(client, request, call) };
 }
 
-async function runTurn(client: Anthropic, request: TurnRequest, { signal, meter, onText }: TurnOptions): Promise<TurnReply> {
-  const call = new CallTokens();
+async function callModel(client: Anthropic, request: ModelRequest, options: ModelCallOptions): Promise<ModelReply> {
+  const { signal, onText, onUsage, model } = options;
+  const tokens = new CallTokens();
+  signal.throwIfAborted();
   try {
-    const stream = client.messages.stream(toParams(request), { signal });
-    stream.on('streamEvent', (event) => call.note(event));
+    const stream = client.messages.stream(toParams(request, options), { signal });
+    stream.on('streamEvent', (event) => {
+      if (tokens.note(event)) onUsage?.(tokens.usage);
+    });
     if (onText !== undefined) stream.on('text', (delta) => onText(delta));
     const message = await stream.finalMessage();
-    const text = message.content.flatMap((block) => (block.type === 'text' ? [block.text] : [])).join('');
-    return checked({ text, stopReason: message.stop_reason ?? 'end_turn', model: message.model }, request.model);
+    return { blocks: message.content.flatMap(toBlock), stopReason: message.stop_reason ?? 'end_turn', model: message.model };
   } catch (error) {
     signal.throwIfAborted();
-    throw toModelFault(error, request.model);
+    throw toModelFault(error, model);
   } finally {
-    if (call.isAnnounced) meter.add(request.model, call.tokens);
+    if (tokens.isAnnounced) onUsage?.(tokens.usage);
   }
 }
 
-function checked(reply: TurnReply, model: string): TurnReply {
-  if (reply.stopReason === 'refusal') {
-    throw new StepFault('agent_prompt_model_error', `Model ${model} refused to answer`, {
-      details: { status: null, type: 'refusal', model },
-    });
-  }
-  if (reply.text.trim() !== '') return reply;
-  throw new StepFault('agent_prompt_empty_response', `Model ${model} answered without text (${reply.stopReason})`, {
-    retryable: true,
-    details: { model, stopReason: reply.stopReason },
-  });
+function toBlock(block: Anthropic.ContentBlock): ModelBlock[] {
+  if (block.type === 'text') return [{ type: 'text', text: block.text }];
+  if (block.type === 'tool_use') return [{ type: 'tool_use', id: block.id, name: block.name, input: (block.input ?? {}) as Json }];
+  return [];
 }
 
-/** Caching on: what repeats from turn to turn ends at the two marked places. */
-function toParams(request: TurnRequest): Anthropic.MessageStreamParams {
+/** Caching on: tools and system, and the whole of what was said, end at the two marked places. */
+function toParams({ system, tools, messages }: ModelRequest, { model, maxTokens }: ModelCallOptions): Anthropic.MessageStreamParams {
   const cache = { cache_control: { type: 'ephemeral' as const } };
-  const last = request.messages.length - 1;
+  const last = messages.length - 1;
   return {
-    model: request.model,
-    max_tokens: request.maxTokens,
-    ...(request.system === undefined ? {} : { system: [{ type: 'text' as const, text: request.system, ...cache }] }),
-    messages: request.messages.map(({ role, content }, index) => ({
+    model,
+    max_tokens: maxTokens,
+    ...(system === '' ? {} : { system: [{ type: 'text' as const, text: system, ...cache }] }),
+    ...(tools.length === 0 ? {} : { tools: tools as unknown as Anthropic.Tool[] }),
+    messages: messages.map(({ role, content }, index) => ({
       role,
-      content: [{ type: 'text' as const, text: content, ...(index === last ? cache : {}) }],
-    })),
+      content: content.map((block, at) => ({ ...block, ...(index === last && at === content.length - 1 ? cache : {}) })),
+    })) as Anthropic.MessageParam[],
   };
 }
 
@@ -90,17 +86,30 @@ class CallTokens {
   private characters = 0;
   isAnnounced = false;
 
-  note(event: Anthropic.MessageStreamEvent): void {
+  /** @returns whether something was announced */
+  note(event: Anthropic.MessageStreamEvent): boolean {
     if (event.type === 'message_start') {
       const { usage } = event.message;
       this.isAnnounced = true;
       this.input = usage.input_tokens + (usage.cache_creation_input_tokens ?? 0);
       this.cacheRead = usage.cache_read_input_tokens ?? 0;
-    } else if (event.type === 'content_block_delta' && event.delta.type === 'text_delta') this.characters += event.delta.text.length;
-    else if (event.type === 'message_delta') this.output = event.usage.output_tokens;
+      return true;
+    }
+    if (event.type === 'content_block_delta') {
+      if (event.delta.type === 'text_delta') this.characters += event.delta.text.length;
+      if (event.delta.type === 'input_json_delta') this.characters += event.delta.partial_json.length;
+    }
+    if (event.type !== 'message_delta') return false;
+    this.output = event.usage.output_tokens;
+    return true;
   }
 
-  get tokens(): { readonly input: number; readonly output: number; readonly cacheRead: number } {
-    return { input: this.input, output: this.output ?? Math.ceil(this.characters / 4), cacheRead: this.cacheRead };
+  get usage(): CallUsage {
+    return {
+      inputTokens: this.input,
+      outputTokens: this.output ?? Math.ceil(this.characters / 4),
+      cacheReadTokens: this.cacheRead,
+      ...(this.output === undefined ? { estimated: true as const } : {}),
+    };
   }
 }

@@ -30,6 +30,28 @@ export function toModelFault(error: unknown, model: string): StepFault {
   });
 }
 
+const FAILOVER_STATUS: ReadonlySet<number> = new Set([401, 402, 403, 404, 429, 529]);
+const FAILOVER_TYPES: ReadonlySet<string> = new Set([
+  'authentication_error',
+  'billing_error',
+  'permission_error',
+  'not_found_error',
+  'rate_limit_error',
+  'overloaded_error',
+]);
+/** Some of these come as plain 400s, known by their words alone. */
+const FAILOVER_WORDS =
+  /credit balance|billing|quota|\bmodel\b.{0,80}(not supported|unsupported|not available|does not exist|not found|unknown)/is;
+
+/** Whether another model may do better: this one is not to be had, or had nothing to say. */
+export function isFailover({ code, details, message }: StepFault): boolean {
+  if (code === 'agent_prompt_empty_response') return true;
+  if (code !== 'agent_prompt_model_error') return false;
+  const { status = null, type = '' } = (details ?? {}) as { status?: number | null; type?: string };
+  if (status !== null && FAILOVER_STATUS.has(status)) return true;
+  return FAILOVER_TYPES.has(type) || ((status === 400 || status === null) && FAILOVER_WORDS.test(message));
+}
+
 function kindOf(error: unknown): { readonly status: number | null; readonly type: string } {
   if (error instanceof APIConnectionTimeoutError) return { status: null, type: 'timeout_error' };
   if (error instanceof APIConnectionError) return { status: null, type: 'connection_error' };

@@ -3,7 +3,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { ValidateFunction } from 'ajv';
 import { RE2JS } from 're2js';
 import type { Json } from '../../definition/value.js';
-import { readJsonReply } from './json-reply.js';
+import { jsonReadings } from './json-reply.js';
 
 export type StructuredReply = { readonly ok: true; readonly value: Json } | { readonly ok: false; readonly error: string };
 
@@ -12,18 +12,34 @@ export function schemaInstructions(schema: Json): string {
   return `\n\nReply with one JSON value that fits this JSON Schema, in a fenced block, and nothing else:\n\`\`\`json\n${JSON.stringify(schema, null, 2)}\n\`\`\``;
 }
 
-/** Reads and checks a reply; `error` is written for a model to act on, every fault in it. */
+/** Characters of a bad reply that its repair quotes. */
+export const QUOTED_CHARACTERS = 800;
+
+/** The start of a bad reply, never half of a surrogate pair. */
+export const quoted = (reply: string): string => reply.slice(0, QUOTED_CHARACTERS).replace(/[\ud800-\udbff]$/, '');
+
+/** What a model is told of a reply that does not fit. */
+export function repairPrompt(error: string, reply: string): string {
+  return `Your reply could not be used. ${error}\nIt began:\n<reply>\n${quoted(reply)}\n</reply>\nReply again: one JSON value that fits the schema, in a fenced block, and nothing else.`;
+}
+
+/** Reads and checks a reply: the first reading that fits. `error` is written for a model to act on: every fault of the likeliest. */
 export function readStructuredReply(text: string, schema: Json): StructuredReply {
-  const reply = readJsonReply(text);
-  if (!reply.found) return { ok: false, error: 'The reply holds no JSON that parses.' };
   const validate = compiled(schema);
   if (typeof validate === 'string') return { ok: false, error: `The output schema cannot be used: ${validate}` };
-  if (validate(reply.value)) return { ok: true, value: reply.value };
-  const faults = (validate.errors ?? [])
-    .slice(0, 20)
-    .map((fault) => `${fault.instancePath === '' ? '/' : fault.instancePath} ${fault.message ?? 'does not fit'}`);
-  return { ok: false, error: `The JSON does not fit the schema: ${faults.join('; ')}.` };
+  let first: string | undefined;
+  for (const value of jsonReadings(text)) {
+    if (validate(value)) return { ok: true, value };
+    first ??= faultsOf(validate);
+  }
+  return { ok: false, error: first === undefined ? 'The reply holds no JSON that parses.' : `The JSON does not fit the schema: ${first}.` };
 }
+
+const faultsOf = ({ errors }: ValidateFunction): string =>
+  (errors ?? [])
+    .slice(0, 20)
+    .map(({ instancePath, message }) => `${instancePath === '' ? '/' : instancePath} ${message ?? 'does not fit'}`)
+    .join('; ');
 
 /** A user's pattern runs by RE2, in linear time. Ajv tells patterns apart by their `toString`. */
 const linearRegExp = Object.assign(

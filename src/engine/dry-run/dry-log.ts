@@ -57,6 +57,12 @@ const STATUS: { readonly [K in EventKind]?: string } = {
   'step.cancelled': 'cancelled',
 };
 
+/** The engine does not know an agent's prompt: its activity has recorded it. */
+function withInput(row: DryStep, kind: EventKind, data: { readonly [key: string]: Json }): { readonly [key: string]: Json } {
+  const isEnd = kind === 'step.completed' || kind === 'step.failed';
+  return isEnd && row.type === 'agent_prompt' ? { input: row.input, ...data } : data;
+}
+
 export class DryLog {
   readonly events: DryEvent[] = [];
   private readonly rows = new Map<string, DryStep>();
@@ -74,8 +80,8 @@ export class DryLog {
   /** An event of the engine. */
   add({ kind, instance, at, data, record }: EngineEvent): void {
     if (instance === null) return this.tell(kind, at, data);
-    this.tellStep(kind, instance, at, data);
     const row = this.row(instance);
+    this.tellStep(kind, instance, at, withInput(row, kind, data));
     this.move(row, kind, at);
     if (record?.input !== undefined) row.input = toDisplay(record.input);
     if (record?.output !== undefined) row.output = toDisplay(record.output);

@@ -11,6 +11,8 @@ import {
   toDisplay,
   type Value,
 } from '../../definition/runtime.js';
+import { NO_USAGE } from '../agent/budget.js';
+import type { AgentTurn } from '../agent/types.js';
 import { stepError } from '../faults.js';
 import { chunkOf } from '../list-chunk.js';
 import { stepOf } from '../plan-index.js';
@@ -109,8 +111,17 @@ export class DryWorld {
       case 'tool':
       case 'bash':
       case 'notify':
-      case 'agent_turn':
+      case 'agent_prompt_v1':
         return { of: 'step', answer: this.runStep(command) };
+      case 'agent_open':
+        return this.openAgent(command);
+      case 'agent_turn':
+        return { of: 'agent_turn', turn: this.agentReply(command.instance) };
+      case 'agent_close':
+        return { of: 'agent_close' };
+      case 'agent_tool':
+      case 'open_call_gate':
+        throw new Error('A mocked agent calls no tools');
       case 'open_gate':
         return this.openGate(command);
       case 'expire_gate':
@@ -128,7 +139,23 @@ export class DryWorld {
     }
   }
 
-  private runStep({ instance, scope, nowMs }: Pick<Named<'agent_turn'>, 'instance' | 'scope' | 'nowMs'>): StepAnswer {
+  private openAgent({ instance, scope, nowMs }: Named<'agent_open'>): ActivityResult {
+    const input = this.inputOf(instance, scope, nowMs);
+    if ('error' in input) return { of: 'step', answer: { ended: 'failed', at: nowMs, error: input.error } };
+    this.log.started(instance, nowMs, input.json);
+    for (const warning of input.warnings) this.log.warn(instance, warning);
+    return { of: 'agent_open', at: nowMs, models: ['dry-run'], characters: 0 };
+  }
+
+  private agentReply(instance: StepInstance): AgentTurn {
+    const mock = this.mockOf(instance);
+    if (mock === undefined) this.log.warn(instance, UNMOCKED);
+    const done = { at: this.nowMs, turnIds: [], usage: NO_USAGE };
+    if (mock !== undefined && 'error' in mock) return { ...done, got: 'fault', error: errorOf(mock, instance), failover: false };
+    return { ...done, got: 'reply', turnId: '', output: { v: mock?.output ?? null } };
+  }
+
+  private runStep({ instance, scope, nowMs }: Pick<Named<'agent_prompt_v1'>, 'instance' | 'scope' | 'nowMs'>): StepAnswer {
     const input = this.inputOf(instance, scope, nowMs);
     if ('error' in input) return this.end(instance, { ended: 'failed', at: nowMs, error: input.error }, []);
     this.log.started(instance, nowMs, input.json);

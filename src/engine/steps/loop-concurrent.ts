@@ -6,6 +6,7 @@ import { innerPath, type LoopPlan, NULL_VALUE, type Value } from '../../definiti
 import { StepFault } from '../faults.js';
 import { abortChildren, spawn } from '../fibers.js';
 import { park } from '../pause.js';
+import { joinThreads } from '../agent/threads.js';
 import type { At } from '../run.js';
 import { emptyScope, own, put, scopeAt } from '../scopes.js';
 import { stepsIn } from '../segment/light.js';
@@ -97,6 +98,7 @@ export function passFiberEnded({ run, step }: At<LoopPlan>, data: LoopData, inde
 }
 
 function keepWrites(data: LoopData, pass: number, scope: Scope, besides: readonly string[]): void {
+  if (scope.threads !== undefined) (data.merged.threads ??= []).push({ pass, threads: scope.threads });
   for (const root of ['variables', 'outputs'] as const) {
     for (const name of Object.keys(scope[root])) {
       const known = own<PassWrite>(data.merged[root], name);
@@ -112,6 +114,8 @@ function mergePasses({ run, fiber }: At, data: LoopData): void {
   for (const root of ['variables', 'outputs'] as const) {
     for (const [name, { value }] of Object.entries(data.merged[root])) put(into[root], name, value);
   }
+  const said = (data.merged.threads ?? []).toSorted((a, b) => a.pass - b.pass);
+  for (const { threads } of said) joinThreads(into, threads);
   data.merged = { variables: {}, outputs: {} };
 }
 

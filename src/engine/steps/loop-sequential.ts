@@ -1,5 +1,6 @@
 /** Passes one after the other, each on an overlay that becomes the outer scope's when the pass completes and is dropped when it fails. */
 import { innerPath, type LoopPlan, type Value } from '../../definition/runtime.js';
+import { joinThreads } from '../agent/threads.js';
 import type { At } from '../run.js';
 import { emptyScope, mergeScope, scopeAt } from '../scopes.js';
 import { type BlockFrame, type LoopData, newBlock } from '../state.js';
@@ -24,7 +25,11 @@ export function passEnded({ run, fiber, step }: At<LoopPlan>, data: LoopData, bl
     data.results.push(failedItem(end.error));
     return ON;
   }
-  if (block.scope !== undefined) mergeScope(scopeAt(run, fiber), block.scope, [step.itemVar, step.indexVar]);
+  if (block.scope !== undefined) {
+    const into = scopeAt(run, fiber);
+    mergeScope(into, block.scope, [step.itemVar, step.indexVar]);
+    joinThreads(into, block.scope.threads);
+  }
   noteGrowth(run.state, end.output);
   data.results.push(end.output);
   data.stop ||= block.pass?.stop === true;

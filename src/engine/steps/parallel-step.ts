@@ -1,6 +1,7 @@
 import { innerPath, type ParallelPlan } from '../../definition/runtime.js';
 import { abortChildren, spawn } from '../fibers.js';
 import { stepError } from '../faults.js';
+import { joinThreads } from '../agent/threads.js';
 import type { At } from '../run.js';
 import { emptyScope, mergeScope, scopeAt } from '../scopes.js';
 import { type BranchData, type FiberEnd, newBlock, type ParallelData } from '../state.js';
@@ -99,7 +100,10 @@ function merge({ run, fiber, frame }: At, data: ParallelData): void {
   const into = scopeAt(run, fiber);
   data.branches.forEach((branch, index) => {
     if (frame.seed?.how === 'done' && recorded !== undefined && recorded[index] !== 'completed') return;
-    if (branch.scope !== null) mergeScope(into, branch.scope);
+    if (branch.scope !== null) {
+      mergeScope(into, branch.scope);
+      joinThreads(into, branch.scope.threads);
+    }
     branch.scope = null;
   });
 }

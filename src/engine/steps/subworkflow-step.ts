@@ -47,6 +47,10 @@ function prepared(at: At<SubworkflowPlan>, result: ActivityResult): Next {
     case 'value':
     case 'values':
     case 'segment':
+    case 'agent_open':
+    case 'agent_turn':
+    case 'agent_tool':
+    case 'agent_close':
       return unprepared(at);
   }
 }

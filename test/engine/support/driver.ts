@@ -18,7 +18,16 @@ import {
   toDisplay,
   type Value,
 } from '../../../src/definition/runtime.js';
-import { advance, chunkOf, type EngineState, initialState, type Moved, renderStepInput, SegmentMachine, sourceAt } from '../../../src/engine/index.js';
+import {
+  advance,
+  chunkOf,
+  type EngineState,
+  initialState,
+  type Moved,
+  renderStepInput,
+  SegmentMachine,
+  sourceAt,
+} from '../../../src/engine/index.js';
 import { ENGINE_VERSION } from '../../../src/engine/types.js';
 import type {
   ActivityCommand,
@@ -37,6 +46,8 @@ import type {
   StepError,
   StepInstance,
 } from '../../../src/engine/types.js';
+
+import { type AgentScript, AgentWorld } from './agent-world.js';
 
 export const START_MS = 1_700_000_000_000;
 
@@ -86,6 +97,8 @@ export interface Options {
   readonly world?: (call: Call) => Reply;
   /** Picks among the inputs due at one instant; first come first served without it. */
   readonly pick?: (count: number) => number;
+  /** What models say and their tools give; without it a model replies at once with the step's scripted output. */
+  readonly agent?: AgentScript;
 }
 
 /** With `light`, the steps of `http:request` may run in segments. */
@@ -95,6 +108,8 @@ export const planOf = (definition: { readonly [key: string]: unknown }, { light 
   if (plan === null) throw new Error(`The test's definition has problems: ${JSON.stringify(problems)}`);
   return plan;
 };
+
+export type StepCommand = Extract<ActivityCommand, { readonly scope: object; readonly stepType: string }>;
 
 interface Due {
   readonly at: number;
@@ -201,6 +216,7 @@ export class Driver {
   feed(input: Input): void {
     if (input.kind === 'cancel' && this.outcome === undefined) this.cancelCame = true;
     this.fed.push(input);
+    if (input.kind === 'answered') this.agents.answered(input.result, this.open.get(input.id) as ActivityCommand | undefined);
     if (input.kind === 'answered' || input.kind === 'child_started') this.open.delete(input.id);
     if (input.kind === 'answered') this.settleNow(input.id);
     if (input.kind === 'answered' && this.inner.has(input.id)) return this.answerInner(input);
@@ -305,8 +321,14 @@ export class Driver {
       case 'tool':
       case 'bash':
       case 'notify':
-      case 'agent_turn':
+      case 'agent_prompt_v1':
         return this.doStep(command);
+      case 'agent_open':
+      case 'agent_turn':
+      case 'agent_tool':
+      case 'open_call_gate':
+      case 'agent_close':
+        return this.agents.take(command);
       case 'open_gate': {
         const approvalId = `apr_${command.instance.iterationPath}/${command.instance.stepId}#${command.instance.attempt}`;
         const gate: GateOutcome = { approvalId, status: 'pending', decidedBy: [], decidedAt: null, reason: null, answer: { v: null } };
@@ -431,9 +453,37 @@ export class Driver {
     return this;
   }
 
-  private doStep(
-    command: Extract<ActivityCommand, { name: 'agent_turn' }> | Extract<ActivityCommand, { name: 'tool' | 'bash' | 'notify' }>,
-  ): void {
+  /** What stands around agents. */
+  readonly agents = new AgentWorld(
+    {
+      stepCall: (command) => this.beginStep(command),
+      answer: (id, result, afterMs) => this.answer(id, result, afterMs),
+      lose: (id) => {
+        this.deaf.add(id);
+        this.answer(id, { of: 'lost', timedOut: false });
+      },
+      openGate: (instance, approvalId) => {
+        const known = this.gates.get(approvalId);
+        const gate = known ?? {
+          approvalId,
+          status: 'pending',
+          decidedBy: [],
+          decidedAt: null,
+          reason: null,
+          answer: { v: null },
+          instance,
+        };
+        this.gates.set(approvalId, gate);
+        return gate;
+      },
+      script: () => this.options.agent,
+      nowMs: () => this.nowMs,
+    },
+    START_MS,
+  );
+
+  /** Its input and what the script says, noted as the step's activity would. */
+  private beginStep(command: StepCommand): { readonly call: Call; readonly reply: Reply } | { readonly error: StepError } {
     const { instance, stepType } = command;
     const step = this.stepOf(instance.stepId);
     const earlier = this.callsOf(instance.stepId).length;
@@ -441,11 +491,7 @@ export class Driver {
     try {
       input = toDisplay(this.withValues((reader) => renderStepInput(step, reader, 'full'), command.scope, command.nowMs));
     } catch (thrown) {
-      return this.finishCall(command.id, instance, stepType, {
-        ended: 'failed',
-        at: this.nowMs,
-        error: { code: 'expression_error', message: String(thrown), retryable: false },
-      });
+      return { error: { code: 'expression_error', message: String(thrown), retryable: false } };
     }
     const call: Call = { ...instance, input, at: this.nowMs - START_MS, nth: earlier };
     this.calls.push(call);
@@ -458,6 +504,16 @@ export class Driver {
         : Array.isArray(script)
           ? ((script as Reply[])[Math.min(earlier, script.length - 1)] as Reply)
           : (script as Reply);
+    return { call, reply };
+  }
+
+  private doStep(
+    command: Extract<ActivityCommand, { name: 'agent_prompt_v1' }> | Extract<ActivityCommand, { name: 'tool' | 'bash' | 'notify' }>,
+  ): void {
+    const { instance, stepType } = command;
+    const begun = this.beginStep(command);
+    if ('error' in begun) return this.finishCall(command.id, instance, stepType, { ended: 'failed', at: this.nowMs, error: begun.error });
+    const { reply } = begun;
     if (reply.never === true) return undefined;
     if (reply.lost === true) {
       this.deaf.add(command.id);
@@ -496,6 +552,8 @@ export class Driver {
     this.endings.delete(id);
     if (command.name === 'evaluate')
       return this.answer(id, { of: 'fault', error: { code: 'internal_error', message: 'cancelled', retryable: false } });
+    const agentAnswer = this.agents.cancelled(command);
+    if (agentAnswer !== undefined) return this.answer(id, agentAnswer);
     const answer: StepAnswer = { ended: 'cancelled', at: this.nowMs };
     this.settleRow(command.instance, 'stepType' in command ? command.stepType : '', answer);
     return this.answer(id, { of: 'step', answer });
@@ -677,7 +735,13 @@ export function startOf(plan: Plan, options: Options = {}): StartData {
     depth: options.depth ?? 0,
     parent: null,
   };
-  return { engineVersion: ENGINE_VERSION, plan, execution, variables: {}, ...(options.seeds === undefined ? {} : { seeds: options.seeds }) };
+  return {
+    engineVersion: ENGINE_VERSION,
+    plan,
+    execution,
+    variables: {},
+    ...(options.seeds === undefined ? {} : { seeds: options.seeds }),
+  };
 }
 
 /** Compiles, runs to rest. */
