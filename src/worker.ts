@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DefaultLogger, type LogEntry, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createActivities, createModelClient, type Activities, type ActivityOperations } from './activities/index.js';
+import type { SlackNotifier } from './activities/notify-activity.js';
 import { ConfigError, loadServiceConfig, type Role, type ServiceConfig } from './config.js';
 import { startDemoModel } from './embedded/demo-model/index.js';
 import { createLogger, type Logger } from './logger.js';

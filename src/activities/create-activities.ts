@@ -17,7 +17,7 @@ import type { AgentActivities, CoreActivities, ShellActivities } from './contrac
 import { createEvaluateActivity, createStoreActivity } from './evaluate-activity.js';
 import { createExpireGateActivity, createOpenGateActivity, createReadGateActivity, type GateParts } from './gate-activities.js';
 import type { ModelClient } from './model/model-client.js';
-import { createNotifyActivity } from './notify-activity.js';
+import { createNotifyActivity, type SlackNotifier } from './notify-activity.js';
 import { createReadRun, heartbeating, received, receivedWithRun } from './received.js';
 import type { RecordingParts } from './record-step.js';
 import {
@@ -43,6 +43,8 @@ export interface ActivityDependencies {
   /** Where tokens go while they stream. */
   readonly deltas: Pick<DeltaSender, 'send'>;
   readonly http: HttpClient;
+  /** Absent: no Slack is connected. */
+  readonly slack?: SlackNotifier;
   readonly model: ModelClient;
   /** Models in order of preference, for steps that name none. */
   readonly models: readonly string[];
@@ -92,7 +94,11 @@ export function createActivities(dependencies: ActivityDependencies): Activities
       tool: receivedWithRun(readRunOfStep, createToolActivity(recording, dependencies.tools)),
       notify: receivedWithRun(
         readRunOfStep,
-        createNotifyActivity(recording, { http: dependencies.http, messages: createMessagePoster(db) }),
+        createNotifyActivity(recording, {
+          http: dependencies.http,
+          messages: createMessagePoster(db),
+          ...(dependencies.slack === undefined ? {} : { slack: dependencies.slack }),
+        }),
       ),
       openGate: receivedWithRun(readRun, createOpenGateActivity(gates)),
       expireGate: receivedWithRun(readRun, createExpireGateActivity(db)),

@@ -21,9 +21,16 @@ export interface MessagePoster {
   /** @throws AppError unavailable when the database is away */
   post(message: RunMessage): Promise<{ readonly id: string }>;
 }
+/** Posts to a channel of the workspace; Slack has no key for repeats, so that a crash in mid-call may post twice. */
+export interface SlackNotifier {
+  /** @returns the message's id in Slack. @throws StepFault notify_failed, with Slack's word in `details.reason` */
+  notify(channel: string, content: string): Promise<string>;
+}
 export interface NotifyParts {
   readonly http: HttpClient;
   readonly messages: MessagePoster;
+  /** Absent: no Slack is connected. */
+  readonly slack?: SlackNotifier;
 }
 
 const WEBHOOK_TIMEOUT_MS = 30_000;
@@ -56,8 +63,12 @@ async function deliver(parts: NotifyParts, call: StepCallInput, work: Work<Notif
   if (target.startsWith('webhook:')) return await postWebhook(parts.http, call, work, target.slice('webhook:'.length), content);
   if (target === 'chat') return await postMessage(parts.messages, call, work, { id: call.sessionId }, content);
   if (target === 'orchestrator') return await postMessage(parts.messages, call, work, 'orchestrator', content);
-  if (target.startsWith('slack:'))
-    throw new StepFault('notify_failed', 'Slack is not connected in this deployment: the target slack:<channel> cannot be delivered');
+  if (target.startsWith('slack:')) {
+    const { slack } = parts;
+    if (slack === undefined)
+      throw new StepFault('notify_failed', 'Slack is not connected in this deployment: the target slack:<channel> cannot be delivered');
+    return await slack.notify(target.slice('slack:'.length), work.redact(toText(content)));
+  }
   throw new StepFault('notify_failed', `"${target}" is no target: expected orchestrator, chat, slack:<channel> or webhook:<url>`);
 }
 
@@ -117,8 +128,15 @@ function shownTarget(target: string): string {
 
 /** One code for all ways in which a delivery fails; the receiver's own answer is in the details. */
 function notifyFault(error: unknown, target: string): StepFault {
-  if (error instanceof StepFault && error.code === 'notify_failed')
-    return new StepFault(error.code, error.message, { details: { target, delivered: false } });
+  if (error instanceof StepFault && error.code === 'notify_failed') {
+    const { retryable, retryAfterMs, details, cause } = error;
+    return new StepFault(error.code, error.message, {
+      retryable,
+      details: { ...details, target, delivered: false },
+      ...(cause === undefined ? {} : { cause }),
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    });
+  }
   const cause = error instanceof StepFault ? error : undefined;
   const message = `Not delivered to ${target}: ${error instanceof Error ? error.message : String(error)}`;
   return new StepFault('notify_failed', message, {

@@ -12,8 +12,6 @@ import type { Principal } from './principal.js';
 import { denialOf } from './role-matrix.js';
 import { toWireApproval, type WireApproval } from './wire.js';
 
-export { audienceOf } from './cast-vote.js';
-
 export interface DecisionParams {
   /** The approval's. */
   readonly id: string;

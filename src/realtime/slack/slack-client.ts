@@ -73,6 +73,15 @@ const WORKS_REPAIRED = new Set([
   'user_not_linked',
 ]);
 
+/** The client that the settings ask for; undefined: no bot token is set. */
+export function connectSlack(
+  { botToken, apiUrl }: { readonly botToken: string | undefined; readonly apiUrl: string | undefined },
+  timeoutMs?: number,
+): SlackClient | undefined {
+  if (botToken === undefined) return undefined;
+  return createSlackClient({ botToken, ...(apiUrl === undefined ? {} : { apiUrl }), ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+}
+
 /** A client for one workspace; opens nothing until it is asked. */
 export function createSlackClient({ botToken, apiUrl, timeoutMs = TIMEOUT_MS }: SlackOptions): SlackClient {
   // Its defaults retry for half an hour inside a call, and follow absolute URLs with the token.
