@@ -14,6 +14,8 @@ import { createBashActivity } from './bash-activity.js';
 import { createCarryWriter } from './carry-writer.js';
 import { createCancelChildActivity, createPrepareChildActivity, type ChildOperations } from './child-activities.js';
 import type { AgentActivities, CoreActivities, ShellActivities } from './contract.js';
+import { createChatActivities } from './conversation/chat-activities.js';
+import type { ChatAgentActivities, ChatCoreActivities, ChatShellActivities } from './conversation/contract.js';
 import { createEvaluateActivity, createStoreActivity } from './evaluate-activity.js';
 import { createExpireGateActivity, createOpenGateActivity, createReadGateActivity, type GateParts } from './gate-activities.js';
 import type { ModelClient } from './model/model-client.js';
@@ -64,9 +66,9 @@ export interface ActivityOperations extends ChildOperations {
 
 /** The activities of the three task queues; a worker registers the sets of the queues that it serves. */
 export interface Activities {
-  readonly core: CoreActivities;
-  readonly agent: AgentActivities;
-  readonly shell: ShellActivities;
+  readonly core: CoreActivities & ChatCoreActivities;
+  readonly agent: AgentActivities & ChatAgentActivities;
+  readonly shell: ShellActivities & ChatShellActivities;
 }
 
 export function createActivities(dependencies: ActivityDependencies): Activities {
@@ -87,6 +89,7 @@ export function createActivities(dependencies: ActivityDependencies): Activities
   const { model, models, agentTools } = dependencies;
   const turns = createTurns({ db, deltas: dependencies.deltas });
   const agent = createAgentStepActivities({ db, facts, turns, model, models, tools: agentTools });
+  const chat = createChatActivities({ db, encryptionKey, turns, model, models, tools: agentTools });
   const agentPromptV1 = createAgentPromptV1(recording, { model, models, transcript: createTranscript(db) });
   const run = { db, journal, afterSettled: (settled: Settled) => operations.afterSettled(settled) };
   return {
@@ -115,9 +118,11 @@ export function createActivities(dependencies: ActivityDependencies): Activities
       flush: received(createFlushActivity(db)),
       settle: received(createSettleActivity(run)),
       beginCancel: received(createBeginCancelActivity(run)),
-      load: createLoadActivity(db),
+      load: createLoadActivity(db, (tick) => operations.startTick(tick)),
+      ...chat.core,
     },
     agent: {
+      ...chat.agent,
       agentTurn: receivedWithRun(
         readRunOfStep,
         (input: AgentTurnInput | V1Input): Promise<StepAnswer | AgentTurnDone> =>
@@ -125,6 +130,7 @@ export function createActivities(dependencies: ActivityDependencies): Activities
       ),
     },
     shell: {
+      ...chat.shell,
       agentTool: receivedWithRun(readRunOfStep, agent.tool),
       bash: receivedWithRun(readRunOfStep, createBashActivity(recording, dependencies.shell)),
     },

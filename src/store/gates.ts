@@ -25,6 +25,8 @@ export interface NewGate {
   /** The approval step, or the agent step whose call is held. */
   readonly instance: StepInstance | null;
   readonly toolCall?: HeldCall;
+  /** What tells the call from others of its session or step, where its id alone does not. */
+  readonly callKey?: string;
   readonly prompt: string | null;
   /** Null: the owner's team. An empty list names nobody. */
   readonly approvers: readonly string[] | null;
@@ -72,7 +74,7 @@ export function openGate(db: Database, gate: NewGate): Promise<OpenedGate> {
     const refuses = gate.executionId !== null && (await refusesGates(tx, gate.executionId));
     if (gate.executionId !== null && gate.carry !== null) await applyCarry(tx, gate.executionId, gate.carry);
     await lockStream(tx, streamId);
-    const key = keyOf(streamId, gate.instance === null ? '' : instanceKey(gate.instance), gate.toolCall?.callId ?? '');
+    const key = keyOf(streamId, gate.instance === null ? '' : instanceKey(gate.instance), gate.callKey ?? gate.toolCall?.callId ?? '');
     const [known] = await withVotes(tx, await tx.rows(BY_KEY, [key]));
     if (known !== undefined) return { kind: 'gate', gate: known, opened: false };
     if (refuses) return { kind: 'closed' };

@@ -56,6 +56,11 @@ const OPEN_OF_SESSION = statement(
   `SELECT session_id AS "sessionId", turn_id AS "turnId" FROM messages WHERE turn_open AND session_id = $1 AND execution_id IS NULL ORDER BY seq`,
 );
 
+const ERROR_OF_REPLY = statement(
+  'error_of_reply',
+  "SELECT id FROM messages WHERE session_id = $1 AND reply_to = $2 AND turn->>'status' = 'error' LIMIT 1",
+);
+
 /** A model call as its latest try has it. A higher fence ends the rights of the lower ones. */
 export interface TurnClaim {
   readonly place: TurnPlace;
@@ -224,6 +229,11 @@ export function finishTurn(
     await finishIn(tx, row, end);
     return [];
   });
+}
+
+/** Whether the agent has told in the chat that it could not answer this message. */
+export async function hasTurnError(db: Database, sessionId: string, replyTo: string): Promise<boolean> {
+  return (await db.rows(ERROR_OF_REPLY, [sessionId, replyTo])).length > 0;
 }
 
 export type OpenTurnsOf =

@@ -1,1 +1,2 @@
 export { execution } from './execution.js';
+export { conversation } from './conversation.js';
