@@ -1,11 +1,16 @@
 import { AppError, notFound } from '../errors.js';
+import { listSecretValues } from '../store/secrets.js';
 import { addChatMessage, type ChatMessage } from '../store/session-commands.js';
 import { actorOf, audit } from './actor.js';
 import { authorize } from './authorize.js';
 import { deliverSoon } from './deliver.js';
 import type { OperationDeps } from './deps.js';
 import type { Principal } from './principal.js';
+import { createRedactor } from './redaction.js';
 import { toWireMessage, type WireMessage } from './wire-session.js';
+
+/** What a person says at once: enough for a long paste; files have their own ways. */
+export const MAX_MESSAGE_CHARACTERS = 100_000;
 
 export interface SendMessageParams {
   /** The session's. */
@@ -44,9 +49,13 @@ export async function sendMessage(deps: OperationDeps, principal: Principal, par
   return sent;
 }
 
-/** The same for whatever speaks for a person, such as a schedule, in a thread of its own if it names one. @throws AppError not_found, message_backlog_full */
+/**
+ * The same for whatever speaks for a person, such as a schedule, in a thread of its own if it names one. Their secrets are taken out.
+ * @throws AppError not_found, message_backlog_full
+ */
 export async function postToAgent(deps: OperationDeps, said: ChatMessage): Promise<SentMessage> {
-  const result = await addChatMessage(deps.db, said);
+  const redactor = createRedactor(await listSecretValues(deps.db, deps.encryptionKey, said.ownerId));
+  const result = await addChatMessage(deps.db, { ...said, content: redactor.text(said.content) });
   if (result.kind === 'not_found') throw notFound('session', said.sessionId);
   if (result.kind === 'backlog_full')
     throw new AppError('message_backlog_full', `${result.waiting} messages wait already for the agent of this session`, {

@@ -1,7 +1,20 @@
 /** Frames that a client sends (api.md, WebSocket): parsed once, here. Pure. */
 import { z } from 'zod';
+import { findJsonFault } from '../definition/json-check.js';
+import type { Json } from '../definition/value.js';
+import { MAX_MESSAGE_CHARACTERS } from '../operations/send-message.js';
+import { toStorableText } from '../store/json-text.js';
 
+/** The client's own: it comes back with the answer. */
 const Id = z.union([z.string().min(1).max(200), z.number().int()]);
+/** Ids of ours; a scheduled run's ends in its nominal time. */
+const RowId = z.string().regex(/^[A-Za-z0-9_:.-]{1,200}$/, 'Expected an id');
+const Text = (min: number, max: number) =>
+  z
+    .string()
+    .min(min)
+    .max(max)
+    .refine((text) => toStorableText(text) === text, 'The text holds a NUL character or half of a surrogate pair');
 const Seq = z.number().int().min(0).max(2_147_483_647);
 
 const Subscribe = z.object({
@@ -16,18 +29,19 @@ const Unsubscribe = z.object({ type: z.literal('unsubscribe'), id: Id });
 const Send = z.object({
   type: z.literal('send'),
   id: Id,
-  sessionId: z.string().min(1).max(200),
-  content: z.string(),
-  clientMessageId: z.string(),
+  sessionId: RowId,
+  content: Text(1, MAX_MESSAGE_CHARACTERS).refine((content) => content.trim() !== '', 'Expected some text'),
+  clientMessageId: Text(1, 200),
 });
-const Stop = z.object({ type: z.literal('stop'), id: Id, sessionId: z.string().min(1).max(200), turnId: z.string().max(200).nullish() });
+const Stop = z.object({ type: z.literal('stop'), id: Id, sessionId: RowId, turnId: RowId.nullish() });
 const Decide = z.object({
   type: z.literal('decide'),
   id: Id,
-  approvalId: z.string().min(1).max(200),
+  approvalId: RowId,
   decision: z.enum(['approve', 'deny']),
-  reason: z.string().max(4_000).nullish(),
-  answer: z.json().nullish(),
+  reason: Text(0, 4_000).nullish(),
+  /** JSON that `parseClientFrame` has looked at. */
+  answer: z.custom<Json>(() => true).nullish(),
 });
 const Ping = z.object({ type: z.literal('ping') });
 
@@ -49,6 +63,8 @@ export function parseClientFrame(text: string): ParsedFrame {
   } catch {
     return { ok: false, code: 'bad_request', message: 'Expected a frame of JSON' };
   }
+  const fault = findJsonFault(json);
+  if (fault !== undefined) return { ok: false, code: 'bad_request', message: fault.message };
   const parsed = ClientFrameSchema.safeParse(json);
   if (parsed.success) return { ok: true, frame: parsed.data };
   const given = typeof json === 'object' && json !== null ? (json as { readonly id?: unknown; readonly type?: unknown }) : {};
@@ -80,3 +96,6 @@ export function parseChannel(name: string): Channel | undefined {
   if (colon < 0 || id === '') return undefined;
   return kind === 'session' || kind === 'execution' ? { kind, id } : undefined;
 }
+
+/** Whether there may be a row of this id. */
+export const isRowId = (id: string): boolean => RowId.safeParse(id).success;

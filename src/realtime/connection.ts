@@ -145,14 +145,18 @@ export class Connection {
   }
 
   private async unsubscribe(id: FrameId): Promise<void> {
+    if (this.dropById(id)) return;
     await Promise.all(this.opening.values());
+    if (!this.dropById(id)) throw new AppError('not_found', `No subscription ${id}`, { kind: 'subscription', id: String(id) });
+  }
+
+  private dropById(id: FrameId): boolean {
     for (const [channel, subscription] of this.subscriptions) {
-      if (subscription.id === id) {
-        this.drop(channel);
-        return;
-      }
+      if (subscription.id !== id) continue;
+      this.drop(channel);
+      return true;
     }
-    throw new AppError('not_found', `No subscription ${id}`, { kind: 'subscription', id: String(id) });
+    return false;
   }
 
   private drop(channel: string): void {

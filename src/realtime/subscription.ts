@@ -1,6 +1,7 @@
 /**
  * One reader's way through a stream: a snapshot or its own cursor first, then pages until it stands at the head, then whatever is told.
- * A reader without room is dropped from the head and gets a snapshot once it has room again: nothing is kept for it meanwhile.
+ * A reader without room leaves the head: nothing is kept for it. If it has room again at once it reads on from the rows, where it was;
+ * if it takes nothing for longer, it gets a snapshot.
  */
 import type { Delta } from '../store/deltas.js';
 import type { LogFrame } from './event-hub.js';
@@ -39,11 +40,14 @@ export interface SubscriptionOptions {
   readonly texts?: { readonly [turnId: string]: { readonly [part: string]: number } };
   /** How many events a cursor may be behind. */
   readonly maxBehind?: number;
+  /** How long a reader may have no room before it is given a snapshot; 250 ms. */
+  readonly patienceMs?: number;
   readonly onError: (error: unknown) => void;
 }
 
 /** Further behind than that, a snapshot costs less than what was missed. */
 export const MAX_BEHIND = 5_000;
+const PATIENCE_MS = 250;
 const RETRY_MS = 500;
 
 export class Subscription implements FeedFollower {
@@ -51,14 +55,14 @@ export class Subscription implements FeedFollower {
   private readonly closing = new AbortController();
   /** Of open turns, how much the reader has of each text part; kept until it stands at the head. */
   private readonly known = new Map<string, Map<number, number>>();
-  private fellBehind: (() => void) | undefined;
+  private leftHead: (() => void) | undefined;
 
   constructor(private readonly options: SubscriptionOptions) {}
 
   close(): void {
     this.closing.abort();
     this.options.feed.leave(this);
-    this.fellBehind?.();
+    this.leftHead?.();
   }
 
   /** Resolves when it was closed. @throws when the stream cannot be read for good */
@@ -68,12 +72,9 @@ export class Subscription implements FeedFollower {
     if (this.isClosed) return;
     await this.begin();
     while (!this.isClosed) {
-      await this.catchUp();
-      if (this.isClosed) return;
-      const behind = new Promise<void>((resolve) => (this.fellBehind = resolve));
-      if (!this.goLive()) continue;
-      await behind;
-      if (this.isClosed) return;
+      const left = new Promise<void>((resolve) => (this.leftHead = resolve));
+      if ((await this.catchUp()) && this.goLive()) await left;
+      if (this.isClosed || (await this.hasRoom())) continue;
       await outlet.room(this.closing.signal);
       if (this.isClosed) return;
       outlet.lagged();
@@ -82,13 +83,22 @@ export class Subscription implements FeedFollower {
   }
 
   event(frame: LogFrame): void {
-    if (this.isDropped()) return;
+    if (this.options.outlet.isFull) {
+      this.leaveHead();
+      return;
+    }
     this.cursor = frame.seq;
     this.options.outlet.event(frame);
   }
 
   delta(delta: Delta): void {
-    if (!this.isDropped()) this.options.outlet.delta(delta);
+    if (!this.options.outlet.isFull) {
+      this.options.outlet.delta(delta);
+      return;
+    }
+    this.leaveHead();
+    // The feed has it already, this reader has not.
+    this.known.get(delta.turnId)?.set(delta.part, delta.offset);
   }
 
   private get isClosed(): boolean {
@@ -148,22 +158,31 @@ export class Subscription implements FeedFollower {
     this.cursor = cursor;
   }
 
-  private async catchUp(): Promise<void> {
+  /** @returns whether it has come to the head; false when it has no room */
+  private async catchUp(): Promise<boolean> {
     const { feed, outlet } = this.options;
-    while (!this.isClosed && this.cursor < feed.position) {
-      await outlet.room(this.closing.signal);
+    while (this.cursor < feed.position) {
       const page = await feed.page(this.cursor).catch((error: unknown) => {
         this.options.onError(error);
         return [];
       });
-      if (this.isClosed) return;
-      if (page.length === 0) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       for (const frame of page) {
+        if (this.isClosed || (outlet.isFull && !(await this.hasRoom()))) return false;
         outlet.event(frame);
         this.cursor = frame.seq;
         this.learn(turnOfEvent(frame));
       }
+      if (page.length === 0) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      if (this.isClosed) return false;
     }
+    return !this.isClosed;
+  }
+
+  /** Whether there is room within the time that a reader gets. */
+  private async hasRoom(): Promise<boolean> {
+    const patience = AbortSignal.any([this.closing.signal, AbortSignal.timeout(this.options.patienceMs ?? PATIENCE_MS)]);
+    await this.options.outlet.room(patience);
+    return !this.options.outlet.isFull;
   }
 
   /** From here on everything is told; first what streamed while it caught up. */
@@ -189,11 +208,12 @@ export class Subscription implements FeedFollower {
     this.known.set(turn.turnId, known);
   }
 
-  /** Without room it leaves the head. */
-  private isDropped(): boolean {
-    if (!this.options.outlet.isFull) return false;
-    this.options.feed.leave(this);
-    this.fellBehind?.();
-    return true;
+  /** What it has of the texts is what the feed has. */
+  private leaveHead(): void {
+    const { feed } = this.options;
+    feed.leave(this);
+    for (const { turnId, texts } of feed.turns.open())
+      this.known.set(turnId, new Map([...texts].map(([part, text]) => [part, text.length])));
+    this.leftHead?.();
   }
 }

@@ -252,8 +252,6 @@ describe('rights while it is open', () => {
     await client.type('hello');
     // As a machine that was switched off: it takes nothing and answers nothing.
     client.socket.pause();
-    const raw = (client.socket as unknown as { readonly _socket: { pause(): void } })._socket;
-    raw.pause();
     const opened = await openSockets();
     expect(opened).toBeGreaterThan(0);
     for (const deadline = Date.now() + 10_000; (await openSockets()) === opened; )

@@ -119,9 +119,8 @@ describe('text as it streams', () => {
       deltas.send(session.delta(turnId, offset, text));
       await sleep(20);
     }
-    const reader = new TextReader(client);
-    await until(() => reader.textOf(turnId) === 'abcdefgh');
-    expect(reader.faults).toEqual([]);
+    await until(() => new TextReader(client).textOf(turnId) === 'abcdefgh');
+    expect(new TextReader(client).faults).toEqual([]);
   });
 
   it('tells what streamed while a reader caught up, when it has said what it has', async () => {

@@ -1,6 +1,6 @@
 /** `/api/sessions`: chats, what was said in them, and what is said to their agents. */
 import { z } from 'zod';
-import { sendMessage } from '../../operations/send-message.js';
+import { MAX_MESSAGE_CHARACTERS, sendMessage } from '../../operations/send-message.js';
 import { readSessionFeed } from '../../operations/session-feed.js';
 import { createSession, getSession, listMessages, listSessions } from '../../operations/sessions.js';
 import { stopSession } from '../../operations/stop-session.js';
@@ -11,9 +11,6 @@ import { FeedItemShape, MessageShape, SESSION_KINDS, SessionShape } from './shap
 const tag = 'Sessions';
 const params = z.object({ id: idParam('ses') });
 const SessionAnswer = z.object({ session: SessionShape });
-
-/** What a person writes: enough for a long paste; files have their own ways. */
-export const MAX_MESSAGE_CHARACTERS = 100_000;
 
 export const MessageContent = text(1, MAX_MESSAGE_CHARACTERS).refine((content) => content.trim() !== '', 'Expected some text');
 export const ClientMessageId = text(1, 200);

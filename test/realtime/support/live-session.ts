@@ -4,14 +4,17 @@ import { createRedactor } from '../../../src/operations/redaction.js';
 import { append } from '../../../src/store/event-log.js';
 import { createDeltaSender, type Delta, type DeltaSender } from '../../../src/store/deltas.js';
 import { newId } from '../../../src/store/ids.js';
+import type { ExecutionRecord } from '../../../src/store/execution-record.js';
+import { openGate, type NewGate } from '../../../src/store/gates.js';
 import { startExecution } from '../../../src/store/start-execution.js';
 import type { TurnPlace } from '../../../src/store/turn-record.js';
 import { claimTurns, openTurn } from '../../../src/store/turns.js';
 import type { ApiUnderTest } from '../../api/api-under-test.js';
-import { aNewExecution } from '../../store/builders.js';
+import { aNewExecution, aNewGate } from '../../store/builders.js';
 import { SocketClient } from './socket-client.js';
 
 let calls = 0;
+let gates = 0;
 let ordinal = 0;
 
 export class LiveSession {
@@ -20,15 +23,22 @@ export class LiveSession {
     readonly ownerId: string,
     readonly key: string,
     readonly keyId: string,
-    readonly executionId: string,
-    readonly id: string,
+    readonly execution: ExecutionRecord,
   ) {}
 
   static async start(api: ApiUnderTest, of?: { readonly id: string; readonly key: string; readonly keyId: string }): Promise<LiveSession> {
     const owner = of ?? (await api.person('admin', { name: 'Ana' }));
     const started = await startExecution(api.db, aNewExecution({ ownerId: owner.id }));
     if (started.kind !== 'started') throw new Error(started.kind);
-    return new LiveSession(api, owner.id, owner.key, owner.keyId, started.execution.id, started.execution.sessionId);
+    return new LiveSession(api, owner.id, owner.key, owner.keyId, started.execution);
+  }
+
+  get id(): string {
+    return this.execution.sessionId;
+  }
+
+  get executionId(): string {
+    return this.execution.id;
   }
 
   get channel(): string {
@@ -86,6 +96,14 @@ export class LiveSession {
 
   delta(turnId: string, offset: number, text: string, overrides: Partial<Delta> = {}): Delta {
     return { sessionId: this.id, turnId, attempt: 1, part: 0, offset, text, ...overrides };
+  }
+
+  async openGate(overrides: Partial<NewGate> = {}): Promise<string> {
+    gates += 1;
+    const instance = { stepId: `gate${gates}`, iterationPath: '', attempt: 1 };
+    const opened = await openGate(this.api.db, aNewGate(this.execution, { instance, ...overrides }));
+    if (opened.kind !== 'gate') throw new Error(opened.kind);
+    return opened.gate.id;
   }
 
   /** Steps of the execution: in its own log, and in the session's. */
