@@ -26,6 +26,7 @@ import {
   createBeginCancelActivity,
   createFlushActivity,
   createLoadActivity,
+  type StartTick,
   createRecoverActivity,
   createSettleActivity,
 } from './run-activities.js';
@@ -62,6 +63,7 @@ export interface ActivityOperations extends ChildOperations {
   readonly readSignalledGate: GateParts['readSignalledGate'];
   /** Called for every end of a row that an activity brought about. */
   afterSettled(settled: Settled): void;
+  readonly startTick: StartTick;
 }
 
 /** The activities of the three task queues; a worker registers the sets of the queues that it serves. */

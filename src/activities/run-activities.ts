@@ -1,4 +1,5 @@
 /** Activities about the run as a whole: most are local, so they are short, may repeat, and have no heartbeat. */
+import { activityInfo } from '@temporalio/activity';
 import { jsonBytes } from '../definition/json-size.js';
 import { toDisplay } from '../definition/value-parts.js';
 import type { Json } from '../definition/value.js';
@@ -20,6 +21,13 @@ export interface RunParts {
   /** Called for every end of a row that this process brought about: tells the parent, and whoever else has to know. */
   afterSettled(settled: Settled): void;
 }
+
+/** Claims the tick of a run that a Schedule has started (operations/triggers/start-tick.ts). */
+export type StartTick = (tick: {
+  readonly triggerId: string;
+  readonly workflowId: string;
+  readonly firstExecutionRunId: string;
+}) => Promise<{ readonly kind: 'start'; readonly executionId: string } | { readonly kind: 'nothing'; readonly outcome: Json }>;
 
 /** Who asked, when Temporal's own cancel came without ours. */
 const OPERATOR: Json = { id: 'operator', name: 'Temporal operator' };
@@ -82,9 +90,12 @@ export const createBeginCancelActivity =
 
 /** What a child, rerun or scheduled run starts from. A row that has ended, or that another Temporal run has claimed, starts nothing. */
 export const createLoadActivity =
-  (db: Database): CoreActivities['load'] =>
-  async ({ executionId, firstExecutionRunId, seedsFrom }) => {
-    if (executionId === null) return { start: null, outcome: { status: 'error', reason: 'this deployment starts no scheduled runs' } };
+  (db: Database, startTick: StartTick): CoreActivities['load'] =>
+  async ({ executionId: given, triggerId = '', firstExecutionRunId, seedsFrom }) => {
+    // A Schedule names its runs by itself: the execution's id is the workflow's.
+    const tick = given === null ? await startTick({ triggerId, workflowId: workflowIdOfActivity(), firstExecutionRunId }) : undefined;
+    if (tick?.kind === 'nothing') return { start: null, outcome: tick.outcome };
+    const executionId = tick?.executionId ?? given ?? '';
     const claim = await claimRun(db, executionId, firstExecutionRunId);
     if (claim !== 'mine') return { start: null, outcome: { status: claim === 'other' ? 'duplicate' : 'not_found', executionId } };
     const loaded = await loadStart(db, executionId);
@@ -94,6 +105,8 @@ export const createLoadActivity =
     if (isEnded(loaded.execution.status)) return { start: null, outcome: endOf(loaded.execution) };
     return withFirstSeeds(loaded.start);
   };
+
+const workflowIdOfActivity = (): string => activityInfo().workflowExecution?.workflowId ?? '';
 
 /** One answer is one payload: Temporal takes 2 MiB. */
 const ANSWER_BYTES = 1024 * 1024;

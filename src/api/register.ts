@@ -27,20 +27,28 @@ async function answer(route: Route, deps: ApiDependencies, req: Request, res: Re
   res.locals.route = route.path;
   const principal = route.auth === 'public' ? undefined : await admit(route, deps, req);
   const checked = await checkRequest(route, req, res);
-  const call = { ...checked, principal: principal as Principal, requestId: requestIdOf(res.locals), deps } satisfies Call<
-    unknown,
-    unknown,
-    unknown
-  >;
+  const call = {
+    ...checked,
+    principal: principal as Principal,
+    requestId: requestIdOf(res.locals),
+    origin: originOf(req),
+    deps,
+  } satisfies Call<unknown, unknown, unknown>;
   if (route.stream !== undefined) return answerStream(route, call, req, res);
   const reply = await route.run(call);
   if (deps.checkReplies) checkReply(route, reply);
   writeReply(route, req, res, reply);
 }
 
-/** A HEAD has nothing to wait for. */
+/** By its own word, or its proxy's: it is used in answers to that caller alone. */
+function originOf(req: Request): string {
+  const protocol = req.get('x-forwarded-proto')?.split(',')[0]?.trim() === 'https' ? 'https' : req.protocol;
+  return `${protocol}://${req.get('host') ?? 'localhost'}`;
+}
+
+/** A HEAD has nothing to wait for where a stream is asked for. */
 async function answerStream(route: Route, call: Call<unknown, unknown, unknown>, req: Request, res: Response): Promise<void> {
-  if (req.method === 'HEAD') res.writeHead(200, { 'Content-Type': route.produces ?? 'text/plain' }).end();
+  if (req.method === 'HEAD' && route.produces !== undefined) res.writeHead(200, { 'Content-Type': route.produces ?? 'text/plain' }).end();
   else await route.stream?.(call, req, res);
 }
 

@@ -41,6 +41,8 @@ export interface Call<P, Q, B> {
   readonly principal: Principal;
   readonly idempotencyKey: string | undefined;
   readonly requestId: string;
+  /** How the caller reaches this deployment, such as `https://signalbox.example`. */
+  readonly origin: string;
   readonly deps: ApiDependencies;
 }
 /** A route without a key has no principal. */

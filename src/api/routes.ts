@@ -10,8 +10,10 @@ import type { Route } from './route.js';
 import { secretRoutes } from './secrets/routes.js';
 import { sessionRoutes } from './sessions/routes.js';
 import { slackRoutes } from './slack/routes.js';
+import { triggerRoutes } from './triggers/routes.js';
 import { userRoutes } from './users/routes.js';
 import { valueRoutes } from './values/routes.js';
+import { webhookRoutes } from './webhooks/routes.js';
 import { workflowRoutes } from './workflows/routes.js';
 
 const described: readonly Route[] = [
@@ -19,6 +21,8 @@ const described: readonly Route[] = [
   ...executionRoutes,
   ...approvalRoutes,
   ...slackRoutes,
+  ...triggerRoutes,
+  ...webhookRoutes,
   ...sessionRoutes,
   ...realtimeRoutes,
   ...valueRoutes,

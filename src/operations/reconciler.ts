@@ -2,9 +2,13 @@ import type { OperationDeps } from './deps.js';
 import { closeForgotten, closeReported, expireGates, repeatCommands, startPending } from './reconcile.js';
 import { RepeatMemory } from './repeat-memory.js';
 import { cancelOrphans } from './report-child.js';
+import { dropOldDeliveries, keepSchedules } from './triggers/reconcile-schedules.js';
 
 /** Looking at what Temporal holds costs it calls: less often than the rest. */
 const LIVENESS_EVERY_MS = 60_000;
+/** Ticks that a Schedule skipped are told after at most this. */
+const SCHEDULES_EVERY_MS = 15_000;
+const CLEAN_UP_EVERY_MS = 3_600_000;
 
 export interface Reconciler {
   /** One pass over everything that is due; a second one while it runs is the same pass. */
@@ -15,6 +19,7 @@ export interface Reconciler {
 
 export interface ReconcilerOptions {
   readonly livenessEveryMs?: number;
+  readonly schedulesEveryMs?: number;
 }
 
 /**
@@ -22,7 +27,7 @@ export interface ReconcilerOptions {
  * Run it in every gateway.
  */
 export function startReconciler(deps: OperationDeps, intervalMs = 3_000, options: ReconcilerOptions = {}): Reconciler {
-  return new PeriodicReconciler(deps, intervalMs, options.livenessEveryMs ?? LIVENESS_EVERY_MS);
+  return new PeriodicReconciler(deps, intervalMs, options);
 }
 
 class PeriodicReconciler implements Reconciler {
@@ -31,12 +36,14 @@ class PeriodicReconciler implements Reconciler {
   private running: Promise<void> | undefined;
   private lookedAtMs = Date.now();
   private nextLookMs = 0;
+  private nextSchedulesMs = 0;
+  private nextCleanUpMs = 0;
   private hasStopped = false;
 
   constructor(
     private readonly deps: OperationDeps,
     private readonly intervalMs: number,
-    private readonly livenessEveryMs: number,
+    private readonly options: ReconcilerOptions,
   ) {
     // The first one at once: this process may be what everything has waited for.
     this.schedule(0);
@@ -69,14 +76,25 @@ class PeriodicReconciler implements Reconciler {
     await this.attempt('expire gates', () => expireGates(this.deps));
     await this.lookAtTemporal();
     await this.attempt('cancel orphans', () => cancelOrphans(this.deps));
+    await this.lookAtTriggers();
     this.memory.forgetOld();
   }
 
   private async lookAtTemporal(): Promise<void> {
     if (Date.now() < this.nextLookMs) return;
-    this.nextLookMs = Date.now() + this.livenessEveryMs;
+    this.nextLookMs = Date.now() + (this.options.livenessEveryMs ?? LIVENESS_EVERY_MS);
     await this.attempt('close what was terminated', () => this.closeReported());
     await this.attempt('close what is lost', () => closeForgotten(this.deps));
+  }
+
+  private async lookAtTriggers(): Promise<void> {
+    if (Date.now() >= this.nextSchedulesMs) {
+      this.nextSchedulesMs = Date.now() + (this.options.schedulesEveryMs ?? SCHEDULES_EVERY_MS);
+      await this.attempt('make schedules agree', () => keepSchedules(this.deps));
+    }
+    if (Date.now() < this.nextCleanUpMs) return;
+    this.nextCleanUpMs = Date.now() + CLEAN_UP_EVERY_MS;
+    await this.attempt('delete old deliveries', () => dropOldDeliveries(this.deps));
   }
 
   private async closeReported(): Promise<void> {

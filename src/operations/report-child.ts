@@ -4,12 +4,14 @@ import { beginCancel, type ChildReport, type Settled } from '../store/end-execut
 import { SYSTEM } from './actor.js';
 import { deliverSoon } from './deliver.js';
 import type { OperationDeps } from './deps.js';
+import { tellFailureSoon } from './failure-notice.js';
 
 /**
- * Signals a child's end to its parent's workflow. To be called by whoever settles an execution: the workflow's last activity, a cancel,
+ * Signals a child's end to its parent's workflow, and tells of a failure that nobody watches. To be called by whoever settles an execution: the workflow's last activity, a cancel,
  * the reconciler, which repeats it until the parent has taken it (durability §11).
  */
-export function afterSettled(deps: OperationDeps, settled: Pick<Settled, 'childReport'>): void {
+export function afterSettled(deps: OperationDeps, settled: Pick<Settled, 'childReport' | 'execution'>): void {
+  tellFailureSoon(deps, settled);
   if (settled.childReport !== null) deliverSoon(deps, toDeliverable(settled.childReport));
 }
 

@@ -35,6 +35,8 @@ export interface ScheduleState {
   /** Ticks that it did not start, since it was made. */
   readonly skippedOverlap: number;
   readonly missedCatchup: number;
+  /** Nominal times of the last ten that it did start. */
+  readonly started: readonly string[];
 }
 
 export type ScheduleAnswer<T> =
@@ -115,6 +117,7 @@ export class ClientScheduleGateway implements ScheduleGateway {
         next: info.nextActionTimes.map((time) => time.toISOString()),
         skippedOverlap: info.numActionsSkippedOverlap,
         missedCatchup: info.numActionsMissedCatchupWindow,
+        started: info.recentActions.map(({ scheduledAt }) => scheduledAt.toISOString()),
       };
     });
   }

@@ -24,6 +24,8 @@ export interface RunParams {
   readonly repo?: { readonly url: string; readonly branch?: string; readonly ref?: string };
   /** Mirrors the run into this session. */
   readonly sessionId?: string;
+  /** What came with a start by hand: `_payload`. */
+  readonly payload?: JsonObject;
 }
 export interface Started {
   readonly execution: WireExecution;
@@ -47,7 +49,7 @@ export async function runWorkflow(deps: OperationDeps, principal: Principal, par
   const content = await contentFor(deps, workflow, params.version);
   const plan = await planOf(deps.db, content);
   const trigger = triggerOf(principal, params);
-  const variables = checkedVariables(plan, params.variables ?? {}, triggerVariables(trigger, new Date()));
+  const variables = checkedVariables(plan, params.variables ?? {}, triggerVariables(trigger, new Date(), params.payload));
   const { execution, duplicate } = await admitExecution(deps, {
     ownerId,
     workflowId: workflow.id,

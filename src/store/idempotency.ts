@@ -51,6 +51,10 @@ export async function takeKey(tx: Tx, ownerId: string, key: IdempotencyKey, resu
   return claimOf(row, key);
 }
 
+/** The same by itself, for what is made idempotent by other means. */
+export const takeKeyFor = (db: Database, ownerId: string, key: IdempotencyKey, resultId: string): Promise<Claim> =>
+  db.transaction((tx) => takeKey(tx, ownerId, key, resultId));
+
 /** What a key stands for already, if anything: for a look before the work of a request. */
 export async function findKey(db: Database, ownerId: string, key: IdempotencyKey): Promise<Claim | undefined> {
   const [row] = await db.rows<KeyRow>(LOOK, [ownerId, key.door, key.key]);

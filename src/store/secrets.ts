@@ -62,6 +62,12 @@ export async function readSecrets(
   return new Map(rows.map((row) => [row.name, openSecret(key, ownerId, row.name, row)]));
 }
 
+/** All of an owner's secrets, decrypted: for taking them out of what is written down. */
+export async function listSecretValues(db: Database, key: Uint8Array, ownerId: string): Promise<ReadonlyMap<string, string>> {
+  const rows = await db.with((prisma) => prisma.secret.findMany({ where: { ownerId } }));
+  return new Map(rows.map((row) => [row.name, openSecret(key, ownerId, row.name, row)]));
+}
+
 /** Names only, in order. */
 export async function listSecrets(db: Database, ownerId: string): Promise<SecretName[]> {
   const rows = await db.with((prisma) =>

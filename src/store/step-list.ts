@@ -33,11 +33,21 @@ const LIST = statement(
   'list_steps',
   `SELECT ${STEP_COLUMNS} FROM steps WHERE execution_id = $1 AND owner_id = $2 ORDER BY created_at, started_at NULLS FIRST, instance_key`,
 );
+const FIRST_FAILED = statement(
+  'first_failed_step',
+  `SELECT ${STEP_COLUMNS} FROM steps WHERE execution_id = $1 AND status = 'failed' ORDER BY completed_at, created_at, instance_key LIMIT 1`,
+);
 const GET = statement('get_step', `SELECT ${STEP_COLUMNS} FROM steps WHERE execution_id = $1 AND instance_key = $2`);
 
 /** All step rows of an execution of this owner, in order of creation. Definition order is the caller's, who has the plan. */
 export async function listSteps(db: Database, ownerId: string, executionId: string): Promise<StepRecord[]> {
   return mirrorContainers((await db.rows(LIST, [executionId, ownerId])).map(toStepRecord));
+}
+
+/** The step instance whose failure came first; undefined when none is recorded. */
+export async function firstFailedStep(db: Database, executionId: string): Promise<StepRecord | undefined> {
+  const [row] = await db.rows(FIRST_FAILED, [executionId]);
+  return row === undefined ? undefined : toStepRecord(row);
 }
 
 const OPEN_STATUSES = ['running', 'waiting_approval', 'waiting_event'] as const;

@@ -15,6 +15,8 @@ export interface Owned {
   readonly valueRef: string;
   readonly keyId: string;
   readonly secretName: string;
+  /** Of a schedule. */
+  readonly triggerId: string;
 }
 
 export const aDefinition = (name: string, steps: readonly object[] = [{ id: 'a', type: 'set', values: { x: 1 } }]): object => ({
@@ -36,6 +38,12 @@ export async function somebodyWithEverything(api: ApiUnderTest, name: string): P
     {},
   );
   await send('PUT', '/api/secrets/TOKEN', { value: 'hidden' });
+  const { body: hooked } = await send<{ trigger: { id: string } }>('POST', '/api/triggers', {
+    name: 'Nightly',
+    type: 'schedule',
+    workflowId: saved.workflow.id,
+    config: { cron: '0 2 * * *' },
+  });
   const opened = await openGate(api.db, {
     ownerId: admin.id,
     executionId: started.execution.id,
@@ -64,5 +72,6 @@ export async function somebodyWithEverything(api: ApiUnderTest, name: string): P
     valueRef: ref,
     keyId: admin.keyId,
     secretName: 'TOKEN',
+    triggerId: hooked.trigger.id,
   };
 }

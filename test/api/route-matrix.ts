@@ -38,6 +38,7 @@ const send = (route: string, roles: Probe['roles'], ok: readonly number[], call:
   ...(stranger === undefined ? {} : { stranger }),
 });
 const workflow = (owned: Owned, rest = ''): string => `/api/workflows/${owned.workflowId}${rest}`;
+const trigger = (owned: Owned, rest = ''): string => `/api/triggers/${owned.triggerId}${rest}`;
 const execution = (owned: Owned, rest = ''): string => `/api/executions/${owned.executionId}${rest}`;
 
 const session = (owned: Owned, rest = ''): string => `/api/sessions/${owned.sessionId}${rest}`;
@@ -108,6 +109,42 @@ export const MATRIX: readonly Probe[] = [
     (owned) => ({ path: `/api/approvals/${owned.approvalId}/deny`, body: {} }),
     404,
   ),
+  get('/api/triggers', ALL, () => '/api/triggers', 'empty'),
+  send(
+    'POST /api/triggers',
+    EDITORS,
+    [200, 201],
+    (owned) => ({ path: '/api/triggers', body: { name: 'Probed', type: 'manual', workflowId: owned.workflowId } }),
+    404,
+  ),
+  send(
+    'POST /api/triggers/manual/run',
+    RUNNERS,
+    [202],
+    (owned) => ({ path: '/api/triggers/manual/run', body: { workflowId: owned.workflowId } }),
+    404,
+  ),
+  get('/api/triggers/:id', ALL, trigger, 404),
+  get('/api/triggers/:id/deliveries', ALL, (owned) => trigger(owned, '/deliveries'), 404),
+  get('/api/triggers/:id/upcoming', ALL, (owned) => trigger(owned, '/upcoming'), 404),
+  send('PATCH /api/triggers/:id', EDITORS, [200], (owned) => ({ path: trigger(owned), body: { enabled: true } }), 404),
+  ...(['enable', 'disable', 'pause', 'resume'] as const).map((verb) =>
+    send(`POST /api/triggers/:id/${verb}`, EDITORS, [200], (owned) => ({ path: trigger(owned, `/${verb}`) }), 404),
+  ),
+  send('POST /api/triggers/:id/run', RUNNERS, [202], (owned) => ({ path: trigger(owned, '/run'), body: {} }), 404),
+  send('POST /api/triggers/:id/test-fire', RUNNERS, [202], (owned) => ({ path: trigger(owned, '/test-fire'), body: {} }), 404),
+  send(
+    'POST /api/triggers/:id/backfill',
+    RUNNERS,
+    [202],
+    (owned) => ({ path: trigger(owned, '/backfill'), body: { start: '2026-01-01T00:00:00Z', end: '2026-01-02T00:00:00Z' } }),
+    404,
+  ),
+  // Signed, not keyed: what is not known or not signed is refused by their own rules.
+  ...['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].map((method) =>
+    send(`${method} /webhooks/:path`, 'everybody', [404], () => ({ path: '/webhooks/nobody' })),
+  ),
+  send('POST /webhooks/github', 'everybody', [401], () => ({ path: '/webhooks/github', body: {} })),
   get('/api/values/:ref', ALL, (owned) => `/api/values/${owned.valueRef}`, 404),
   get('/api/me', ALL, () => '/api/me'),
   send('POST /api/ws-ticket', ALL, [200], () => ({ path: '/api/ws-ticket' })),
@@ -135,5 +172,6 @@ export const MATRIX: readonly Probe[] = [
   // Last, as they end what the others look at. A stream of an execution that is over ends by itself.
   send('POST /api/executions/:id/cancel', RUNNERS, [202, 200], (owned) => ({ path: execution(owned, '/cancel'), body: {} }), 404),
   get('/api/executions/:id/stream', ALL, (owned) => execution(owned, '/stream'), 404),
+  send('DELETE /api/triggers/:id', EDITORS, [204, 404], (owned) => ({ path: trigger(owned) }), 404),
   send('DELETE /api/workflows/:id', EDITORS, [204, 404], (owned) => ({ path: workflow(owned) }), 404),
 ];

@@ -27,6 +27,7 @@ export class RecordingSchedules implements ScheduleGateway {
       paused: this.paused.get(id) ?? false,
       createdAt: '2026-01-01T00:00:00.000Z',
       next: this.matching.slice(0, 10),
+      started: [],
       ...this.counters,
     }));
   setPaused = (id: string, paused: boolean): Promise<ScheduleAnswer<null>> =>

@@ -1,0 +1,144 @@
+/** A call at `/webhooks/:path`, in the order of reference §7. */
+import { createHash } from 'node:crypto';
+import type { JsonObject } from '../../definition/value.js';
+import { AppError, notFound } from '../../errors.js';
+import { newDeliveryId } from '../../store/deliveries.js';
+import type { IdempotencyKey } from '../../store/idempotency.js';
+import { findWebhook, secretsOf, type TriggerRecord } from '../../store/triggers.js';
+import type { WorkflowRecord } from '../../store/workflows.js';
+import type { OperationDeps } from '../deps.js';
+import { dispatch, earlierOf, targetOf, type Dispatched } from './dispatch.js';
+import { recordDelivery, type Arrival, type Evaluation } from './record-delivery.js';
+import type { WebhookConfig } from './trigger-input.js';
+import { deliveryIdOf, payloadOf, type WebhookCall } from './webhook-payload.js';
+import { isSigned } from './webhook-signature.js';
+
+/** A call as the door has it; the body is read only once it is wanted. */
+export interface WebhookRequest extends Omit<WebhookCall, 'raw'> {
+  readonly path: string;
+  /** @throws AppError payload_too_large, bad_request, unsupported_media_type */
+  readBody(): Promise<Uint8Array>;
+  /** What of a payload cannot be kept. @throws AppError validation_failed */
+  checkPayload(payload: JsonObject): void;
+  /** Takes one of the calls that a bucket has left. @returns 0, or after how many ms there will be one */
+  takeCall(bucket: string): number;
+}
+export interface WebhookAnswer {
+  readonly executionId: string;
+  readonly deliveryId: string;
+  readonly deduplicated: boolean;
+}
+
+/** Bodies are told apart for a day when the sender gives them no id. */
+const BODY_HOURS = 24;
+const MAX_KEY = 255;
+
+/** A call to be refused, with what its delivery says. */
+class Refused extends Error {
+  constructor(
+    readonly evaluation: Evaluation,
+    readonly error: AppError,
+  ) {
+    super(evaluation.reason ?? '');
+  }
+}
+
+/**
+ * Starts what the call is for; every evaluation of a known path leaves a delivery.
+ * @throws AppError not_found, method_not_allowed, unauthenticated, payload_too_large, validation_failed, concurrency_limit, rate_limited
+ */
+export async function receiveWebhook(deps: OperationDeps, request: WebhookRequest): Promise<WebhookAnswer> {
+  const receivedAt = new Date();
+  const trigger = await findWebhook(deps.db, request.path);
+  if (trigger === undefined) throw notFound('webhook', request.path);
+  const senders = deliveryIdOf(request.headers);
+  const seen: Seen = { trigger, receivedAt, eventType: request.method, deliveryId: senders ?? newDeliveryId(), payload: undefined };
+  try {
+    const dispatched = await evaluate(deps, request, seen, senders);
+    await recordDelivery(deps, seen, dispatched);
+    if (dispatched.executionId === null) throw dispatched.error ?? new AppError('internal_error', 'Nothing was started', {});
+    return { executionId: dispatched.executionId, deliveryId: seen.deliveryId, deduplicated: dispatched.outcome === 'duplicate' };
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    // Whoever floods a hook with what it refuses does not fill the table of deliveries.
+    if (request.takeCall(`refused ${trigger.id}`) === 0) await recordDelivery(deps, seen, error.evaluation);
+    throw error.error;
+  }
+}
+
+/** What is known of the call so far: a refusal's delivery says as much. */
+type Seen = { -readonly [K in keyof Arrival]: Arrival[K] } & { deliveryId: string };
+
+async function evaluate(deps: OperationDeps, request: WebhookRequest, seen: Seen, senders: string | undefined): Promise<Dispatched> {
+  const { trigger } = seen;
+  const workflow = await liveTarget(deps, request, trigger);
+  const config = trigger.config as unknown as WebhookConfig;
+  if (request.method !== config.method)
+    throw new Refused(
+      noMatch(`the method ${request.method} is not ${config.method}`),
+      new AppError('method_not_allowed', `This webhook takes ${config.method}, not ${request.method}`, { allow: [config.method] }),
+    );
+  const raw = await refusing(() => request.readBody());
+  const call: WebhookCall = { ...request, raw };
+  seen.payload = await payloadOf(call);
+  checkSignature(deps, trigger, call);
+  await refusing(async () => request.checkPayload(seen.payload ?? {}));
+  const idempotency = keyOf(trigger, senders, raw);
+  const earlier = idempotency === undefined ? undefined : await earlierOf(deps, trigger, idempotency);
+  if (earlier !== undefined) return earlier;
+  const waitMs = request.takeCall(trigger.id);
+  if (waitMs > 0)
+    throw new Refused(
+      { outcome: 'error', reason: 'rate limit', executionId: null },
+      new AppError('rate_limited', 'Too many calls of this webhook', { retryAfterSeconds: Math.ceil(waitMs / 1_000) }),
+    );
+  return dispatch(deps, {
+    trigger,
+    workflow,
+    at: seen.receivedAt,
+    payload: seen.payload,
+    facts: { path: config.path, method: config.method, deliveryId: seen.deliveryId },
+    deliveryId: seen.deliveryId,
+    startedBy: { id: trigger.id, name: trigger.name },
+    ...(idempotency === undefined ? {} : { idempotency }),
+  });
+}
+
+const noMatch = (reason: string): Evaluation => ({ outcome: 'no_match', reason, executionId: null });
+
+async function liveTarget(deps: OperationDeps, { path }: WebhookRequest, trigger: TriggerRecord): Promise<WorkflowRecord> {
+  if (!trigger.enabled) throw new Refused(noMatch('the trigger is disabled'), notFound('webhook', path));
+  const target = await targetOf(deps, trigger);
+  if ('workflow' in target) return target.workflow;
+  throw new Refused({ ...target, executionId: null }, notFound('webhook', path));
+}
+
+function checkSignature({ encryptionKey }: OperationDeps, trigger: TriggerRecord, { raw, headers }: WebhookCall): void {
+  const secrets = secretsOf(encryptionKey, trigger);
+  if (secrets.length === 0) return;
+  if ([headers['x-webhook-signature'], headers['x-hub-signature-256']].some((header) => isSigned(raw, header, secrets))) return;
+  throw new Refused(
+    noMatch('invalid signature'),
+    new AppError('unauthenticated', 'The signature is missing, or is not the HMAC-SHA256 of the body under this webhook’s secret', {}),
+  );
+}
+
+/** Faults of the call itself are deliveries, too. */
+async function refusing<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    throw new Refused({ outcome: 'error', reason: error.message, executionId: null }, error);
+  }
+}
+
+/** By what a repeat is told: the sender's id whatever the body, else the body. An empty body says nothing. Pure. */
+function keyOf({ id }: TriggerRecord, senders: string | undefined, raw: Uint8Array): IdempotencyKey | undefined {
+  const door = `trigger:${id}`;
+  if (senders !== undefined)
+    return { door, key: `delivery:${senders.length > MAX_KEY ? sha256(Buffer.from(senders)) : senders}`, bodyHash: '' };
+  return raw.length === 0 ? undefined : { door, key: `body:${sha256(raw)}`, bodyHash: '', hours: BODY_HOURS };
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
