@@ -22,10 +22,31 @@ const json = <T extends z.ZodType>(schema: T) =>
     })
     .pipe(schema);
 
-const McpServerSchema = z.strictObject({
-  url,
-  headers: z.record(z.string(), z.string()).default({}),
-});
+const callLimit = z.int().min(1_000).max(600_000).default(60_000);
+/** Reached by streamable HTTP, or a program that is started and spoken to by its standard streams. */
+const McpServerSchema = z.union(
+  [
+    z.strictObject({ url, headers: z.record(z.string(), z.string()).default({}), timeoutMs: callLimit }),
+    z.strictObject({
+      command: text,
+      args: z.array(z.string()).default([]),
+      env: z.record(z.string(), z.string()).default({}),
+      cwd: text.optional(),
+      timeoutMs: callLimit,
+    }),
+  ],
+  'must be { url, headers?, timeoutMs? } or { command, args?, env?, cwd?, timeoutMs? }',
+);
+/** Names of built-in providers, which a server's tools would hide. */
+const TAKEN_PROVIDERS = new Set(['files', 'http', 'shell', 'skills', 'values', 'workflows']);
+const McpServerName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_-]{0,63}$/, 'names of servers are lower case letters, digits, _ and -')
+  .refine((name) => !TAKEN_PROVIDERS.has(name), 'this name is a built-in provider’s');
+/** As in tools/policy.ts, which this file may not know. */
+const PolicyKey = z
+  .string()
+  .regex(/^(?:low|medium|high|[a-z][a-z0-9_-]{0,63}:(?:\*|[A-Za-z0-9_.-]{1,128}))$/, 'keys are low, medium, high, provider:* or a tool id');
 
 const EnvironmentSchema = z.object({
   PORT: port.optional(),
@@ -59,10 +80,10 @@ const EnvironmentSchema = z.object({
   SLACK_API_URL: url.optional(),
   GITHUB_WEBHOOK_SECRET: text.optional(),
   SIGNALBOX_PAYLOAD_ENCRYPTION: onOff.default(false),
-  SIGNALBOX_MCP_SERVERS: json(z.record(z.string(), McpServerSchema)).default({}),
+  SIGNALBOX_MCP_SERVERS: json(z.record(McpServerName, McpServerSchema)).default({}),
   SIGNALBOX_RATE_LIMIT: count.default(12_000),
   SIGNALBOX_WEBHOOK_RATE_LIMIT: count.default(6_000),
-  SIGNALBOX_TOOL_POLICY: json(z.record(z.string(), z.enum(['allow', 'approve', 'deny']))).default({}),
+  SIGNALBOX_TOOL_POLICY: json(z.record(PolicyKey, z.enum(['allow', 'approve', 'deny']))).default({}),
   SIGNALBOX_SKILLS_DIR: text.optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   LOG_FORMAT: z.enum(['pretty', 'json']).optional(),

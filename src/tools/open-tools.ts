@@ -9,6 +9,8 @@ import { createBuiltInTools } from './built-in-tools.js';
 import { parseAllowList } from './http/address-rules.js';
 import { resolveBySystem } from './http/checked-connections.js';
 import type { HttpClient } from './http/send-http.js';
+import type { McpServerConfig } from './mcp/mcp-server-config.js';
+import { McpSource } from './mcp/mcp-source.js';
 import type { Policies, ToolPolicy } from './policy.js';
 import { DEFAULT_PATH, type ShellHost } from './shell/shell-host.js';
 import type { ShellMode } from './shell/shell-mode.js';
@@ -21,6 +23,7 @@ export interface ToolSettings {
   readonly httpAllow: readonly string[];
   readonly skillsDir: string | undefined;
   readonly toolPolicy: ToolPolicy;
+  readonly mcpServers: { readonly [name: string]: McpServerConfig };
 }
 export interface WorkspaceSettings {
   readonly shell: ShellMode;
@@ -34,11 +37,16 @@ export interface OpenTools {
   readonly policiesOf: (ownerId: string) => Promise<Policies>;
 }
 
-/** @param shell where this process has workspaces; undefined in a gateway */
-export function openTools(
-  settings: ToolSettings,
-  parts: { readonly db: Database; readonly http: HttpClient; readonly shell: ShellHost | undefined },
-): OpenTools {
+export interface ToolParts {
+  readonly db: Database;
+  readonly http: HttpClient;
+  /** Where this process has workspaces; undefined in a gateway. */
+  readonly shell: ShellHost | undefined;
+  /** An MCP server that was there, or was expected, is not. */
+  readonly onServerAway?: (server: string, reason: string) => void;
+}
+
+export function openTools(settings: ToolSettings, parts: ToolParts): OpenTools {
   const { db, http, shell } = parts;
   const builtIn = createBuiltInTools({
     http,
@@ -46,7 +54,12 @@ export function openTools(
     skillsDir: settings.skillsDir,
     shell,
   });
-  const toolbox = createToolbox(builtIn);
+  const sources = Object.entries(settings.mcpServers).map(
+    ([name, server]) => new McpSource(name, server, { onAway: (reason) => parts.onServerAway?.(name, reason) }),
+  );
+  const toolbox = createToolbox(builtIn, sources);
+  // Heard of before the first call, and no matter when it is away.
+  for (const source of sources) source.tools().catch(() => undefined);
   const policiesOf = async (ownerId: string): Promise<Policies> => ({
     deployment: settings.toolPolicy,
     own: await getToolPolicies(db, ownerId),

@@ -21,6 +21,8 @@ export interface Catalogue {
 
 export interface Toolbox extends ToolRegistry {
   catalogue(filter?: ToolFilter): Promise<Catalogue>;
+  /** The ids that definitions are checked by; `<server>:*` for a server that has not been heard of yet. */
+  checkedIds(): readonly string[];
   /** Names of providers, those of servers that are away too. */
   providers(): readonly string[];
   close(): Promise<void>;
@@ -55,6 +57,10 @@ export function createToolbox(builtIn: ToolRegistry, sources: readonly ToolSourc
         ),
       };
     },
+    checkedIds: () => [
+      ...builtIn.ids(),
+      ...sources.flatMap((source) => (source.known().length === 0 ? [`${source.provider}:*`] : source.known().map(({ id }) => id))),
+    ],
     providers: () => providers,
     close: async () => void (await Promise.allSettled(sources.map((source) => source.close()))),
   };

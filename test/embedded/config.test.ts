@@ -56,6 +56,33 @@ describe('configuration', () => {
     ]);
   });
 
+  it('reads MCP servers of both kinds, and the policy of tools', () => {
+    const config = loadConfig({
+      SIGNALBOX_MCP_SERVERS: JSON.stringify({
+        github: { url: 'https://mcp.example/x', headers: { a: 'b' } },
+        notes: { command: 'notes', args: ['-v'] },
+      }),
+      SIGNALBOX_TOOL_POLICY: JSON.stringify({ medium: 'allow', 'github:*': 'deny', 'notes:createNote': 'approve' }),
+    });
+    expect(config.mcpServers).toEqual({
+      github: { url: 'https://mcp.example/x', headers: { a: 'b' }, timeoutMs: 60_000 },
+      notes: { command: 'notes', args: ['-v'], env: {}, timeoutMs: 60_000 },
+    });
+    expect(config.toolPolicy).toEqual({ medium: 'allow', 'github:*': 'deny', 'notes:createNote': 'approve' });
+  });
+
+  it.each([
+    ['a built-in provider’s name', { SIGNALBOX_MCP_SERVERS: '{"files":{"command":"x"}}' }],
+    ['a name that no id takes', { SIGNALBOX_MCP_SERVERS: '{"My Server":{"command":"x"}}' }],
+    ['neither url nor command', { SIGNALBOX_MCP_SERVERS: '{"a":{"cmd":"x"}}' }],
+    ['a file as url', { SIGNALBOX_MCP_SERVERS: '{"a":{"url":"file:///x"}}' }],
+    ['a limit of days', { SIGNALBOX_MCP_SERVERS: '{"a":{"command":"x","timeoutMs":86400000}}' }],
+    ['an unknown risk', { SIGNALBOX_TOOL_POLICY: '{"huge":"deny"}' }],
+    ['an unknown setting', { SIGNALBOX_TOOL_POLICY: '{"low":"maybe"}' }],
+  ])('refuses %s', (_, env) => {
+    expect(faultsOf(env)).toEqual([expect.stringMatching(/^SIGNALBOX_(MCP_SERVERS|TOOL_POLICY)/)]);
+  });
+
   it.each([
     ['off', 'plain', false],
     ['on', 'plain', true],

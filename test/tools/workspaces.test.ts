@@ -153,10 +153,7 @@ describe('workspaces', () => {
       const asked: string[] = [];
       const tokenOf = async (ownerId: string) => void asked.push(ownerId);
       await expect(
-        open(
-          { url: `http://evil.example:${git.port}/smart/none.git` },
-          { tokenOf: tokenOf as never, allow: parseAllowList(['evil.example:1']) },
-        ),
+        open({ url: `http://evil.example:${git.port}/smart/none.git` }, { tokenOf, allow: parseAllowList(['evil.example:1']) }),
       ).rejects.toMatchObject({ code: 'http_blocked' });
       expect(asked).toEqual([]);
     });
