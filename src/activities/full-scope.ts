@@ -2,6 +2,7 @@
 import { NeedsValue } from '../definition/expression/faults.js';
 import { sliceReader, type ScopeReader } from '../definition/scope.js';
 import { replaceRefs, containsRefs } from '../definition/value-parts.js';
+import { isPrivate } from '../definition/private-ref.js';
 import type { Json, Ref, Value } from '../definition/value.js';
 import type { ScopeSlice, Warning } from '../engine/types.js';
 import { StepFault } from '../tools/step-fault.js';
@@ -14,6 +15,7 @@ const MAX_WARNINGS = 50;
 export class FullScope {
   private readonly loaded = new Map<string, Json>();
   private readonly missing = new Set<string>();
+  private hasReadPrivate = false;
   private readonly reader: ScopeReader;
 
   constructor(
@@ -49,12 +51,18 @@ export class FullScope {
     return replaceRefs(value, (ref) => this.loaded.get(ref.ref) ?? null);
   }
 
+  /** Whether something was read that is kept out of histories: what was made of it is, too. */
+  get isPrivate(): boolean {
+    return this.hasReadPrivate;
+  }
+
   /** Paths that the last evaluation found nothing at, once each. */
   get warnings(): readonly Warning[] {
     return [...this.missing].slice(0, MAX_WARNINGS).map((path) => ({ code: 'missing_reference', message: `${path} has no value` }));
   }
 
   private async load(ref: Ref): Promise<void> {
+    this.hasReadPrivate ||= isPrivate(ref);
     if (this.loaded.has(ref.ref)) return;
     const json = await this.getValue(ref.ref);
     if (json === undefined)

@@ -17,6 +17,7 @@ import { getDefinition, getPlan } from '../store/plans.js';
 import { listSteps as listStepRows } from '../store/step-list.js';
 import { getWorkflow } from '../store/workflows.js';
 import { authorize } from './authorize.js';
+import { shownExecutions, shownSteps } from '../store/private-values.js';
 import type { OperationDeps } from './deps.js';
 import type { Principal } from './principal.js';
 import { inDefinitionOrder } from './step-order.js';
@@ -53,7 +54,8 @@ export async function getExecution(
   const row = await ownExecution(deps, principal, id);
   const usage = isEnded(row.status) ? row.usage : await currentUsage(deps.db, id);
   const reruns = await listReruns(deps.db, principal.userId, id);
-  return { execution: { ...toWireExecution({ ...row, usage }), reruns: reruns.map((rerun) => rerun.id) } };
+  const [shown = row] = await shownExecutions(deps.db, [row]);
+  return { execution: { ...toWireExecution({ ...shown, usage }), reruns: reruns.map((rerun) => rerun.id) } };
 }
 
 /** Newest first; live tests only where asked for. A workflow may be named by its slug. */
@@ -67,7 +69,7 @@ export async function listExecutions(
   const workflow = workflowId === undefined ? undefined : await getWorkflow(deps.db, principal.userId, workflowId);
   // A deleted workflow is no longer found, but its executions are.
   const named = workflowId === undefined ? {} : { workflowId: workflow?.id ?? workflowId };
-  return wirePage(await listRows(deps.db, { ownerId: principal.userId, ...rest, ...named }));
+  return await wirePage(deps, await listRows(deps.db, { ownerId: principal.userId, ...rest, ...named }));
 }
 
 /** @throws AppError not_found */
@@ -79,7 +81,7 @@ export async function listWorkflowExecutions(
   authorize(principal, 'read');
   const workflow = await getWorkflow(deps.db, principal.userId, id);
   if (workflow === undefined) throw notFound('workflow', id);
-  return wirePage(await listRows(deps.db, { ownerId: principal.userId, workflowId: workflow.id, ...page }));
+  return await wirePage(deps, await listRows(deps.db, { ownerId: principal.userId, workflowId: workflow.id, ...page }));
 }
 
 /** The snapshot, whatever has become of the workflow. @throws AppError not_found */
@@ -100,7 +102,7 @@ export async function listSteps(deps: OperationDeps, principal: Principal, { id 
   authorize(principal, 'read');
   const { hash, planFormat } = await ownExecution(deps, principal, id);
   const plan = await getPlan(deps.db, hash, planFormat);
-  const rows = inDefinitionOrder(plan, await listStepRows(deps.db, principal.userId, id));
+  const rows = await shownSteps(deps.db, inDefinitionOrder(plan, await listStepRows(deps.db, principal.userId, id)));
   const steps = plan === undefined ? undefined : stepsById(plan);
   return { items: rows.map((row) => toWireStep(row, steps?.get(row.stepId)?.name ?? null)) };
 }
@@ -127,7 +129,9 @@ export async function listChildren(
 ): Promise<Page<WireExecution>> {
   authorize(principal, 'read');
   await ownExecution(deps, principal, id);
-  return wirePage(await listChildRows(deps.db, principal.userId, id, page));
+  return await wirePage(deps, await listChildRows(deps.db, principal.userId, id, page));
 }
 
-const wirePage = (page: Page<ExecutionRecord>): Page<WireExecution> => ({ ...page, items: page.items.map(toWireExecution) });
+async function wirePage({ db }: OperationDeps, page: Page<ExecutionRecord>): Promise<Page<WireExecution>> {
+  return { ...page, items: (await shownExecutions(db, page.items)).map(toWireExecution) };
+}

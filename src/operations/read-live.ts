@@ -9,6 +9,7 @@ import { getPlan } from '../store/plans.js';
 import { executionsOfSession, gatesOfExecution, gatesOfSession, newestMessages, newestSteps } from '../store/session-view.js';
 import type { StepRecord } from '../store/step-list.js';
 import { authorize } from './authorize.js';
+import { shownExecutions, shownSteps } from '../store/private-values.js';
 import type { OperationDeps } from './deps.js';
 import type { Principal } from './principal.js';
 import { ownExecution } from './read-executions.js';
@@ -70,7 +71,8 @@ export async function readExecutionSnapshot(deps: OperationDeps, principal: Prin
 const lastSeq = async (deps: OperationDeps, id: string): Promise<number> => (await streamState(deps.db, id))?.lastSeq ?? 0;
 
 async function wireExecution({ db }: OperationDeps, row: ExecutionRecord) {
-  return toWireExecution(isEnded(row.status) ? row : { ...row, usage: await currentUsage(db, row.id) });
+  const [shown = row] = await shownExecutions(db, [row]);
+  return toWireExecution(isEnded(row.status) ? shown : { ...shown, usage: await currentUsage(db, row.id) });
 }
 
 /** Steps with the name that the definition of their execution gives them, and with their execution. */
@@ -82,7 +84,7 @@ async function wireSteps(deps: OperationDeps, executions: readonly ExecutionReco
     const byId = plan === undefined ? undefined : stepsById(plan);
     names.set(id, (stepId) => byId?.get(stepId)?.name ?? null);
   }
-  return steps.map((step) => ({
+  return (await shownSteps(deps.db, steps)).map((step) => ({
     ...toWireStep(step, names.get(step.executionId)?.(step.stepId) ?? null),
     executionId: step.executionId,
   }));

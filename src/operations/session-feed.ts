@@ -6,6 +6,7 @@ import { readFeed, type FeedRow } from '../store/feed.js';
 import type { Page, PageRequest } from '../store/page.js';
 import { getPlan } from '../store/plans.js';
 import { authorize } from './authorize.js';
+import { shownSteps } from '../store/private-values.js';
 import type { OperationDeps } from './deps.js';
 import type { Principal } from './principal.js';
 import { ownSession } from './sessions.js';
@@ -27,7 +28,14 @@ export async function readSessionFeed(
   await ownSession(deps, principal, id);
   const rows = await readFeed(deps.db, principal.userId, id, page);
   const plans = await plansOf(deps, rows.items);
-  return { ...rows, items: sortTies(rows.items, plans).map((row) => toItem(row, plans)) };
+  const shown = await shownRows(deps, sortTies(rows.items, plans));
+  return { ...rows, items: shown.map((row) => toItem(row, plans)) };
+}
+
+async function shownRows({ db }: OperationDeps, rows: readonly FeedRow[]): Promise<readonly FeedRow[]> {
+  const steps = rows.flatMap((row) => (row.kind === 'step' ? [row.step] : []));
+  const shown = [...(await shownSteps(db, steps))];
+  return rows.map((row) => (row.kind === 'step' ? { ...row, step: shown.shift() ?? row.step } : row));
 }
 
 type Plans = ReadonlyMap<string, Plan | undefined>;

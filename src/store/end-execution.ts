@@ -10,6 +10,7 @@ import { closeGates, lockStream } from './gate-writes.js';
 import { newId } from './ids.js';
 import { toJsonText, toNullableJsonText } from './json-text.js';
 import { toAppendedEvent } from './log-event.js';
+import { shownOfRun } from './private-values.js';
 import { applyCarry } from './projection.js';
 import { camelRow, statement } from './statement.js';
 import { addUsage } from './token-usage.js';
@@ -191,7 +192,8 @@ async function end(tx: Tx, execution: ExecutionRecord, outcome: ExecutionOutcome
   ]);
   if (row === undefined) throw new Error(`Execution ${id} vanished under its lock`);
   const ended = executionFromRow(row);
-  await appendIn(tx, id, [...openSteps.map(stepCancelled), terminalEvent(ended)]);
+  const [output = null] = await shownOfRun(tx, id, [ended.output]);
+  await appendIn(tx, id, [...openSteps.map(stepCancelled), terminalEvent({ ...ended, output })]);
   await tx.rows(COMMANDS_DONE, [id]);
   return { execution: ended, outcome: toOutcome(ended), won: true, closedGates, childReport: await reportToParent(tx, ended) };
 }

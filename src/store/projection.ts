@@ -3,6 +3,7 @@ import type { Database, Tx } from './database.js';
 import { appendIn } from './event-log.js';
 import { toJsonText } from './json-text.js';
 import { toAppendedEvents } from './log-event.js';
+import { hasHidden, shownEvents } from './private-values.js';
 import { statement } from './statement.js';
 
 const PROJECT = statement('project_execution', 'SELECT signalbox_project_execution($1, $2, $3, $4)::text');
@@ -20,14 +21,17 @@ export interface Recorded {
  * Writes what an activity carries and the events that it adds, in order, and projects them on the rows: the execution's only
  * from a higher counter, never past its end; a step's never past its own. May repeat.
  */
-export async function recordEvents(
+export function recordEvents(
   db: Database,
   executionId: string,
   carry: Carry | null,
   events: readonly EngineEvent[] = [],
 ): Promise<Recorded> {
   const all = [...(carry?.events ?? []), ...events];
-  return await db.writer.write<Recorded>(executionId, carry, { op: 'append', events: toAppendedEvents(all) });
+  const write = (shown: readonly EngineEvent[]) =>
+    db.writer.write<Recorded>(executionId, carry, { op: 'append', events: toAppendedEvents(shown) });
+  // At once where it can be: what is written behind it must not come before it.
+  return hasHidden(all) ? shownEvents(db, executionId, all).then(write) : write(all);
 }
 
 /**
@@ -36,6 +40,6 @@ export async function recordEvents(
  */
 export async function applyCarry(tx: Tx, executionId: string, carry: Carry): Promise<void> {
   await tx.rows(PROJECT, [executionId, carry.counter, carry.status, toJsonText(carry.progress)]);
-  await appendIn(tx, executionId, toAppendedEvents(carry.events));
+  await appendIn(tx, executionId, toAppendedEvents(await shownEvents(tx, executionId, carry.events)));
   if (carry.delivered.length > 0) await tx.rows(DELIVERED, [executionId, [...carry.delivered]]);
 }

@@ -15,6 +15,8 @@ export interface StepChange {
   readonly choice?: Json;
   readonly warnings?: readonly Warning[];
   readonly usage?: TokenUsage;
+  readonly model?: string;
+  readonly turnIds?: readonly string[];
   readonly seeded?: true;
 }
 
@@ -22,7 +24,7 @@ export interface StepChange {
 export function toStepChange(event: EngineEvent): StepChange | undefined {
   const status = statusOf(event);
   if (status === undefined || event.instance === null) return undefined;
-  const { input, output, error, choice, warnings, seeded } = event.record ?? {};
+  const { input, output, error, choice, warnings, usage, model, turnIds, seeded } = event.record ?? {};
   return {
     key: instanceKey(event.instance),
     type: event.stepType ?? 'unknown',
@@ -32,6 +34,9 @@ export function toStepChange(event: EngineEvent): StepChange | undefined {
     ...(error === undefined ? {} : { error }),
     ...(choice === undefined ? {} : { choice }),
     ...(warnings === undefined || warnings.length === 0 ? {} : { warnings }),
+    ...(usage === undefined ? {} : { usage }),
+    ...(model === undefined ? {} : { model }),
+    ...(turnIds === undefined ? {} : { turnIds }),
     ...(seeded === undefined ? {} : { seeded }),
   };
 }

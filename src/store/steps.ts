@@ -4,6 +4,7 @@ import type { Carry, EngineEvent, StepAnswer, StepError, StepInstance, TokenUsag
 import type { Database } from './database.js';
 import { instanceKey } from './ids.js';
 import { toAppendedEvent, toAppendedEvents } from './log-event.js';
+import { hasHidden, shownEvents } from './private-values.js';
 import { recordEvents } from './projection.js';
 import type { WriteOp } from './stream-writer.js';
 import type { StepStatus } from './step-change.js';
@@ -68,7 +69,9 @@ export interface AnswerRow {
  * the tool is called. May repeat: by its own attempt, and by a later one.
  */
 export async function beginStep(db: Database, step: BeginStep): Promise<Begun> {
-  return toBegun(await db.writer.write<BegunRow>(step.executionId, step.carry, beginOp(step, step.carry.events)));
+  const { events } = step.carry;
+  const shown = hasHidden(events) ? await shownEvents(db, step.executionId, events) : events;
+  return toBegun(await db.writer.write<BegunRow>(step.executionId, step.carry, beginOp(step, shown)));
 }
 
 /** What `signalbox_write` answers to a beginning. */
@@ -105,8 +108,10 @@ export interface RecoverStep extends StepWrite {
 
 /** Fences off whoever holds the step and ends it, unless it has ended. May repeat. */
 export async function recoverStep(db: Database, step: RecoverStep): Promise<StepAnswer> {
+  const { executionId, carry } = step;
+  const events = hasHidden(carry.events) ? await shownEvents(db, executionId, carry.events) : carry.events;
   // Both go in one batch; the carried events are written also where the step had ended.
-  const [, ended] = await Promise.all([recordEvents(db, step.executionId, step.carry), end(db, step, null)]);
+  const [, ended] = await Promise.all([recordEvents(db, executionId, { ...carry, events }), end(db, step, null)]);
   return ended.kind === 'ended' ? ended.answer : { ended: 'cancelled', at: step.answer.at };
 }
 
