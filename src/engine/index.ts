@@ -6,7 +6,7 @@ export type { Mock, MockError, Mocks } from './dry-run/mocks.js';
 export { chunkOf } from './list-chunk.js';
 export { blockOf, stepsById } from './plan-index.js';
 export { type Moved, type SegmentCall, SegmentMachine } from './segment/machine.js';
-export { SEGMENT_STEPS } from './segment/open.js';
+export { SEGMENT_STEPS } from './segment/light.js';
 export type { RecordedStep, RerunRefusal, RerunTarget } from './rerun-refusal.js';
 export { buildSeeds } from './seeds.js';
 export { type SiteSource, sourceAt } from './sites.js';

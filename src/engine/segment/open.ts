@@ -3,11 +3,9 @@ import { type At, instanceId, instanceOf, type Run } from '../run.js';
 import { itemOf, ownerFrame } from '../scopes.js';
 import { type EngineState, type Fiber, initialState } from '../state.js';
 import { isCleanup } from '../unwind.js';
-import { isWorthSegment } from './light.js';
+import { isWorthSegment, SEGMENT_STEPS } from './light.js';
 import { surroundingsOf } from './surroundings.js';
 
-/** At most so many steps in one segment; they are reserved of the run's `maxSteps`. */
-export const SEGMENT_STEPS = 200;
 /** Runs with states of an older engine have every step as an activity of its own. */
 const SINCE_VERSION = 2;
 
