@@ -8,15 +8,15 @@ import type { Cron, CronFields } from './cron.js';
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** Those of the next thirteen months: whoever keeps the schedule looks again long before. */
+/** Thirteen months ahead, as whoever keeps the schedule looks again long before; and back, for backfills. */
 const HORIZON_MS = 400 * DAY_MS;
-/** An hour of minutes, twice. A cron with seconds may have more; what is above is left out. */
-const MOST = 120;
+/** Two hours of minutes, twice. A cron with seconds may have more; what is above is left out. */
+const MOST = 240;
 
-/** Instants (ms) of repeated wall-clock times at which the cron fires, both of each, from `fromMs` on. */
-export function repeatedTicks(cron: Cron, timeZone: string, fromMs: number): number[] {
+/** Instants (ms) of repeated wall-clock times at which the cron fires, both of each, within thirteen months of now. */
+export function repeatedTicks(cron: Cron, timeZone: string, nowMs: number): number[] {
   if (cron.kind === 'every' || timeZone === 'UTC') return [];
-  return putBacks(timeZone, fromMs)
+  return putBacks(timeZone, nowMs)
     .flatMap(({ atMs, byMs }) => ticksAround(cron.fields, timeZone, atMs, byMs))
     .slice(0, MOST);
 }
@@ -50,13 +50,13 @@ interface PutBack {
 const known = new Map<string, readonly PutBack[]>();
 const KEPT = 500;
 
-function putBacks(timeZone: string, fromMs: number): readonly PutBack[] {
-  const firstDay = Math.floor(fromMs / DAY_MS) * DAY_MS;
-  const key = `${timeZone} ${firstDay}`;
+function putBacks(timeZone: string, nowMs: number): readonly PutBack[] {
+  const today = Math.floor(nowMs / DAY_MS) * DAY_MS;
+  const key = `${timeZone} ${today}`;
   const before = known.get(key);
   if (before !== undefined) return before;
   const found: PutBack[] = [];
-  for (let day = firstDay - DAY_MS; day < firstDay + HORIZON_MS; day += DAY_MS) {
+  for (let day = today - HORIZON_MS; day < today + HORIZON_MS; day += DAY_MS) {
     const byMs = offsetMs(timeZone, day) - offsetMs(timeZone, day + DAY_MS);
     if (byMs > 0) found.push({ atMs: changeBetween(timeZone, day, day + DAY_MS), byMs });
   }

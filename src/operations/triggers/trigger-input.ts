@@ -79,7 +79,7 @@ export type WebhookConfig = Omit<z.output<typeof WebhookConfigSchema>, (typeof S
 export type ScheduleConfig = z.output<typeof ScheduleConfigSchema>;
 
 const common = {
-  name: z.string().min(1).max(200).regex(/\S/, 'Expected a name'),
+  name: z.string().max(200).regex(/\S/, 'Expected a name'),
   workflowId: z.string().min(1).max(200).nullable().optional().describe('An id or a slug'),
   enabled: z.boolean().default(true),
   variableMapping: z.record(z.string(), z.string()).default({}).describe('Input → path into the payload, such as $.a.b[0]'),
