@@ -17,7 +17,7 @@ import type { AdvanceResult, Input } from './types.js';
  * nothing but the counter; after `finish` nothing does.
  */
 export function advance(plan: Plan, state: EngineState, input: Input): AdvanceResult<EngineState> {
-  const run = new Run(plan, state);
+  const run = new Run(plan, state, advance);
   state.counter += 1;
   state.nowMs = Math.max(state.nowMs, input.at);
   if (state.finished) return { state, commands: [], events: [], more: false };

@@ -1,6 +1,7 @@
 /** One call of `advance` while it runs: the plan, the state it owns, and what has been put out so far. */
 import type { Plan, PlanStep } from '../definition/runtime.js';
 import { stepOf } from './plan-index.js';
+import type { Advance } from './segment/fed-state.js';
 import type { EngineState, Fiber, StepFrame } from './state.js';
 import type { Command, EngineEvent, StepInstance } from './types.js';
 
@@ -15,6 +16,8 @@ export class Run {
   constructor(
     readonly plan: Plan,
     readonly state: EngineState,
+    /** The engine itself, for the states of its segments. */
+    readonly advance: Advance,
   ) {}
 
   /** A number never given before in this state. */

@@ -241,7 +241,7 @@ export class FakeActivities {
       plan,
       signal,
       isHalted: () => this.halted.has(input.segment),
-      run: async (call) => await this.runCall({ ...input, ...call } as unknown as StepInput & ActivityCommand),
+      run: async (call) => await this.runCall({ ...input, ...call }),
       tell: (events) => this.write(input.executionId, events),
     }).run();
   }

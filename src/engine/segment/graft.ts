@@ -4,7 +4,7 @@ import type { EngineState, Fiber, Frame, OpenSegment } from '../state.js';
 import { armTimer, dropTimer } from '../timers.js';
 import type { ActivityResult, LateAnswer, SegmentResult } from '../types.js';
 import { activeUnwind, dropUnwind } from '../unwind.js';
-import { SegmentMachine } from './machine.js';
+import { FedState } from './fed-state.js';
 import { orderCall } from './open.js';
 
 /**
@@ -31,7 +31,7 @@ export function takeSegment(run: Run, fiber: Fiber, segment: string, result: Act
 }
 
 function rebuild(run: Run, segment: string, { given }: OpenSegment, { inputs, hash }: SegmentResult): EngineState {
-  const machine = new SegmentMachine(run.plan, given);
+  const machine = new FedState(run.plan, given, run.advance);
   machine.begin();
   for (const input of inputs) machine.feed(input);
   const here = machine.hash();

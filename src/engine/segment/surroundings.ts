@@ -8,17 +8,13 @@ import type { Fiber, Frame, Scope } from '../state.js';
 export function surroundingsOf(run: Run, fiber: Fiber): Fiber[] {
   const around: Fiber[] = [];
   const names = readsOf(run.plan);
-  for (let parent = parentOf(run, fiber); parent !== undefined; parent = parentOf(run, parent)) {
-    around.push({
-      ...parent,
-      frames: parent.frames.map((frame, index) => slimFrame(run, parent as Fiber, frame, index, names)),
-      wait: { on: 'children' },
-      call: null,
-      unwinds: [],
-      cleanupTimer: null,
-    });
-  }
+  for (let parent = parentOf(run, fiber); parent !== undefined; parent = parentOf(run, parent)) around.push(slimFiber(run, parent, names));
   return around;
+}
+
+function slimFiber(run: Run, fiber: Fiber, names: Names): Fiber {
+  const frames = fiber.frames.map((frame, index) => slimFrame(run, fiber, frame, index, names));
+  return { ...fiber, frames, wait: { on: 'children' }, call: null, unwinds: [], cleanupTimer: null };
 }
 
 const parentOf = (run: Run, fiber: Fiber): Fiber | undefined => (fiber.parent === null ? undefined : run.fiber(fiber.parent.fiber));
