@@ -191,6 +191,8 @@ export class TurnWriter {
       opened.forEach((length, index) => this.told.set(index, length));
       this.state = 'open';
       this.tell();
+      // What came meanwhile is not in the row.
+      this.scheduleCheckpoint();
       return write;
     });
   }

@@ -102,6 +102,19 @@ describe('the writer of a turn', () => {
     });
   });
 
+  it('checkpoints what came while its row was made, also when nothing follows', async () => {
+    const { call } = await aCall();
+    const writer = call.writer({ model: 'm', redactor: noSecrets });
+    writer.text('a');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(writer.isOpen).toBe(true);
+    expect(sent).toEqual([]);
+    writer.text('b');
+    await until(isInRow(writer.turnId, 'ab'));
+    expect((await rowOf(writer.turnId))?.turn.status).toBe('streaming');
+    await writer.finish({ status: 'end_turn', reason: 'end_turn' });
+  });
+
   it('shows no secret in rows, events or deltas, whole or in pieces', async () => {
     const { call, place } = await aCall();
     const writer = call.writer({ model: 'm', redactor: createRedactor(new Map([['PASS', SECRET]])) });

@@ -152,6 +152,14 @@ describe('messages', () => {
     expect(listed.body.items).toHaveLength(100);
   });
 
+  it('show no secret of their owner, not even one that they wrote themselves', async () => {
+    await send('PUT', '/api/secrets/TOKEN', { value: 'hunter2-and-more' });
+    const { body } = await say('Use hunter2-and-more please', 'secretive');
+    expect(body.message.content).toBe('Use [secret TOKEN] please');
+    expect(JSON.stringify(await readSessionEvents(api.db, chat.id, 0, 10))).not.toContain('hunter2');
+    await send('DELETE', '/api/secrets/TOKEN');
+  });
+
   it('are in the audit log without their text', async () => {
     const { body } = await say('My private words', 'audited');
     const entries = await listAudit(api.db, { limit: 50 });
