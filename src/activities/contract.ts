@@ -40,7 +40,7 @@ export interface RunIdentity {
   readonly planFormat: number;
 }
 
-/** What the host tells every activity: as little as may be, since the server stores each call, at some 0.7 ms of its time per KB. */
+/** What the host tells every activity: as little as may be, since the server keeps each call in the history. */
 export interface Told {
   readonly executionId: string;
   readonly engineVersion: number;

@@ -31,7 +31,7 @@ function unpacked(sent: Told): Call {
 
 const CACHED_RUNS = 1_000;
 
-/** Reads a run's facts once in this process: a step's call is smaller by half without them, and the server stores each call. */
+/** Reads a run's facts once in this process: without them a step's call is smaller by half, and the server keeps each call in the history. */
 export function createReadRun(load: LoadRun): ReadRun {
   const known = new Map<string, RunIdentity>();
 
