@@ -10,6 +10,6 @@ export { SEGMENT_STEPS } from './segment/light.js';
 export type { RecordedStep, RerunRefusal, RerunTarget } from './rerun-refusal.js';
 export { buildSeeds } from './seeds.js';
 export { type SiteSource, sourceAt } from './sites.js';
-export { type EngineState, initialState } from './state.js';
+export { type EngineState, initialState, ROOT_FIBER } from './state.js';
 export { projectionOf, statusOf } from './status.js';
 export { type LeafPlan, inputSources, renderStepInput } from './step-input.js';

@@ -5,7 +5,10 @@ import type { Notifier } from './notifier.js';
 import { statement, type Queryable } from './statement.js';
 
 /** What the execution's row and its commands take from a carry; its events are part of the operation. */
-export type Head = Pick<Carry, 'counter' | 'status' | 'progress' | 'delivered'>;
+export type Head = Pick<Carry, 'counter' | 'progress' | 'delivered'> & {
+  /** Null: how far a segment has come since the projection of that counter. */
+  readonly status: Carry['status'] | null;
+};
 
 /** An operation of `signalbox_write` (prisma/migrations, write_functions), as JSON. */
 export interface WriteOp {
@@ -107,8 +110,16 @@ export function mergeHeads(heads: readonly (Head | null)[]): Head | null {
   const delivered = new Set<string>();
   for (const head of heads) {
     if (head === null) continue;
-    if (newest === null || head.counter > newest.counter) newest = head;
+    newest = newest === null ? head : newerOf(newest, head);
     for (const id of head.delivered) delivered.add(id);
   }
   return newest === null ? null : { counter: newest.counter, status: newest.status, progress: newest.progress, delivered: [...delivered] };
+}
+
+/** A segment's progress is newer than the projection of the same counter, and says nothing else. */
+function newerOf(known: Head, head: Head): Head {
+  if (head.counter !== known.counter) return head.counter > known.counter ? head : known;
+  if (head.status !== null && known.status !== null) return known;
+  const [whole, part] = head.status === null ? [known, head] : [head, known];
+  return { ...whole, progress: part.progress };
 }

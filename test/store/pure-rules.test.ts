@@ -43,6 +43,13 @@ describe('a batch of carries', () => {
     });
     expect(mergeHeads([head(2, ['a']), null, head(3, ['b']), head(1, ['a', 'c'])])).toEqual({ ...head(3, []), delivered: ['a', 'b', 'c'] });
     expect(mergeHeads([null])).toBeNull();
+    const part = { ...head(3, []), status: null, progress: { done: 2, total: 3, current: ['x'] } };
+    for (const heads of [
+      [head(3, []), part],
+      [part, head(3, [])],
+    ])
+      expect(mergeHeads(heads)).toEqual({ ...head(3, []), progress: part.progress });
+    expect(mergeHeads([part, head(4, [])])).toEqual(head(4, []));
   });
 });
 

@@ -28,10 +28,16 @@ CREATE TABLE "segment_inputs" (
 ALTER TYPE signalbox_op ADD ATTRIBUTE segment text, ADD ATTRIBUTE opens boolean, ADD ATTRIBUTE "isHalted" boolean,
   ADD ATTRIBUTE journal json, ADD ATTRIBUTE ops json;
 
--- As before; and an execution that has gone on is halted no more, whoever resumed it.
+-- As before; and an execution that has gone on is halted no more, whoever resumed it. Without a status: how far a segment has come,
+-- of which the engine's projection of the same counter does not know yet.
 CREATE OR REPLACE FUNCTION signalbox_project_execution(p_execution text, p_counter integer, p_status text, p_progress json)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+  IF p_status IS NULL THEN
+    UPDATE executions SET progress = p_progress
+    WHERE id = p_execution AND counter = p_counter AND status NOT IN ('completed', 'failed', 'cancelled');
+    RETURN;
+  END IF;
   UPDATE executions SET
     counter = p_counter,
     progress = p_progress,
