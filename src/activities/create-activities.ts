@@ -32,6 +32,7 @@ import {
 } from './run-activities.js';
 import { createRunFacts } from './run-facts.js';
 import { createRunStore, createStepJournal } from './run-store.js';
+import { createHaltSegmentsActivity, createSegmentActivity } from './segment/segment-activity.js';
 import { createMessagePoster, createTranscript } from './session-messages.js';
 import type { StepCallInput } from './step-call.js';
 import { createToolActivity } from './tool-activity.js';
@@ -54,6 +55,8 @@ export interface ActivityDependencies {
   readonly shell: ShellHost;
   /** What runs have in common with every other door (operations). */
   readonly operations: ActivityOperations;
+  /** Aborted when the worker begins to stop: segments start nothing more. */
+  readonly stopping?: AbortSignal;
 }
 
 type V1Input = StepCallInput & { readonly turn: number };
@@ -88,6 +91,7 @@ export function createActivities(dependencies: ActivityDependencies): Activities
   };
   const readRun = createReadRun((executionId) => getRunIdentity(db, executionId));
   const readRunOfStep = heartbeating(readRun);
+  const stopping = dependencies.stopping === undefined ? {} : { stopping: dependencies.stopping };
   const { model, models, agentTools } = dependencies;
   const turns = createTurns({ db, deltas: dependencies.deltas });
   const agent = createAgentStepActivities({ db, facts, turns, model, models, tools: agentTools });
@@ -117,6 +121,8 @@ export function createActivities(dependencies: ActivityDependencies): Activities
       openCallGate: receivedWithRun(readRun, agent.openGate),
       agentClose: receivedWithRun(readRun, agent.close),
       recover: received(createRecoverActivity(journal)),
+      segment: receivedWithRun(readRunOfStep, createSegmentActivity({ db, facts, tools: dependencies.tools, ...stopping })),
+      haltSegments: received(createHaltSegmentsActivity(db)),
       flush: received(createFlushActivity(db)),
       settle: received(createSettleActivity(run)),
       beginCancel: received(createBeginCancelActivity(run)),

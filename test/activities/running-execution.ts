@@ -45,6 +45,7 @@ export interface RunningExecution {
 
 export interface TestStore {
   readonly db: Database;
+  readonly url: string;
   /** A running execution of `usr_1` (or another). */
   start(plan: Plan, ownerId?: string): Promise<RunningExecution>;
   close(): Promise<void>;
@@ -55,6 +56,7 @@ export async function openTestStore(): Promise<TestStore> {
   const db = openDatabase(database.url);
   return {
     db,
+    url: database.url,
     start: (plan, ownerId = 'usr_1') => start(db, plan, ownerId),
     close: async () => {
       await db.close();

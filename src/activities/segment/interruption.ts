@@ -1,0 +1,62 @@
+import { WorkingCall } from '../working-call.js';
+
+const LONGEST_TIMER_MS = 2_147_483_647;
+
+/** What may end a segment from outside while it works, and heartbeats. */
+export class Interruption {
+  private readonly call = new WorkingCall();
+  private readonly controller = new AbortController();
+  private readonly limit: NodeJS.Timeout | undefined;
+  private isOutOfTime = false;
+
+  /**
+   * @param stopping aborted when the worker begins to stop: time is left for what is in flight
+   * @param endsAt when the run's own time is over, in ms; null: it does not count
+   * @param onChange told of each that comes
+   */
+  constructor(
+    private readonly stopping: AbortSignal | undefined,
+    endsAt: number | null,
+    private readonly onChange: () => void,
+  ) {
+    this.call.signal.addEventListener('abort', this.onAbort, { once: true });
+    this.stopping?.addEventListener('abort', this.onChange, { once: true });
+    if (endsAt !== null) this.limit = setTimeout(this.onOutOfTime, Math.min(Math.max(0, endsAt - Date.now()), LONGEST_TIMER_MS));
+    if (this.call.signal.aborted) this.onAbort();
+  }
+
+  /** Aborted when nothing must be waited for any longer. */
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  /** The segment's calls are not wanted any more. */
+  get isAborted(): boolean {
+    return this.call.isCancelRequested || this.isOutOfTime;
+  }
+
+  /** What to throw when this attempt must go. */
+  handOver(): Error | undefined {
+    return this.call.handOver();
+  }
+
+  get isStopping(): boolean {
+    return this.stopping?.aborted === true;
+  }
+
+  close(): void {
+    clearTimeout(this.limit);
+    this.stopping?.removeEventListener('abort', this.onChange);
+    this.call.close();
+  }
+
+  private readonly onAbort = (): void => {
+    this.controller.abort(new Error('The segment is interrupted'));
+    this.onChange();
+  };
+
+  private readonly onOutOfTime = (): void => {
+    this.isOutOfTime = true;
+    this.onAbort();
+  };
+}
