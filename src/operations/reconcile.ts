@@ -7,7 +7,15 @@ import { isEnded } from '../store/execution-record.js';
 import { getExecution } from '../store/executions.js';
 import { closeAsTerminated, type Settled } from '../store/end-execution.js';
 import { closeGate } from '../store/gates.js';
-import { overdueGates, pendingExecutions, staleExecutions, undeliveredCommands, undeliveredGates } from '../store/reconcile-queries.js';
+import {
+  overdueGates,
+  pendingExecutions,
+  staleExecutions,
+  strayTurns,
+  undeliveredCommands,
+  undeliveredGates,
+} from '../store/reconcile-queries.js';
+import { finishTurn } from '../store/turns.js';
 import type { StepError } from '../engine/types.js';
 import { deliverCommand, deliverGate, type Delivery } from './deliver.js';
 import type { OperationDeps } from './deps.js';
@@ -73,6 +81,13 @@ export async function expireGates(deps: OperationDeps): Promise<void> {
   await inParallel(await overdueGates(deps.db, BATCH), async (approvalId) => {
     const gate = await closeGate(deps.db, { approvalId, to: 'expired' });
     if (gate?.status === 'expired') await deliverGate(deps, gate);
+  });
+}
+
+/** What a terminated execution left streaming in the chat → given up. */
+export async function closeStrayTurns(deps: OperationDeps): Promise<void> {
+  await inParallel(await strayTurns(deps.db, BATCH), async (turnId) => {
+    await finishTurn(deps.db, turnId, { status: 'canceled', reason: 'execution_ended' });
   });
 }
 

@@ -1,5 +1,5 @@
 import type { OperationDeps } from './deps.js';
-import { closeForgotten, closeReported, expireGates, repeatCommands, startPending } from './reconcile.js';
+import { closeForgotten, closeReported, closeStrayTurns, expireGates, repeatCommands, startPending } from './reconcile.js';
 import { RepeatMemory } from './repeat-memory.js';
 import { cancelOrphans } from './report-child.js';
 import { dropOldDeliveries, keepSchedules } from './triggers/reconcile-schedules.js';
@@ -76,6 +76,7 @@ class PeriodicReconciler implements Reconciler {
     await this.attempt('expire gates', () => expireGates(this.deps));
     await this.lookAtTemporal();
     await this.attempt('cancel orphans', () => cancelOrphans(this.deps));
+    await this.attempt('close stray turns', () => closeStrayTurns(this.deps));
     await this.lookAtTriggers();
     this.memory.forgetOld();
   }

@@ -30,6 +30,15 @@ const STALE = statement(
      AND updated_at < now() - $1 * interval '1 millisecond' AND id > $2 ORDER BY id LIMIT $3`,
 );
 
+const STRAY_TURNS = statement(
+  'stray_turns',
+  `SELECT m.turn_id AS id FROM messages m JOIN executions e ON e.id = m.execution_id
+   WHERE m.turn_open AND e.status IN ('completed', 'failed', 'cancelled') ORDER BY m.turn_id LIMIT $1`,
+);
+
+/** Turns still open in the chat whose execution has ended: its workflow was terminated. */
+export const strayTurns = (db: Database, limit: number): Promise<string[]> => ids(db.rows<{ id: string }>(STRAY_TURNS, [limit]));
+
 /** Rows whose workflow may never have been started. */
 export const pendingExecutions = (db: Database, olderThanMs: number, limit: number): Promise<string[]> =>
   ids(db.rows<{ id: string }>(PENDING, [olderThanMs, limit]));

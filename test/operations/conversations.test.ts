@@ -1,16 +1,18 @@
 import { decideApproval } from '../../src/operations/decide-approval.js';
 import type { Principal } from '../../src/operations/principal.js';
+import { getExecution } from '../../src/operations/read-executions.js';
 import { startReconciler } from '../../src/operations/reconciler.js';
 import { postToAgent, sendMessage } from '../../src/operations/send-message.js';
 import { createSession } from '../../src/operations/sessions.js';
 import { stopSession } from '../../src/operations/stop-session.js';
 import { markDelivered } from '../../src/store/commands.js';
+import { closeAsTerminated } from '../../src/store/end-execution.js';
 import { openGate } from '../../src/store/gates.js';
 import { undeliveredCommands } from '../../src/store/reconcile-queries.js';
 import { nextMessage } from '../../src/store/session-commands.js';
 import { readConversation } from '../../src/store/transcript.js';
-import { claimTurns, finishTurn, openTurn } from '../../src/store/turns.js';
-import { age } from './running.js';
+import { claimTurns, finishTurn, getTurn, openTurn } from '../../src/store/turns.js';
+import { age, aRunning } from './running.js';
 import { aBench, aPerson, type TestBench } from './support.js';
 
 describe('what is said to a conversation', () => {
@@ -110,6 +112,23 @@ describe('what is said to a conversation', () => {
     await age(bench, 'approvals', 'settled_at');
     await pass();
     expect(bench.temporal.signalsTo(sessionId, 'approve')).toMatchObject([{ payload: { approvalId: gate.gate.id } }]);
+  });
+
+  it('a turn that a terminated run left streaming is given up', async () => {
+    const id = await aRunning(bench, ana);
+    const { execution } = await getExecution(bench, ana, { id });
+    const of = { executionId: id, instance: { stepId: 'ask', iterationPath: '', attempt: 1 } };
+    const place = { ownerId: ana.userId, sessionId: execution.sessionId, thread: 'default', author: 'A', call: '1', of };
+    const { claim } = await claimTurns(bench.db, place);
+    await openTurn(bench.db, { claim, turnId: 'trn_stray', model: 'm', usage: null, parts: [{ type: 'text', text: 'Half' }] });
+    await pass();
+    expect((await getTurn(bench.db, 'trn_stray'))?.turn.status).toBe('streaming');
+    await closeAsTerminated(bench.db, id, { code: 'execution_terminated', message: 'gone', retryable: false });
+    await pass();
+    expect((await getTurn(bench.db, 'trn_stray'))?.turn).toMatchObject({
+      status: 'canceled',
+      parts: [{ text: 'Half' }, { type: 'finish' }],
+    });
   });
 
   it('what speaks for a person has a thread and a name of its own, once', async () => {
