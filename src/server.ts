@@ -25,7 +25,7 @@ import { connectSlack } from './realtime/slack/index.js';
 import { openDatabase } from './store/database.js';
 import { isAway } from './store/database-error.js';
 import { applyMigrations } from './store/migrate.js';
-import { BUILT_IN_TOOL_IDS, createHttpClient, LIGHT_TOOL_IDS } from './tools/index.js';
+import { createDirectTools, createHttpClient, type HttpClient, LIGHT_TOOL_IDS, openTools, type OpenTools } from './tools/index.js';
 import { TASK_QUEUES } from './workflows/messages.js';
 
 /** For requests under way when the process is told to stop. */
@@ -53,10 +53,12 @@ async function startGateway(config: ServiceConfig, log: Logger): Promise<Gateway
       await end().catch((error: unknown) => log.warn({ error }, 'a part did not close cleanly'));
   };
   try {
-    const operations = await openOperations(config, log, opened);
-    const courier = openCourier(config, operations, log, opened);
+    const http = createHttpClient({ allow: config.httpAllow });
+    opened.push(() => http.close());
+    const { operations, tools } = await openOperations(config, http, log, opened);
+    const courier = openCourier(config, operations, http, log, opened);
     const realtime = await openEvents(config, operations, courier, log, opened);
-    const url = await openHttp(config, operations, realtime, log, opened);
+    const url = await openHttp(config, operations, tools, realtime, log, opened);
     return { url, close };
   } catch (error) {
     await close();
@@ -64,7 +66,12 @@ async function startGateway(config: ServiceConfig, log: Logger): Promise<Gateway
   }
 }
 
-async function openOperations(config: ServiceConfig, log: Logger, opened: Opened): Promise<OperationDeps> {
+async function openOperations(
+  config: ServiceConfig,
+  http: HttpClient,
+  log: Logger,
+  opened: Opened,
+): Promise<{ readonly operations: OperationDeps; readonly tools: OpenTools }> {
   await untilDatabase(log, () =>
     applyMigrations(config.databaseUrl, { onApply: (name) => log.info({ migration: name }, 'applying a migration') }),
   );
@@ -82,6 +89,9 @@ async function openOperations(config: ServiceConfig, log: Logger, opened: Opened
     log.error({ what, error }, 'work behind an answer failed; the reconciler repeats it'),
   );
   opened.push(() => background.drain());
+  const onServerAway = (server: string, reason: string): void => log.warn({ server, reason }, 'an MCP server is away');
+  const tools = openTools(config, { db, http, shell: undefined, onServerAway });
+  opened.push(() => tools.toolbox.close());
   const operations = {
     db,
     temporal,
@@ -89,18 +99,16 @@ async function openOperations(config: ServiceConfig, log: Logger, opened: Opened
     log,
     limits: config.limits,
     encryptionKey: config.encryptionKey,
-    toolIds: () => BUILT_IN_TOOL_IDS,
+    toolIds: () => tools.toolbox.checkedIds(),
     lightToolIds: LIGHT_TOOL_IDS,
   };
   const reconciler = startReconciler(operations);
   opened.push(() => reconciler.stop());
-  return operations;
+  return { operations, tools };
 }
 
 /** What gates have to say, in Slack, to webhooks, in sessions. */
-function openCourier(config: ServiceConfig, { db }: OperationDeps, log: Logger, opened: Opened): GateCourier {
-  const http = createHttpClient({ allow: config.httpAllow });
-  opened.push(() => http.close());
+function openCourier(config: ServiceConfig, { db }: OperationDeps, http: HttpClient, log: Logger, opened: Opened): GateCourier {
   const courier = new GateCourier({ db, http, messages: createMessagePoster(db), slack: connectSlack(config.slack), log });
   opened.push(() => courier.stop());
   return courier;
@@ -129,6 +137,7 @@ async function openEvents(
 async function openHttp(
   config: ServiceConfig,
   operations: OperationDeps,
+  tools: OpenTools,
   realtime: Realtime,
   log: Logger,
   opened: Opened,
@@ -146,6 +155,7 @@ async function openHttp(
     operations,
     events: realtime.hub,
     feeds: realtime.feeds,
+    tools: createDirectTools({ operations, ...tools }),
     slack: slackDoorOf(config),
     webhooks: { limiter: new RateLimiter(config.rateLimits.perTrigger), githubSecret: config.githubWebhookSecret },
     metrics,

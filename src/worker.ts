@@ -122,7 +122,12 @@ async function openActivities(
   opened.push(() => background.drain());
   const http = createHttpClient({ allow: config.httpAllow });
   const shell = openShellHost(config, db, config.encryptionKey);
-  const { toolbox: tools, agentTools } = openTools(config, { db, http, shell });
+  const { toolbox: tools, agentTools } = openTools(config, {
+    db,
+    http,
+    shell,
+    onServerAway: (server, reason) => log.warn({ server, reason }, 'an MCP server is away'),
+  });
   opened.push(() => tools.close());
   if (QUEUES[config.role].includes('shell')) sweepWorkspaces(shell.workspaces, log, opened);
   const deps: OperationDeps = {

@@ -4,6 +4,7 @@ import type { OperationDeps } from '../operations/deps.js';
 import type { EventHub } from '../realtime/event-hub.js';
 import type { Feeds } from '../realtime/feeds.js';
 import type { SlackClient } from '../realtime/slack/slack-client.js';
+import type { DirectTools } from '../tools/index.js';
 import type { Gatekeepers } from './authenticate.js';
 import type { ReadReadiness } from './health/readiness.js';
 import type { ApiMetrics } from './metrics.js';
@@ -19,6 +20,7 @@ export interface ApiDependencies {
   readonly slack?: { readonly signingSecret?: string; readonly client?: SlackClient };
   /** Calls a minute of one trigger; without a secret nothing that claims to come from GitHub is believed. */
   readonly webhooks: { readonly limiter: RateLimiter; readonly githubSecret: string | undefined };
+  readonly tools: DirectTools;
   readonly metrics: ApiMetrics;
   readonly readiness: ReadReadiness;
   readonly log: Logger;

@@ -5,11 +5,14 @@ import { documentRoutes } from './documents.js';
 import { executionRoutes } from './executions/routes.js';
 import { healthRoutes } from './health/routes.js';
 import { keyRoutes } from './keys/routes.js';
+import { mcpRoutes } from './mcp/routes.js';
+import { personaRoutes } from './personas/routes.js';
 import { realtimeRoutes } from './realtime/routes.js';
 import type { Route } from './route.js';
 import { secretRoutes } from './secrets/routes.js';
 import { sessionRoutes } from './sessions/routes.js';
 import { slackRoutes } from './slack/routes.js';
+import { toolRoutes } from './tools/routes.js';
 import { triggerRoutes } from './triggers/routes.js';
 import { userRoutes } from './users/routes.js';
 import { valueRoutes } from './values/routes.js';
@@ -25,6 +28,9 @@ const described: readonly Route[] = [
   ...webhookRoutes,
   ...sessionRoutes,
   ...realtimeRoutes,
+  ...toolRoutes,
+  ...mcpRoutes,
+  ...personaRoutes,
   ...valueRoutes,
   ...accountRoutes,
   ...keyRoutes,

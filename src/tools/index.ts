@@ -12,6 +12,7 @@ export { deniedResult, outcomeUnknown } from './agent/person-results.js';
 export type { ModelCall, ToolRequest } from './agent/read-call.js';
 export type { ToolError } from './agent/tool-error.js';
 export { BUILT_IN_TOOL_IDS, createBuiltInTools, LIGHT_TOOL_IDS } from './built-in-tools.js';
+export { createDirectTools, type DirectResult, type DirectTools } from './direct-call.js';
 export { createHttpRequestTool } from './http/request-tool.js';
 export { createHttpClient, type HttpClient } from './http/send-http.js';
 export { openShellHost, openTools, type OpenTools } from './open-tools.js';

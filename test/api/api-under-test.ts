@@ -17,6 +17,7 @@ import { Realtime } from '../../src/realtime/realtime.js';
 import { openDatabase, type Database } from '../../src/store/database.js';
 import { createKey } from '../../src/store/keys.js';
 import { createUser } from '../../src/store/users.js';
+import { createDirectTools, createHttpClient, openTools, type HttpClient, type OpenTools } from '../../src/tools/index.js';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
 import { RecordingSchedules } from '../support/recording-schedules.js';
 import type { ProblemDocument } from '../support/service-shapes.js';
@@ -63,6 +64,7 @@ export interface ApiOptions {
   readonly beside?: ApiUnderTest;
   readonly port?: number;
   readonly sockets?: Partial<GatewayOptions>;
+  readonly tools?: Partial<Parameters<typeof openTools>[0]>;
 }
 
 export class ApiUnderTest {
@@ -72,6 +74,8 @@ export class ApiUnderTest {
   private readonly server: Server;
   readonly realtime: Realtime;
   private readonly sockets: SocketGateway;
+  private readonly http: HttpClient;
+  private readonly openTools: OpenTools;
 
   private constructor(
     private readonly database: TestDatabase,
@@ -89,6 +93,9 @@ export class ApiUnderTest {
       lightToolIds: ['http:request'],
       encryptionKey: Buffer.alloc(32, 7),
     };
+    this.http = createHttpClient({ allow: ['127.0.0.1'] });
+    const settings = { httpAllow: [], skillsDir: undefined, toolPolicy: {}, mcpServers: {}, ...options.tools };
+    this.openTools = openTools(settings, { db, http: this.http, shell: undefined });
     this.realtime = new Realtime({ connectionString: database.url, operations: this.operations, log });
     const gatekeepers = {
       keyRing: new KeyRing((sha256: string) => findKey(db, sha256)),
@@ -100,6 +107,7 @@ export class ApiUnderTest {
       operations: this.operations,
       events: this.realtime.hub,
       feeds: this.realtime.feeds,
+      tools: createDirectTools({ operations: this.operations, ...this.openTools }),
       log,
       metrics,
       version: '0.0.0-test',
@@ -143,6 +151,8 @@ export class ApiUnderTest {
     await new Promise((resolve) => this.server.close(resolve));
     await this.operations.background.drain();
     await this.realtime.close();
+    await this.openTools.toolbox.close();
+    await this.http.close();
     await this.db.close();
     if (this.options.beside === undefined) await this.database.drop();
   }

@@ -15,6 +15,7 @@ export interface Owned {
   readonly valueRef: string;
   readonly keyId: string;
   readonly secretName: string;
+  readonly personaId: string;
   /** Of a schedule. */
   readonly triggerId: string;
 }
@@ -38,6 +39,7 @@ export async function somebodyWithEverything(api: ApiUnderTest, name: string): P
     {},
   );
   await send('PUT', '/api/secrets/TOKEN', { value: 'hidden' });
+  await send('PUT', '/api/personas/reviewer', { name: 'Reviewer', prompt: 'You review.' });
   const { body: hooked } = await send<{ trigger: { id: string } }>('POST', '/api/triggers', {
     name: 'Nightly',
     type: 'schedule',
@@ -72,6 +74,7 @@ export async function somebodyWithEverything(api: ApiUnderTest, name: string): P
     valueRef: ref,
     keyId: admin.keyId,
     secretName: 'TOKEN',
+    personaId: 'reviewer',
     triggerId: hooked.trigger.id,
   };
 }

@@ -8,11 +8,17 @@ export interface Probe {
   readonly route: string;
   readonly roles: readonly Role[] | 'everybody';
   /** A call that is right in itself, on what somebody owns. */
-  readonly call: (owned: Owned) => { readonly path: string; readonly body?: unknown };
+  readonly call: (owned: Owned) => {
+    readonly path: string;
+    readonly body?: unknown;
+    readonly headers?: { readonly [name: string]: string };
+  };
   /** What those who may get; more than one where it depends on who was first. */
   readonly ok: readonly number[];
   /** How another owner (an editor) is answered; absent: the route names nothing that has an owner. */
   readonly stranger?: 404 | 'empty';
+  /** A stream without an end: its head is the answer. */
+  readonly isEndless?: true;
 }
 
 const ALL: readonly Role[] = ['viewer', 'approver', 'runner', 'editor', 'admin'];
@@ -145,6 +151,22 @@ export const MATRIX: readonly Probe[] = [
     send(`${method} /webhooks/:path`, 'everybody', [404], () => ({ path: '/webhooks/nobody' })),
   ),
   send('POST /webhooks/github', 'everybody', [401], () => ({ path: '/webhooks/github', body: {} })),
+  get('/api/tools', ALL, () => '/api/tools?provider=http'),
+  send('POST /api/tools/call', RUNNERS, [200], () => ({ path: '/api/tools/call', body: { toolId: 'skills:list' } })),
+  send('POST /mcp', ALL, [200], () => ({
+    path: '/mcp',
+    body: { jsonrpc: '2.0', id: 1, method: 'tools/list' },
+    headers: { accept: 'application/json, text/event-stream' },
+  })),
+  get('/api/policies', ALL, () => '/api/policies'),
+  send('PUT /api/policies', EDITORS, [200], () => ({ path: '/api/policies', body: { policies: {} } })),
+  get('/api/personas', ALL, () => '/api/personas', 'empty'),
+  get('/api/personas/:id', ALL, (owned) => `/api/personas/${owned.personaId}`, 404),
+  send('PUT /api/personas/:id', EDITORS, [200, 201], () => ({
+    path: '/api/personas/probe',
+    body: { name: 'Probe', prompt: 'You probe.' },
+  })),
+  send('DELETE /api/personas/:id', EDITORS, [204, 404], (owned) => ({ path: `/api/personas/${owned.personaId}` }), 404),
   get('/api/values/:ref', ALL, (owned) => `/api/values/${owned.valueRef}`, 404),
   get('/api/me', ALL, () => '/api/me'),
   send('POST /api/ws-ticket', ALL, [200], () => ({ path: '/api/ws-ticket' })),

@@ -2,7 +2,6 @@
  * What an agent may do with tools. `plan` says what becomes of a model's call before anything runs: it runs, it waits for a person,
  * it is refused. `run` does it, and looks again: nothing outside the allow-list, denied or unapproved runs, whoever calls.
  */
-import { nearest } from '../../definition/nearest.js';
 import type { Json } from '../../definition/value.js';
 import { hasCode } from '../../errors.js';
 import { decideTool, type Policies, type PolicyDecision } from '../policy.js';
@@ -13,7 +12,7 @@ import { callWithLimit } from './call-with-limit.js';
 import { listTools } from './list-tools.js';
 import { LIST_TOOLS, modelTools, type ModelTool } from './model-tools.js';
 import { readCall, type ModelCall, type ToolRequest } from './read-call.js';
-import { toolError, toToolError, type ToolError } from './tool-error.js';
+import { toolError, toToolError, unknownTool, type ToolError } from './tool-error.js';
 
 /** For whom, and within what. */
 export interface AgentScope {
@@ -145,12 +144,11 @@ function outside(toolId: string, allow: readonly string[] = []): ToolError {
 
 function unknown(toolbox: Toolbox, toolId: string, allow: readonly string[] | undefined): ToolError {
   const list = allowList(allow);
-  const ids = toolbox.ids().filter((id) => list.permits(id));
-  const [provider = ''] = toolId.split(':');
-  const near = [nearest(toolId, ids), ...ids.filter((id) => id.startsWith(`${provider}:`))].filter((id) => id !== undefined);
-  const names = [...new Set(near)].slice(0, 5);
-  const hint = names.length > 0 ? `Did you mean ${names.join(', ')}?` : `Providers: ${toolbox.providers().join(', ')}. Call list_tools.`;
-  return toolError('tool_unknown', `There is no tool ${toolId.slice(0, 200)}`, { hint });
+  return unknownTool(
+    toolId,
+    toolbox.ids().filter((id) => list.permits(id)),
+    toolbox.providers(),
+  );
 }
 
 async function runCall(parts: AgentToolsParts, call: ToolRequest, scope: AgentScope, context: CallContext): Promise<ToolResult> {

@@ -1,4 +1,5 @@
 /** Faults of a tool call as a model and `POST /api/tools/call` are told of them. Pure. */
+import { nearest } from '../../definition/nearest.js';
 import type { Json } from '../../definition/value.js';
 import { AppError } from '../../errors.js';
 import { type FaultDetails, StepFault } from '../step-fault.js';
@@ -44,4 +45,13 @@ export function toToolError(toolId: string, thrown: unknown): ToolError {
   if (thrown instanceof AppError)
     return toolError(thrown.code, thrown.message, { details: thrown.data as { readonly [key: string]: Json } });
   return toolError('tool_failed', `${toolId} failed: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+}
+
+/** With the nearest of the ids that may be named. */
+export function unknownTool(toolId: string, ids: readonly string[], providers: readonly string[]): ToolError {
+  const [provider = ''] = toolId.split(':');
+  const near = [nearest(toolId, ids), ...ids.filter((id) => id.startsWith(`${provider}:`))].filter((id) => id !== undefined);
+  const names = [...new Set(near)].slice(0, 5);
+  const hint = names.length > 0 ? `Did you mean ${names.join(', ')}?` : `Providers: ${providers.join(', ')}. List the tools.`;
+  return toolError('tool_unknown', `There is no tool ${toolId.slice(0, 200)}`, { hint });
 }
