@@ -6,7 +6,14 @@ import { isEnded } from '../store/execution-record.js';
 import { currentUsage } from '../store/executions.js';
 import type { MessageRecord } from '../store/messages.js';
 import { getPlan } from '../store/plans.js';
-import { executionsOfSession, gatesOfExecution, gatesOfSession, newestMessages, newestSteps } from '../store/session-view.js';
+import {
+  executionsOfSession,
+  gatesOfExecution,
+  gatesOfSession,
+  messagesOfExecution,
+  newestMessages,
+  newestSteps,
+} from '../store/session-view.js';
 import type { StepRecord } from '../store/step-list.js';
 import { authorize } from './authorize.js';
 import { shownExecutions, shownSteps } from '../store/private-values.js';
@@ -23,6 +30,7 @@ const MESSAGES = 500;
 const EXECUTIONS = 20;
 const STEPS = 1_000;
 const GATES = 200;
+const RUN_MESSAGES = 10_000;
 
 /** `{ session, messages, steps, approvals, execution? }`, the newest of each, oldest first; `execution` is the newest that it shows. */
 export async function readSessionSnapshot(deps: OperationDeps, principal: Principal, id: string) {
@@ -66,6 +74,18 @@ export async function readExecutionSnapshot(deps: OperationDeps, principal: Prin
       approvals: gates.map(toWireApproval),
     },
   };
+}
+
+/** What a run has said so far, and how it ended if it has. The cursor is the session's. @throws AppError not_found */
+export async function readRunSnapshot(deps: OperationDeps, principal: Principal, id: string) {
+  authorize(principal, 'read');
+  const { sessionId } = await ownExecution(deps, principal, id);
+  const cursor = await lastSeq(deps, sessionId);
+  // The row first: what an ended run has said is then all there.
+  const row = await ownExecution(deps, principal, id);
+  const steps = await wireSteps(deps, [row], await newestSteps(deps.db, [id], STEPS));
+  const messages = await messagesOfExecution(deps.db, row, RUN_MESSAGES);
+  return { cursor, execution: await wireExecution(deps, row), steps, messages };
 }
 
 const lastSeq = async (deps: OperationDeps, id: string): Promise<number> => (await streamState(deps.db, id))?.lastSeq ?? 0;

@@ -7,6 +7,7 @@ import { toWireApproval, toWireExecution } from '../operations/wire.js';
 import { executionMarks, executionsById, gateMarks, gatesById, gatesByStream, markOfGate } from '../store/changed-rows.js';
 import type { ExecutionRecord } from '../store/execution-record.js';
 import type { GateRecord } from '../store/gate-record.js';
+import { shownExecutions } from '../store/private-values.js';
 import { getUser } from '../store/users.js';
 import { executionChange, gateChange, type ListChange } from './list-change.js';
 
@@ -114,7 +115,12 @@ export class ListWatch {
     const ids = new Set(woken.filter((id) => id.startsWith('exe_')));
     if (atEverything) for (const id of await this.changedExecutions()) ids.add(id);
     if (ids.size === 0) return;
-    for (const { mark, execution } of await executionsById(this.options.db, [...ids], this.ownerIds)) this.tellExecution(mark, execution);
+    const rows = await executionsById(this.options.db, [...ids], this.ownerIds);
+    const executions = await shownExecutions(
+      this.options.db,
+      rows.map(({ execution }) => execution),
+    );
+    executions.forEach((execution, index) => this.tellExecution(rows[index]?.mark ?? '', execution));
   }
 
   private async changedExecutions(): Promise<string[]> {

@@ -23,8 +23,8 @@ export async function writeEventStream(res: ServerResponse, options: EventStream
   const reader = new AbortController();
   const gone = (): void => reader.abort();
   res.once('close', gone).on('error', gone);
-  openStream(res);
-  const heartbeat = startHeartbeat(res, options, gone);
+  openEventStream(res);
+  const stopKeeping = keepAlive(res, options, gone);
   try {
     for await (const page of options.pages(reader.signal)) {
       for (const frame of page) {
@@ -33,17 +33,19 @@ export async function writeEventStream(res: ServerResponse, options: EventStream
       }
     }
   } finally {
-    clearInterval(heartbeat);
+    stopKeeping();
     res.end();
   }
 }
 
-function openStream(res: ServerResponse): void {
+/** The head of a stream of events, for browsers and for proxies. */
+export function openEventStream(res: ServerResponse, headers: { readonly [name: string]: string } = {}): void {
   res.writeHead(200, {
     'Content-Type': `${EVENT_STREAM_TYPE}; charset=utf-8`,
     'Cache-Control': 'no-cache, no-transform',
     // Proxies that buffer would hold events back.
     'X-Accel-Buffering': 'no',
+    ...headers,
   });
   res.write(`retry: ${RETRY_MS}\n\n`);
 }
@@ -51,14 +53,16 @@ function openStream(res: ServerResponse): void {
 /** One event. JSON text holds no line break, so one `data:` line is enough. Pure. */
 export const toServerSentEvent = (frame: LogFrame): string => `id: ${frame.seq}\nevent: ${frame.kind}\ndata: ${frame.json}\n\n`;
 
-function startHeartbeat(res: ServerResponse, options: EventStreamOptions, stop: () => void): NodeJS.Timeout {
+/** Comments that keep the line up, and a look at the reader's rights with each. @returns what ends them */
+export function keepAlive(res: ServerResponse, options: Pick<EventStreamOptions, 'heartbeatMs' | 'mayGoOn'>, stop: () => void): () => void {
   const beat = async (): Promise<void> => {
     // A reader with unread bytes knows that the line is up.
     if (!res.writableNeedDrain) res.write(': heartbeat\n\n');
     if (options.mayGoOn !== undefined && !(await options.mayGoOn())) stop();
   };
   // A check that fails (database away) is asked again at the next beat.
-  return setInterval(() => void beat().catch(() => undefined), options.heartbeatMs ?? HEARTBEAT_MS).unref();
+  const timer = setInterval(() => void beat().catch(() => undefined), options.heartbeatMs ?? HEARTBEAT_MS).unref();
+  return () => clearInterval(timer);
 }
 
 /** Waits for room. A reader that stalls for too long is cut off. */

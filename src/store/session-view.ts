@@ -8,6 +8,10 @@ import { statement } from './statement.js';
 import { mirrorContainers, STEP_COLUMNS, toStepRecord, type StepRecord } from './step-list.js';
 
 const MESSAGES = statement('newest_messages', 'SELECT * FROM messages WHERE session_id = $1 AND owner_id = $2 ORDER BY seq DESC LIMIT $3');
+const OF_EXECUTION = statement(
+  'messages_of_execution',
+  'SELECT * FROM messages WHERE session_id = $1 AND execution_id = $2 ORDER BY seq LIMIT $3',
+);
 const OPEN_TURNS = statement('open_turn_messages', 'SELECT * FROM messages WHERE session_id = $1 AND turn_open ORDER BY seq');
 const TURN = statement('turn_message', 'SELECT * FROM messages WHERE turn_id = $1');
 const EXECUTIONS = statement(
@@ -27,6 +31,15 @@ const GATES_OF_EXECUTION = statement(
 /** The newest messages of a session of this owner, oldest first. */
 export async function newestMessages(db: Database, ownerId: string, sessionId: string, limit: number): Promise<MessageRecord[]> {
   return (await db.rows(MESSAGES, [sessionId, ownerId, limit])).toReversed().map(messageFromRow);
+}
+
+/** What an execution has said in the session that shows it, oldest first, at most `limit`. */
+export async function messagesOfExecution(
+  db: Database,
+  { id, sessionId }: Pick<ExecutionRecord, 'id' | 'sessionId'>,
+  limit: number,
+): Promise<MessageRecord[]> {
+  return (await db.rows(OF_EXECUTION, [sessionId, id, limit])).map(messageFromRow);
 }
 
 /** Messages of turns that something may still follow. */

@@ -90,6 +90,7 @@ export const MATRIX: readonly Probe[] = [
   send('POST /api/sessions', RUNNERS, [201], () => ({ path: '/api/sessions', body: { title: 'Notes' } })),
   get('/api/sessions/:id', ALL, session, 404),
   get('/api/sessions/:id/messages', ALL, (owned) => session(owned, '/messages'), 404),
+  { ...get('/api/sessions/:id/stream', ALL, (owned) => session(owned, '/stream'), 404), isEndless: true },
   get('/api/sessions/:id/feed', ALL, (owned) => session(owned, '/feed'), 404),
   send(
     'POST /api/sessions/:id/messages',

@@ -157,8 +157,7 @@ describe('GET /api/executions/:id/stream', () => {
   });
 
   it.each([
-    ['?format=ai-sdk', {}],
-    ['?format=ag-ui', {}],
+    ['?format=xml', {}],
     ['?format=', {}],
     ['?after=x', {}],
     ['', { 'last-event-id': 'abc' }],

@@ -1,15 +1,20 @@
-/** `GET /api/executions/:id/stream`: the log as server-sent events, from any point on. */
+/** `GET /api/executions/:id/stream`: the log as server-sent events, from any point on; or the run in a UI's own format. */
+import type { Response } from 'express';
 import { z } from 'zod';
+import type { Json } from '../../definition/value.js';
+import type { Principal } from '../../operations/principal.js';
 import { ownExecution } from '../../operations/read-executions.js';
-import { isAllowed } from '../../operations/role-matrix.js';
-import type { LogFrame } from '../../realtime/event-hub.js';
-import { EVENT_STREAM_TYPE, writeEventStream } from '../../realtime/server-sent-events.js';
-import { bearerOf } from '../authenticate.js';
+import { readRunSnapshot } from '../../operations/read-live.js';
+import type { WireExecution } from '../../operations/wire.js';
+import { EVENT_STREAM_TYPE } from '../../realtime/server-sent-events.js';
+import { agUiFormat } from '../../realtime/ui-streams/ag-ui.js';
+import { aiSdkFormat } from '../../realtime/ui-streams/ai-sdk.js';
+import type { RunOutcome } from '../../realtime/ui-streams/narration.js';
+import { writeUiStream } from '../../realtime/ui-streams/write-ui-stream.js';
+import type { ApiDependencies } from '../dependencies.js';
+import { lastEventIdOf, mayStillRead, SeqText, writeLog } from '../log-stream.js';
 import { streamRoute } from '../route.js';
-import { validationFailed } from '../validation.js';
 import { executionParams } from './shape.js';
-
-const SEQ = /^\d{1,9}$/;
 
 export const executionStreamRoute = streamRoute({
   method: 'get',
@@ -19,46 +24,63 @@ export const executionStreamRoute = streamRoute({
   auth: 'read',
   produces: EVENT_STREAM_TYPE,
   description:
-    'id: seq, event: kind, data: the Event. Resumes behind Last-Event-ID (or ?after); closes after the terminal event. A browser that comes back behind that is told by 204 to stay away.',
+    'id: seq, event: kind, data: the Event. Resumes behind Last-Event-ID (or ?after); closes after the terminal event. A browser that comes back behind that is told by 204 to stay away. ?format=ai-sdk (UI message stream of the AI SDK, version 5 on) and ?format=ag-ui tell the run with its text from the beginning: a late reader gets each text as one delta.',
   params: executionParams,
-  query: z.object({
-    after: z.string().regex(SEQ, 'Expected a whole number').exactOptional(),
-    format: z
-      .string()
-      .exactOptional()
-      .refine((format) => format === undefined, 'This server streams events only: leave format out'),
-  }),
+  query: z.object({ after: SeqText.exactOptional(), format: z.enum(['ai-sdk', 'ag-ui']).exactOptional() }),
   handle: async ({ deps, principal, params: { id }, query }, req, res) => {
-    await ownExecution(deps.operations, principal, id);
-    const lastEventId = lastEventIdOf(req.headers['last-event-id']);
+    const { sessionId } = await ownExecution(deps.operations, principal, id);
+    const mayGoOn = mayStillRead(deps, req);
+    if (query.format !== undefined) {
+      await writeRun({ deps, principal, run: { executionId: id, sessionId }, format: query.format, mayGoOn }, res);
+      return;
+    }
+    const lastEventId = lastEventIdOf(req);
     const place = await deps.events.place(id, lastEventId ?? Number(query.after ?? 0));
     // What the HTML standard gives for "do not connect again".
     if (place.isAtEnd && lastEventId !== undefined) {
       res.writeHead(204).end();
       return;
     }
-    const key = bearerOf(req.headers.authorization) ?? '';
-    deps.metrics.openStreams.inc();
-    try {
-      await writeEventStream(res, {
-        pages: (signal) => (place.isAtEnd ? noPages() : deps.events.follow(id, place.after, signal)),
-        mayGoOn: async () => {
-          const holder = await deps.gatekeepers.keyRing.principalOf(key);
-          return holder !== null && isAllowed(holder, 'read');
-        },
-      });
-    } finally {
-      deps.metrics.openStreams.dec();
-    }
+    await writeLog(deps, res, { streamId: id, after: place.after, isAtEnd: place.isAtEnd, mayGoOn });
   },
 });
 
-async function* noPages(): AsyncGenerator<readonly LogFrame[]> {}
+interface RunStream {
+  readonly deps: ApiDependencies;
+  readonly principal: Principal;
+  readonly run: { readonly executionId: string; readonly sessionId: string };
+  readonly format: 'ai-sdk' | 'ag-ui';
+  readonly mayGoOn: () => Promise<boolean>;
+}
 
-function lastEventIdOf(header: string | string[] | undefined): number | undefined {
-  if (header === undefined || header === '') return undefined;
-  if (typeof header === 'string' && SEQ.test(header)) return Number(header);
-  throw validationFailed([
-    { code: 'invalid_field', severity: 'error', path: '/headers/last-event-id', message: 'Expected the id of an event of this stream' },
-  ]);
+async function writeRun({ deps, principal, run, format, mayGoOn }: RunStream, res: Response): Promise<void> {
+  deps.metrics.openStreams.inc();
+  try {
+    await writeUiStream(res, {
+      feeds: deps.feeds,
+      run,
+      format: format === 'ai-sdk' ? aiSdkFormat(run.executionId) : agUiFormat(run),
+      readRun: async () => {
+        const { cursor, execution, steps, messages } = await readRunSnapshot(deps.operations, principal, run.executionId);
+        return { cursor, outcome: outcomeOf(execution), steps, messages };
+      },
+      mayGoOn,
+      onError: (error) => deps.log.debug({ error }, 'a run could not be read; it is tried again'),
+    });
+  } finally {
+    deps.metrics.openStreams.dec();
+  }
+}
+
+function outcomeOf({ status, output, error, reason }: WireExecution): RunOutcome | null {
+  switch (status) {
+    case 'completed':
+      return { status, output: output as Json };
+    case 'failed':
+      return { status, code: error?.code ?? 'internal_error', message: error?.message ?? 'The run failed' };
+    case 'cancelled':
+      return { status, reason };
+    default:
+      return null;
+  }
 }

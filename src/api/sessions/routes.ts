@@ -4,9 +4,11 @@ import { MAX_MESSAGE_CHARACTERS, sendMessage } from '../../operations/send-messa
 import { readSessionFeed } from '../../operations/session-feed.js';
 import { createSession, getSession, listMessages, listSessions } from '../../operations/sessions.js';
 import { stopSession } from '../../operations/stop-session.js';
+import type { ApiDependencies } from '../dependencies.js';
 import { reply, route, type Route } from '../route.js';
 import { idParam, listOf, pageQuery, text } from '../shapes.js';
 import { FeedItemShape, MessageShape, SESSION_KINDS, SessionShape } from './shape.js';
+import { sessionStreamRoute } from './stream.js';
 
 const tag = 'Sessions';
 const params = z.object({ id: idParam('ses') });
@@ -52,7 +54,7 @@ export const sessionRoutes: readonly Route[] = [
     auth: 'run',
     body: z.strictObject({ title: text(1, 200).exactOptional() }).default({}),
     responses: { 201: SessionAnswer },
-    handle: async ({ deps, principal, body }) => reply(201, await createSession(deps.operations, principal, body)),
+    handle: async ({ deps, principal, body }) => reply(201, withAgent(deps, await createSession(deps.operations, principal, body))),
   }),
   route({
     method: 'get',
@@ -62,7 +64,8 @@ export const sessionRoutes: readonly Route[] = [
     auth: 'read',
     params,
     responses: { 200: SessionAnswer },
-    handle: async ({ deps, principal, params: { id } }) => reply(200, await getSession(deps.operations, principal, { id })),
+    handle: async ({ deps, principal, params: { id } }) =>
+      reply(200, withAgent(deps, await getSession(deps.operations, principal, { id }))),
   }),
   route({
     method: 'get',
@@ -115,4 +118,10 @@ export const sessionRoutes: readonly Route[] = [
     responses: { 202: z.object({ accepted: z.literal(true) }) },
     handle: async ({ deps, principal, params: { id }, body }) => reply(202, await stopSession(deps.operations, principal, { id, ...body })),
   }),
+  sessionStreamRoute,
 ];
+
+/** Shown in the chat's header. */
+const withAgent = <S extends object>({ isDemoModel = false }: ApiDependencies, { session }: { readonly session: S }) => ({
+  session: { ...session, agent: { isDemo: isDemoModel } },
+});
