@@ -112,6 +112,7 @@ export interface AgentActivities {
 /** Task queue `signalbox-shell`. */
 export interface ShellActivities {
   bash(input: Told & CommandOf<'bash'>): Promise<StepAnswer>;
+  tool: CoreActivities['tool'];
   agentTool: CoreActivities['agentTool'];
 }
 

@@ -98,9 +98,10 @@ export function createActivities(dependencies: ActivityDependencies): Activities
   const chat = createChatActivities({ db, encryptionKey, turns, model, models, tools: agentTools });
   const agentPromptV1 = createAgentPromptV1(recording, { model, models, transcript: createTranscript(db) });
   const run = { db, journal, afterSettled: (settled: Settled) => operations.afterSettled(settled) };
+  const tool = receivedWithRun(readRunOfStep, createToolActivity(recording, dependencies.tools));
   return {
     core: {
-      tool: receivedWithRun(readRunOfStep, createToolActivity(recording, dependencies.tools)),
+      tool,
       notify: receivedWithRun(
         readRunOfStep,
         createNotifyActivity(recording, {
@@ -140,6 +141,7 @@ export function createActivities(dependencies: ActivityDependencies): Activities
     shell: {
       ...chat.shell,
       agentTool: receivedWithRun(readRunOfStep, agent.tool),
+      tool,
       bash: receivedWithRun(readRunOfStep, createBashActivity(recording, dependencies.shell)),
     },
   };

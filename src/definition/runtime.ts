@@ -3,6 +3,7 @@
  * imports no zod, no acorn and no node builtin.
  */
 export { parseDuration, formatDuration, MAX_DURATION_MS } from './duration.js';
+export { isHostBound } from './host-bound.js';
 export { parseInstant, formatInstant } from './instant.js';
 export {
   type PathSegment,

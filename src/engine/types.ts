@@ -123,7 +123,13 @@ type AgentCallOf<O> = Omit<O, 'order'> & {
 
 /** An activity that the engine orders. `id` is the Temporal activity id: step instance plus purpose, unique in the execution. */
 export type ActivityCommand =
-  | ({ readonly kind: 'activity'; readonly id: string; readonly name: 'tool' | 'bash' | 'notify' } & StepCall)
+  | ({
+      readonly kind: 'activity';
+      readonly id: string;
+      readonly name: 'tool' | 'bash' | 'notify';
+      /** Of a tool that works in the run's workspace; absent: where its activity always runs. */
+      readonly queue?: 'shell';
+    } & StepCall)
   /** Engine version 1: the whole step as one model turn with a text reply. */
   | ({ readonly kind: 'activity'; readonly id: string; readonly name: 'agent_prompt_v1'; readonly turn: number } & StepCall)
   /**

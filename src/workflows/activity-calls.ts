@@ -41,6 +41,8 @@ export function isLight(command: ActivityCommand): boolean {
     case 'agent_tool':
     case 'agent_prompt_v1':
       return false;
+    case 'tool':
+      return command.queue === undefined;
     default:
       return true;
   }
@@ -52,7 +54,9 @@ export function callActivity(command: ActivityCommand, told: Told, runLeftMs: nu
   const args = [{ ...told, ...rest }] as never;
   switch (command.name) {
     case 'tool':
-      return core.tool.executeWithOptions(working(command, TASK_QUEUES.core, runLeftMs), args);
+      return command.queue === 'shell'
+        ? shell.tool.executeWithOptions(working(command, TASK_QUEUES.shell, runLeftMs), args)
+        : core.tool.executeWithOptions(working(command, TASK_QUEUES.core, runLeftMs), args);
     case 'notify':
       return core.notify.executeWithOptions(working(command, TASK_QUEUES.core, runLeftMs), args);
     case 'bash':

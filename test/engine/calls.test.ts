@@ -20,6 +20,17 @@ describe('an activity call', () => {
     });
   });
 
+  it('of a tool that works in the workspace goes where the workspace is, and no other does', () => {
+    const of = (id: string, toolId: string) => ({ ...(tool(id) as object), tool: toolId });
+    const run = started([of('a', 'files:read'), of('b', 'shell:bash'), of('c', 'http:request'), of('d', 'shellfish:cook')]).run();
+    expect(ordered(run, 'tool').map((command) => ('queue' in command ? command.queue : undefined))).toEqual([
+      'shell',
+      'shell',
+      undefined,
+      undefined,
+    ]);
+  });
+
   it('that gave no answer is fenced off, and ends as its row then says', () => {
     const run = started([tool('t')], { script: { t: { lost: true } } }).run();
     expect(ordered(run, 'recover')).toMatchObject([

@@ -1,5 +1,5 @@
 /** Steps whose whole work is one activity: it records, the engine waits. */
-import type { PlanStep } from '../../definition/runtime.js';
+import { isHostBound, type PlanStep } from '../../definition/runtime.js';
 import { endOf, order, stepCall } from '../calls.js';
 import type { At } from '../run.js';
 import type { Next, StepHandler } from '../step-handler.js';
@@ -13,11 +13,14 @@ export function leafActivity<S extends PlanStep>(name: LeafName): StepHandler<S>
   return {
     begin: (at) => {
       at.frame.started = true;
-      return order(at, { name, ...stepCall(at, inputSources(at.step), at.step.timeoutMs ?? null) });
+      return order(at, { name, ...queueOf(at.step), ...stepCall(at, inputSources(at.step), at.step.timeoutMs ?? null) });
     },
     ...ANSWERED_ONCE,
   };
 }
+
+const queueOf = (step: PlanStep): { readonly queue?: 'shell' } =>
+  step.type === 'tool' && isHostBound(step.tool) ? { queue: 'shell' } : {};
 
 /** The machine cancels and awaits the call itself: nothing else is left of such a step. */
 export const ANSWERED_ONCE = {
