@@ -162,7 +162,12 @@ function toConfig(env: z.infer<typeof EnvironmentSchema>) {
     encryptionKey: env.SIGNALBOX_ENCRYPTION_KEY === undefined ? undefined : Buffer.from(env.SIGNALBOX_ENCRYPTION_KEY, 'base64'),
     encryptPayloads: env.SIGNALBOX_PAYLOAD_ENCRYPTION,
     /** Without a key and a base URL the built-in demo model answers. `names` in order of preference; empty: the provider's own default. */
-    model: { apiKey: env.ANTHROPIC_API_KEY, baseUrl: env.ANTHROPIC_BASE_URL, names: env.SIGNALBOX_MODELS },
+    model: {
+      apiKey: env.ANTHROPIC_API_KEY,
+      baseUrl: env.ANTHROPIC_BASE_URL,
+      names: env.SIGNALBOX_MODELS,
+      isDemo: env.ANTHROPIC_API_KEY === undefined && env.ANTHROPIC_BASE_URL === undefined,
+    },
     /** Running executions at once; 0 is none. */
     limits: { activePerUser: env.SIGNALBOX_MAX_ACTIVE_PER_USER, active: env.SIGNALBOX_MAX_ACTIVE },
     /** Requests a minute, for one key, for one trigger; 0 is no limit. */

@@ -160,6 +160,7 @@ async function openHttp(
     webhooks: { limiter: new RateLimiter(config.rateLimits.perTrigger), githubSecret: config.githubWebhookSecret },
     metrics,
     log,
+    isDemoModel: config.model.isDemo,
     version: VERSION,
     checkReplies: false,
     gatekeepers,

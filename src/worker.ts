@@ -156,6 +156,7 @@ async function openActivities(
       ...slackOf(config, db),
       model,
       models,
+      isDemoModel: config.model.isDemo,
       shell,
       operations,
     }),

@@ -52,6 +52,8 @@ export interface ActivityDependencies {
   readonly model: ModelClient;
   /** Models in order of preference, for steps that name none. */
   readonly models: readonly string[];
+  /** The built-in demo model answers: conversations say so. */
+  readonly isDemoModel?: boolean;
   readonly shell: ShellHost;
   /** What runs have in common with every other door (operations). */
   readonly operations: ActivityOperations;
@@ -95,7 +97,15 @@ export function createActivities(dependencies: ActivityDependencies): Activities
   const { model, models, agentTools } = dependencies;
   const turns = createTurns({ db, deltas: dependencies.deltas });
   const agent = createAgentStepActivities({ db, facts, turns, model, models, tools: agentTools });
-  const chat = createChatActivities({ db, encryptionKey, turns, model, models, tools: agentTools });
+  const chat = createChatActivities({
+    db,
+    encryptionKey,
+    turns,
+    model,
+    models,
+    tools: agentTools,
+    isDemoModel: dependencies.isDemoModel ?? false,
+  });
   const agentPromptV1 = createAgentPromptV1(recording, { model, models, transcript: createTranscript(db) });
   const run = { db, journal, afterSettled: (settled: Settled) => operations.afterSettled(settled) };
   const tool = receivedWithRun(readRunOfStep, createToolActivity(recording, dependencies.tools));

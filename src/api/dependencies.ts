@@ -24,6 +24,8 @@ export interface ApiDependencies {
   readonly metrics: ApiMetrics;
   readonly readiness: ReadReadiness;
   readonly log: Logger;
+  /** The built-in demo model answers in chats: their headers say so. */
+  readonly isDemoModel?: boolean;
   /** The service's version, for documents. */
   readonly version: string;
   /** Answers are checked against their schemas: in tests. */

@@ -73,9 +73,7 @@ async function next(
   return { messageId, seq, commandId, thread, opened: { at: Date.now(), models: parts.models, characters: charactersOf(request) } };
 }
 
-/** The demo model is named in whatever it says. */
-export const authorOf = (model: string): string => (model === DEMO_MODEL ? 'Assistant (demo model)' : 'Assistant');
-const DEMO_MODEL = 'demo';
+const authorOf = ({ isDemoModel }: ChatParts): string => (isDemoModel ? 'Assistant (demo model)' : 'Assistant');
 
 type TurnInput = Parameters<ChatAgentActivities['chatTurn']>[0];
 
@@ -85,7 +83,7 @@ async function turn(parts: ChatParts, input: TurnInput, call: WorkingCall): Prom
   const done = await runTurn(
     parts,
     {
-      place: { ownerId, sessionId, thread, author: authorOf(model), of: null, replyTo: messageId, call: `${messageId}:turn${input.turn}` },
+      place: { ownerId, sessionId, thread, author: authorOf(parts), of: null, replyTo: messageId, call: `${messageId}:turn${input.turn}` },
       model,
       maxTokens,
       attempts,
@@ -179,7 +177,7 @@ async function end(parts: ChatParts, { error, ...reply }: ChatReply & Parameters
   const shown = { status: 'error', reason: 'error', error: { code: error.code, message: redactor.text(error.message) } } as const;
   await persist(() => closeTurns(parts.db, { sessionId }, shown));
   if (await hasTurnError(parts.db, sessionId, messageId)) return;
-  const author = authorOf(parts.models[0] ?? '');
+  const author = authorOf(parts);
   const call = await parts.turns.claim({ ownerId, sessionId, thread, author, of: null, replyTo: messageId, call: `${messageId}:error` });
   await call.writer({ model: parts.models[0] ?? '', redactor }).finish(shown);
 }

@@ -10,6 +10,8 @@ import { createRedactor, type Redactor } from '../redaction.js';
 export interface ChatParts extends Omit<AgentParts, 'facts'> {
   /** 32 bytes: opens the owners' secrets, which nothing that is said may show. */
   readonly encryptionKey: Uint8Array;
+  /** The built-in demo model answers: it is named in whatever it says. */
+  readonly isDemoModel: boolean;
 }
 
 /** What stands for an owner in a call: their secrets taken out, large values kept. */

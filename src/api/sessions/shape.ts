@@ -14,6 +14,10 @@ export const SessionShape = component(
     executionId: z.string().nullable().describe('The execution that it was made for'),
     createdAt: Instant,
     updatedAt: Instant,
+    agent: z
+      .object({ isDemo: z.boolean().describe('No model is configured: the built-in demo model answers') })
+      .optional()
+      .describe('Who answers; where one session is asked for'),
   }),
 );
 
