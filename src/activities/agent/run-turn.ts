@@ -109,7 +109,8 @@ class TurnRun {
     });
     const told = (stopReason: string): TurnTold => ({ turnId: writer.turnId, attempt: null, model: this.job.model, stopReason });
     try {
-      const reply = await this.parts.model.call(await this.job.request(), {
+      const request = await this.job.request();
+      const reply = await this.parts.model.call(request, {
         model: this.job.model,
         maxTokens: this.job.maxTokens,
         signal: AbortSignal.any([this.control.signal, superseded.signal]),
@@ -120,7 +121,7 @@ class TurnRun {
         },
       });
       this.control.finishWork();
-      return { told: told(reply.stopReason), turn: await this.finished(writer, reply) };
+      return { told: told(reply.stopReason), turn: await this.finished(writer, { ...reply, blocks: withOwnIds(reply.blocks, request) }) };
     } catch (thrown) {
       if (superseded.signal.aborted) throw superseded.signal.reason;
       return { told: told('error'), turn: await this.failed(writer, thrown) };
@@ -231,6 +232,18 @@ interface Planned {
 /** Tools run only when the model stopped for them: a reply that was cut off may hold half of a call (durability §14). */
 const callsIn = ({ blocks, stopReason }: Pick<ModelReply, 'blocks' | 'stopReason'>): readonly ToolUse[] =>
   stopReason === 'tool_use' ? blocks.filter((block): block is ToolUse => block.type === 'tool_use') : [];
+
+/** A call's id names its gate and its key: one that was used before in what the model was told gets another. */
+function withOwnIds(blocks: readonly ModelBlock[], { messages }: ModelRequest): readonly ModelBlock[] {
+  const used = new Set(messages.flatMap(({ content }) => content.flatMap((block) => (block.type === 'tool_use' ? [block.id] : []))));
+  return blocks.map((block) => {
+    if (block.type !== 'tool_use') return block;
+    let id = block.id;
+    for (let nth = 2; used.has(id); nth += 1) id = `${block.id}-${nth}`;
+    used.add(id);
+    return { ...block, id };
+  });
+}
 
 const textOf = (blocks: readonly ModelBlock[]): string => blocks.map((block) => (block.type === 'text' ? block.text : '')).join('');
 const lengthOf = (blocks: readonly ModelBlock[]): number => blocks.reduce((sum, block) => sum + charactersOfBlock(block), 0);

@@ -60,7 +60,7 @@ export function takeAgent(rules: AgentRules, state: AgentState, input: AgentInpu
     case 'turn':
       return state.phase === 'calling' ? takeTurn(rules, counted(state, input.turn), input.turn) : { state };
     case 'tool':
-      return { state: afterCalls(takeToolEnd(state, input.callId, input.end)) };
+      return { state: takeToolEnd(state, input.callId, input.end) };
     case 'gate':
       return { state: withCall(state, input.callId, (call) => takeGate(call, input.gate)) };
     case 'deadline':
@@ -133,10 +133,12 @@ function takeGate(call: AgentCall, { approvalId, status }: Pick<GateOutcome, 'ap
   return { ...call, status: 'due', approvalId };
 }
 
-function takeToolEnd(state: AgentState, callId: string, { characters }: AgentToolEnd): AgentState {
+/** A cancelled call leaves its turn open: whoever takes the loop down closes it. */
+function takeToolEnd(state: AgentState, callId: string, { ended, characters }: AgentToolEnd): AgentState {
   const known = state.calls.find((call) => call.callId === callId);
   if (known?.status !== 'running') return state;
-  return withCall({ ...state, characters: state.characters + characters }, callId, (call) => ({ ...call, status: 'over' }));
+  const next = withCall({ ...state, characters: state.characters + characters }, callId, (call) => ({ ...call, status: 'over' }));
+  return ended === 'cancelled' ? next : afterCalls(next);
 }
 
 function withCall(state: AgentState, callId: string, change: (call: AgentCall) => AgentCall): AgentState {
