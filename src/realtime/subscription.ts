@@ -53,7 +53,7 @@ const RETRY_MS = 500;
 export class Subscription implements FeedFollower {
   cursor = 0;
   private readonly closing = new AbortController();
-  /** Of open turns, how much the reader has of each text part; kept until it stands at the head. */
+  /** Of open turns, how much the reader has of each text part. At the head: only where that is more than has been told there. */
   private readonly known = new Map<string, Map<number, number>>();
   private leftHead: (() => void) | undefined;
 
@@ -91,7 +91,9 @@ export class Subscription implements FeedFollower {
     this.options.outlet.event(frame);
   }
 
-  delta(delta: Delta): void {
+  delta(told: Delta): void {
+    const delta = this.beyondKnown(told);
+    if (delta === undefined) return;
     if (!this.options.outlet.isFull) {
       this.options.outlet.delta(delta);
       return;
@@ -185,20 +187,36 @@ export class Subscription implements FeedFollower {
     return !this.options.outlet.isFull;
   }
 
-  /** From here on everything is told; first what streamed while it caught up. */
+  /**
+   * From here on everything is told; first what streamed while it caught up. A reader that came from another gateway may know more of a
+   * text than this one does yet: that stays known, and is not told again.
+   */
   private goLive(): boolean {
     const { feed, outlet } = this.options;
     if (!feed.join(this)) return false;
+    const known = new Map(this.known);
+    this.known.clear();
     for (const { turnId, attempt, texts } of feed.turns.open()) {
-      const known = this.known.get(turnId);
-      if (known === undefined) continue;
+      const lengths = known.get(turnId);
+      if (lengths === undefined) continue;
       for (const [part, text] of texts) {
-        const offset = known.get(part) ?? 0;
+        const offset = lengths.get(part) ?? 0;
         if (text.length > offset) outlet.delta({ sessionId: '', turnId, attempt, part, offset, text: text.slice(offset) });
       }
+      const ahead = [...lengths].filter(([part, length]) => length > (texts.get(part)?.length ?? 0));
+      if (ahead.length > 0) this.known.set(turnId, new Map(ahead));
     }
-    this.known.clear();
     return true;
+  }
+
+  /** The part of a piece that the reader does not have. */
+  private beyondKnown(delta: Delta): Delta | undefined {
+    const lengths = this.known.get(delta.turnId);
+    const length = lengths?.get(delta.part);
+    if (lengths === undefined || length === undefined) return delta;
+    if (delta.offset + delta.text.length <= length) return undefined;
+    lengths.delete(delta.part);
+    return delta.offset >= length ? delta : { ...delta, offset: length, text: delta.text.slice(length - delta.offset) };
   }
 
   private learn(turn: TurnState | undefined): void {
@@ -208,12 +226,11 @@ export class Subscription implements FeedFollower {
     this.known.set(turn.turnId, known);
   }
 
-  /** What it has of the texts is what the feed has. */
+  /** What it has of the texts is what the feed has, or more. */
   private leaveHead(): void {
     const { feed } = this.options;
     feed.leave(this);
-    for (const { turnId, texts } of feed.turns.open())
-      this.known.set(turnId, new Map([...texts].map(([part, text]) => [part, text.length])));
+    for (const turn of feed.turns.open()) this.learn({ ...turn, isOpen: true });
     this.leftHead?.();
   }
 }

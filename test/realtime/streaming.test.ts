@@ -139,6 +139,36 @@ describe('text as it streams', () => {
     expect(client.frames.map((frame) => frame.type)).not.toContain('snapshot');
   });
 
+  it('R3 gives who refetches over HTTP no less than the deltas had', async () => {
+    const client = await following();
+    const turnId = await session.openTurn();
+    deltas.send(session.delta(turnId, 0, 'told, not in the row'));
+    await client.type('delta');
+    const { body } = await api.send<{ items: readonly { content: string }[] }>('GET', `/api/sessions/${session.id}/messages`, {
+      key: session.key,
+    });
+    expect(body.items.map((message) => message.content)).toEqual(['told, not in the row']);
+  });
+
+  it('tells nothing twice to a reader that comes from a gateway that had told more', async () => {
+    const first = await following();
+    const turnId = await session.openTurn();
+    const after = Number((await first.next((frame) => frame.event?.kind === 'turn.started')).seq);
+    deltas.send(session.delta(turnId, 0, '0123'));
+    await first.type('delta');
+    const client = await session.connect();
+    clients.push(client);
+    client.send({ type: 'subscribe', id: 1, channel: session.channel, after, texts: { [turnId]: { 0: 6 } } });
+    await client.answer(1);
+    deltas.send(session.delta(turnId, 4, '45'));
+    await first.next((frame) => frame.type === 'delta' && frame.offset === 4);
+    deltas.send(session.delta(turnId, 6, '67'));
+    await client.type('delta');
+    await session.appendSteps(1);
+    await client.type('event');
+    expect(deltasOf(client).map(({ offset, text }) => [offset, text])).toEqual([[6, '67']]);
+  });
+
   it('R13 drops and logs the text of a turn that no row knows, and goes on', async () => {
     const client = await following();
     deltas.send(session.delta('trn_nobody', 0, 'lost'));

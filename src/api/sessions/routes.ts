@@ -77,8 +77,11 @@ export const sessionRoutes: readonly Route[] = [
     params,
     query: MessagesQuery,
     responses: { 200: listOf(MessageShape) },
-    handle: async ({ deps, principal, params: { id }, query }) =>
-      reply(200, await listMessages(deps.operations, principal, { id, ...query })),
+    handle: async ({ deps, principal, params: { id }, query }) => {
+      const page = await listMessages(deps.operations, principal, { id, ...query });
+      // Further than the row where this gateway has told more to those who follow.
+      return reply(200, { ...page, items: deps.feeds.withLiveText(id, page.items) });
+    },
   }),
   route({
     method: 'get',
