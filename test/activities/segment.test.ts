@@ -1,6 +1,7 @@
 import { ActivityCancellationDetails } from '@temporalio/common';
 import { addCommand } from '../../src/store/commands.js';
 import { closeAsTerminated } from '../../src/store/end-execution.js';
+import { getExecution } from '../../src/store/executions.js';
 import { haltSegments } from '../../src/store/segments.js';
 import { anEnvironment } from './running-execution.js';
 import { after, doing, failing, hanging, planOf, SegmentStage, Wire, type HostedRun } from './segment-stage.js';
@@ -71,6 +72,24 @@ describe('segment activity', () => {
     expect(run.outcome).toMatchObject({ status: 'failed', error: { code: 'expression_error' } });
     expect(await kindsOf(run)).toEqual(['execution.started', 'step.started a', 'step.failed a']);
     expect(stage.callsOf()).toEqual([]);
+  });
+
+  it('a long one shows how far it has come, and changes nothing else of the row', async () => {
+    for (const id of ['a', 'b', 'c']) stage.on(id, after(600));
+    const run = await stage.run(three());
+    const { executionId, carry } = run.execution.common;
+    const seen = new Set<number>();
+    const running = stage.attempt(run.input());
+    let isRunning = true;
+    const ended = running.finally(() => (isRunning = false));
+    while (isRunning) {
+      const row = await getExecution(stage.store.db, null, executionId);
+      if (row?.status === 'running') seen.add(row.progress.done);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    await ended;
+    expect(Math.max(...seen)).toBeGreaterThan(0);
+    expect((await getExecution(stage.store.db, null, executionId))?.status).toBe(carry.status);
   });
 
   it('branches run at once; their calls begin in one transaction', async () => {
