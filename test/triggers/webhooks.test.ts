@@ -247,6 +247,53 @@ describe('a webhook', () => {
   });
 });
 
+describe('a webhook with config.event', () => {
+  it('gives its payload to the execution that it names, once, and starts nothing', async () => {
+    const workflowId = await stage.workflow({ steps: [{ id: 'paid', type: 'wait_for_event', event: 'paid', timeout: '1h' }] });
+    const hook = await stage.webhook({ event: { name: 'paid', executionId: '$.query.execution' } }, { workflowId });
+    const { body: started } = await stage.send<{ execution: { id: string } }>('POST', `/api/workflows/${workflowId}/run`, {});
+    const call = (execution: string) =>
+      stage.call(`${hook.path}?execution=${execution}`, { body: '{"amount":5}', headers: { 'x-webhook-id': 'p1' } });
+    const answers = [await call(started.execution.id), await call(started.execution.id)];
+    expect(answers.map(({ status, body }) => [status, body.executionId, body.deduplicated])).toEqual([
+      [202, started.execution.id, false],
+      [200, started.execution.id, true],
+    ]);
+    const { rows } = await stage.api.db.pool.query(`SELECT payload FROM commands WHERE target_id = $1 AND kind = 'event'`, [
+      started.execution.id,
+    ]);
+    expect(rows).toEqual([{ payload: { event: 'paid', payload: { v: { amount: 5, query: { execution: started.execution.id } } } } }]);
+    expect(await stage.executionsOf(workflowId)).toHaveLength(1);
+    expect((await stage.deliveries(hook.id)).map(({ outcome, reason }) => [outcome, reason])).toEqual([
+      ['duplicate', 'delivered before'],
+      ['matched', 'event paid'],
+    ]);
+  });
+
+  it('has nothing to run or to test by hand', async () => {
+    const hook = await stage.webhook({ event: { name: 'paid', executionId: '$.id' } });
+    const answers = await Promise.all(['run', 'test-fire'].map((verb) => stage.send('POST', `/api/triggers/${hook.id}/${verb}`, {})));
+    expect(answers.map(({ status }) => status)).toEqual([400, 400]);
+  });
+
+  it('finds no execution of another workflow, and none that has ended', async () => {
+    const other = await stage.webhook();
+    const { body: foreign } = await stage.once(other.path);
+    const workflowId = await stage.workflow();
+    const hook = await stage.webhook({ event: { name: 'paid', executionId: '$.id' } }, { workflowId });
+    const { body: started } = await stage.send<{ execution: { id: string } }>('POST', `/api/workflows/${workflowId}/run`, {});
+    await stage.api.db.pool.query(`UPDATE executions SET status = 'completed' WHERE id = $1`, [started.execution.id]);
+    const answers = await Promise.all(
+      [foreign.executionId, 7, started.execution.id].map((id) => stage.once(hook.path, { body: JSON.stringify({ id }) })),
+    );
+    expect(answers.map(({ status, body }) => [status, body.code])).toEqual([
+      [404, 'not_found'],
+      [404, 'not_found'],
+      [409, 'execution_ended'],
+    ]);
+  });
+});
+
 describe('the rate of a webhook', () => {
   let limited: TriggersStage;
   beforeAll(async () => {

@@ -188,7 +188,7 @@ export const triggerRoutes: readonly Route[] = [
     params,
     body: RunBody,
     idempotent: true,
-    problems: startProblems,
+    problems: { 400: ['bad_request'], ...startProblems },
     responses: { 200: StartAnswer, 202: StartAnswer },
     handle: async ({ deps, principal, params: { id }, body, idempotencyKey }) => {
       const { variables, idempotencyKey: own } = body;

@@ -4,13 +4,16 @@ import type { JsonObject } from '../../definition/value.js';
 import { AppError, notFound } from '../../errors.js';
 import { newDeliveryId } from '../../store/deliveries.js';
 import type { IdempotencyKey } from '../../store/idempotency.js';
+import { getExecution } from '../../store/executions.js';
 import { findWebhook, secretsOf, type TriggerRecord } from '../../store/triggers.js';
 import type { WorkflowRecord } from '../../store/workflows.js';
 import type { OperationDeps } from '../deps.js';
+import { postEvent } from '../send-event.js';
 import { dispatch, earlierOf, targetOf, type Dispatched } from './dispatch.js';
 import { recordDelivery, type Arrival, type Evaluation } from './record-delivery.js';
 import type { WebhookConfig } from './trigger-input.js';
 import { deliveryIdOf, payloadOf, type WebhookCall } from './webhook-payload.js';
+import { parsePath, readPath } from './variable-mapping.js';
 import { isSigned } from './webhook-signature.js';
 
 /** A call as the door has it; the body is read only once it is wanted. */
@@ -84,14 +87,10 @@ async function evaluate(deps: OperationDeps, request: WebhookRequest, seen: Seen
   checkSignature(deps, trigger, call);
   await refusing(async () => request.checkPayload(seen.payload ?? {}));
   const idempotency = keyOf(trigger, senders, raw);
+  if (config.event !== undefined) return feedEvent(deps, request, seen, config.event, idempotency);
   const earlier = idempotency === undefined ? undefined : await earlierOf(deps, trigger, idempotency);
   if (earlier !== undefined) return earlier;
-  const waitMs = request.takeCall(trigger.id);
-  if (waitMs > 0)
-    throw new Refused(
-      { outcome: 'error', reason: 'rate limit', executionId: null },
-      new AppError('rate_limited', 'Too many calls of this webhook', { retryAfterSeconds: Math.ceil(waitMs / 1_000) }),
-    );
+  takeCall(request, trigger);
   return dispatch(deps, {
     trigger,
     workflow,
@@ -102,6 +101,48 @@ async function evaluate(deps: OperationDeps, request: WebhookRequest, seen: Seen
     startedBy: { id: trigger.id, name: trigger.name },
     ...(idempotency === undefined ? {} : { idempotency }),
   });
+}
+
+function takeCall(request: WebhookRequest, trigger: TriggerRecord): void {
+  const waitMs = request.takeCall(trigger.id);
+  if (waitMs > 0)
+    throw new Refused(
+      { outcome: 'error', reason: 'rate limit', executionId: null },
+      new AppError('rate_limited', 'Too many calls of this webhook', { retryAfterSeconds: Math.ceil(waitMs / 1_000) }),
+    );
+}
+
+/** A call for an execution of the workflow that waits: `wait_for_event` takes the payload. */
+async function feedEvent(
+  deps: OperationDeps,
+  request: WebhookRequest,
+  { trigger, payload = {} }: Seen,
+  { name, executionId: path }: NonNullable<WebhookConfig['event']>,
+  idempotency: IdempotencyKey | undefined,
+): Promise<Dispatched> {
+  const executionId = readPath(payload, parsePath(path) ?? []);
+  const execution = typeof executionId === 'string' ? await getExecution(deps.db, trigger.ownerId, executionId) : undefined;
+  if (execution === undefined || execution.workflowId !== trigger.workflowId)
+    throw new Refused(
+      noMatch(`no execution of the workflow at ${path}`),
+      notFound('execution', typeof executionId === 'string' ? executionId : ''),
+    );
+  takeCall(request, trigger);
+  const by = { id: trigger.id, name: trigger.name };
+  const posted = {
+    ownerId: trigger.ownerId,
+    by,
+    executionId: execution.id,
+    event: name,
+    payload,
+    ...(idempotency === undefined ? {} : { idempotency }),
+  };
+  const { duplicate } = await refusing(() => postEvent(deps, posted));
+  return {
+    outcome: duplicate ? 'duplicate' : 'matched',
+    reason: duplicate ? 'delivered before' : `event ${name}`,
+    executionId: execution.id,
+  };
 }
 
 const noMatch = (reason: string): Evaluation => ({ outcome: 'no_match', reason, executionId: null });

@@ -33,11 +33,12 @@ export interface Fired {
 
 /**
  * Fires a trigger now, because somebody asks: also a disabled one, not one of a disabled workflow. The definition is the current one.
- * @throws AppError forbidden, not_found, workflow_disabled, validation_failed, idempotency_key_reused, concurrency_limit
+ * @throws AppError forbidden, not_found, bad_request (a webhook that feeds events), workflow_disabled, validation_failed, idempotency_key_reused, concurrency_limit
  */
 export async function runTrigger(deps: OperationDeps, principal: Principal, params: RunTriggerParams): Promise<Fired> {
   authorize(principal, 'run');
   const trigger = await ownTrigger(deps, principal, params.id);
+  requireStarting(trigger);
   const receivedAt = new Date();
   const deliveryId = newDeliveryId();
   const idempotency = keyOf(trigger, params);
@@ -82,6 +83,12 @@ async function fire(
     startedBy: actorOf(principal),
     ...(idempotency === undefined ? {} : { idempotency }),
   });
+}
+
+/** @throws AppError bad_request for a webhook that only feeds executions which wait */
+export function requireStarting({ name, type, config }: TriggerRecord): void {
+  if (type === 'webhook' && (config as unknown as WebhookConfig).event !== undefined)
+    throw new AppError('bad_request', `The webhook ${name} feeds executions that wait; it starts none`, {});
 }
 
 /** Whether the trigger speaks to its owner's agent instead of starting a workflow. */

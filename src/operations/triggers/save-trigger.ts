@@ -81,7 +81,7 @@ async function namedWorkflow(deps: OperationDeps, { userId }: Principal, { workf
 /** Parsed, with the workflow's id in place of its slug. */
 function checked(input: JsonObject, workflow: NamedWorkflow): ParsedTrigger {
   const parsed = parseTrigger(input);
-  const workflowId = String(input['workflowId']).slice(0, 100);
+  const workflowId = JSON.stringify(input['workflowId'] ?? null).slice(0, 100);
   if ('problems' in parsed) {
     const unknown: ProblemData = {
       code: 'invalid_field',

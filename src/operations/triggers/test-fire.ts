@@ -16,7 +16,7 @@ import { ownTrigger } from './read-triggers.js';
 import { githubFacts } from './receive-github.js';
 import type { GithubConfig } from './github-match.js';
 import { recordDelivery, type Arrival } from './record-delivery.js';
-import { factsOf, isForAgent } from './run-trigger.js';
+import { factsOf, isForAgent, requireStarting } from './run-trigger.js';
 import { parsePath } from './variable-mapping.js';
 import { scheduleOf } from './wire-trigger.js';
 
@@ -39,6 +39,7 @@ export async function testFire(
   authorize(principal, 'run');
   const trigger = await ownTrigger(deps, principal, params.id);
   if (trigger.type === 'manual') throw new AppError('bad_request', 'A manual trigger has nothing to test: run it', {});
+  requireStarting(trigger);
   const receivedAt = new Date();
   const deliveryId = `test-${randomUUID()}`;
   const target = isForAgent(trigger) ? 'agent' : await targetOf(deps, trigger);
@@ -115,7 +116,7 @@ function put(container: { [key: string]: Json } | Json[], [key, ...rest]: readon
       : typeof rest[0] === 'number'
         ? Array.from({ length: Math.min(rest[0], MOST_ITEMS) }, () => null)
         : {};
-  setOwn(at, name, next as Json);
+  setOwn(at, name, next);
   put(next as { [key: string]: Json }, rest, value);
 }
 

@@ -6,13 +6,14 @@ import type { ProblemData } from '../../errors.js';
 import { TRIGGER_TYPES, type TriggerKind } from '../../store/triggers.js';
 import { OVERLAPS } from '../schedule-gateway.js';
 import { isCron, parseCron, parseTimeZone } from './cron.js';
-import { mappingProblems, type VariableMapping } from './variable-mapping.js';
+import { mappingProblems, parsePath, type VariableMapping } from './variable-mapping.js';
 
 export const WEBHOOK_METHODS = ['POST', 'PUT', 'PATCH', 'DELETE', 'GET'] as const;
 const SECRET_FIELDS = ['secret', 'secretPrevious'] as const;
 const MIN_WINDOW_MS = 10_000;
 const MAX_JITTER_MS = 86_400_000;
 
+const Name = z.string().min(1).max(200);
 const Secret = z.string().min(1).max(500);
 const duration = (minMs: number, maxMs: number) =>
   z.union([z.string(), z.number()]).superRefine((value, context) => {
@@ -34,6 +35,13 @@ const WebhookConfigSchema = z.strictObject({
   method: z.enum(WEBHOOK_METHODS).default('POST'),
   secret: Secret.optional().describe('Written, never read back'),
   secretPrevious: Secret.optional().describe('Taken as well while senders change over'),
+  event: z
+    .strictObject({
+      name: Name,
+      executionId: z.string().refine((path) => parsePath(path) !== undefined, 'Expected a path into the payload such as $.query.execution'),
+    })
+    .optional()
+    .describe('Instead of starting the workflow: an event for an execution of it that waits, whose id stands at this path'),
 });
 const ScheduleConfigSchema = z.strictObject({
   cron: z
@@ -55,7 +63,6 @@ const ScheduleConfigSchema = z.strictObject({
   prompt: z.string().min(1).max(32_000).optional(),
   variables: z.record(z.string(), z.json()).optional(),
 });
-const Name = z.string().min(1).max(200);
 const GithubConfigSchema = z.strictObject({
   repos: z
     .array(z.string().regex(/^[A-Za-z0-9_.-]{1,100}\/[A-Za-z0-9_.-]{1,100}$/, 'Expected owner/name'))
@@ -112,7 +119,7 @@ export function parseTrigger(input: JsonObject): { readonly trigger: ParsedTrigg
   const { secret, secretPrevious, ...rest } = config as { readonly secret?: string; readonly secretPrevious?: string };
   const secrets = { ...(secret === undefined ? {} : { secret }), ...(secretPrevious === undefined ? {} : { secretPrevious }) };
   return {
-    trigger: { name: name.trim(), type, workflowId: workflowId ?? null, enabled, variableMapping, secrets, config: rest as JsonObject },
+    trigger: { name: name.trim(), type, workflowId: workflowId ?? null, enabled, variableMapping, secrets, config: rest },
   };
 }
 
@@ -131,13 +138,15 @@ function contradictions(input: JsonObject): ProblemData[] {
       add('invalid_field', '/workflowId', 'A schedule for the orchestrator has no workflow');
     if (config['variables'] !== undefined) add('invalid_field', '/config/variables', 'A schedule for the orchestrator has no variables');
   } else if (isKnownType && (workflowId === undefined || workflowId === null))
-    add('missing_field', '/workflowId', `workflowId is required for a ${String(type)} trigger`);
+    add('missing_field', '/workflowId', 'workflowId is required: what is to be started');
   if (type === 'schedule' && !isOrchestrator && config['prompt'] !== undefined)
     add('invalid_field', '/config/prompt', 'A prompt is for target orchestrator');
   const mapping = objectOf(variableMapping);
   if (type === 'schedule' && Object.keys(mapping).length > 0)
     add('invalid_field', '/variableMapping', 'A tick has no payload to map: use config.variables');
   else if (Object.values(mapping).every((path) => typeof path === 'string')) problems.push(...mappingProblems(mapping as VariableMapping));
+  if (type === 'webhook' && config['event'] !== undefined && Object.keys(mapping).length > 0)
+    add('invalid_field', '/variableMapping', 'A webhook with config.event starts nothing: its payload is the event’s');
   if (type === 'webhook' && config['secretPrevious'] !== undefined && config['secret'] === undefined)
     add('missing_field', '/config/secret', 'secretPrevious is the one before secret: give that too');
   return problems;

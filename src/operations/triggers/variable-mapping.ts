@@ -45,7 +45,8 @@ export function mapPayload(mapping: VariableMapping, payload: Json): JsonObject 
   return values;
 }
 
-function readPath(payload: Json, keys: readonly (string | number)[]): Json | undefined {
+/** What stands at a path, undefined when nothing does. */
+export function readPath(payload: Json, keys: readonly (string | number)[]): Json | undefined {
   let value: Json | undefined = payload;
   for (const key of keys) {
     if (typeof value !== 'object' || value === null) return undefined;

@@ -71,6 +71,11 @@ describe('a trigger as it is written', () => {
       webhook({ path: 'a/b' }, { variableMapping: { a: 'b' } }),
       ['invalid_field /config/path', 'invalid_field /variableMapping/a'],
     ],
+    [
+      'an event beside a mapping, and without a path',
+      webhook({ event: { name: 'paid', executionId: 'x' } }, { variableMapping: { a: '$.a' } }),
+      ['invalid_field /config/event/executionId', 'invalid_field /variableMapping'],
+    ],
     ['GitHub’s own path', webhook({ path: 'GitHub' }), ['invalid_field /config/path']],
     [
       'a previous secret alone, an empty one',
