@@ -105,7 +105,7 @@ describe('POST /api/tools/call', () => {
       success: false,
       error: { code: 'tool_failed', message: expect.stringContaining('cannot be reached') as string },
     });
-    const { status, body } = await api.send<Refusal>('POST', '/api/tools/call', {
+    const { status, body } = await api.send('POST', '/api/tools/call', {
       key: ana.key,
       body: { toolId: 'x', params: 'text', more: 1 },
     });
@@ -250,13 +250,30 @@ describe('/api/personas', () => {
   ])('refuse %s', async (_, id, body, status) => expect((await put(id, body)).status).toBe(status));
 });
 
+describe('the repo of a run', () => {
+  it.each([
+    [{ url: 'https://user:pass@github.com/a/b' }, '/repo/url'],
+    [{ url: 'ssh://github.com/a/b' }, '/repo/url'],
+    [{ url: 'https://github.com/a/b', branch: '--upload-pack=x' }, '/repo/branch'],
+    [{ url: 'https://github.com/a/b', ref: 'a b' }, '/repo/ref'],
+  ])('is refused as %j', async (repo, path) => {
+    const data = { name: 'Repo', steps: [{ type: 'set', values: {} }] };
+    const saved = await api.send<{ workflow: { id: string } }>('POST', '/api/workflows/sync', {
+      key: ana.key,
+      body: { name: 'Repo', data },
+    });
+    const answer = await api.send('POST', `/api/workflows/${saved.body.workflow.id}/run`, { key: ana.key, body: { repo } });
+    expect(answer).toMatchObject({ status: 422, body: { code: 'validation_failed', problems: [{ path }] } });
+  });
+});
+
 describe('/mcp', () => {
   const connected = async (key: string): Promise<Client> => {
     const client = new Client({ name: 'test', version: '1' });
     const transport = new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${api.port}/mcp`), {
       requestInit: { headers: { authorization: `Bearer ${key}` } },
     });
-    await client.connect(transport as Transport);
+    await client.connect(transport);
     return client;
   };
 

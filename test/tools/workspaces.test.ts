@@ -174,16 +174,16 @@ describe('workspaces', () => {
 
   describe('refuses', () => {
     it.each<[string, Json, string]>([
-      ['a file', { url: 'file:///etc' }, 'no http(s) address'],
-      ['ssh', { url: 'git@github.com:a/b.git' }, 'no http(s) address'],
-      ['git’s external transport', { url: 'ext::sh -c touch% /tmp/x' }, 'no http(s) address'],
-      ['an option in the place of the url', { url: '--upload-pack=touch /tmp/x' }, 'no http(s) address'],
+      ['a file', { url: 'file:///etc' }, 'Expected an http(s) address'],
+      ['ssh', { url: 'git@github.com:a/b.git' }, 'Expected an http(s) address'],
+      ['git’s external transport', { url: 'ext::sh -c touch% /tmp/x' }, 'Expected an http(s) address'],
+      ['an option in the place of the url', { url: '--upload-pack=touch /tmp/x' }, 'Expected an http(s) address'],
       ['credentials in the url', { url: 'https://user:pass@github.com/a/b' }, 'GITHUB_TOKEN'],
       ['an option as branch', { url: 'https://github.com/a/b', branch: '--upload-pack=x' }, 'branch'],
       ['a range as ref', { url: 'https://github.com/a/b', ref: 'a..b' }, 'ref'],
       ['a pattern as ref', { url: 'https://github.com/a/b', ref: 'refs/*:refs/*' }, 'ref'],
       ['a line break in a ref', { url: 'https://github.com/a/b', ref: 'a\nb' }, 'ref'],
-      ['no object', 'https://github.com/a/b', 'unusable'],
+      ['no object', 'https://github.com/a/b', 'expected object'],
     ])('%s', (_, repo, why) => {
       expect(() => parseRepo(repo)).toThrow(why);
     });

@@ -29,7 +29,7 @@ export const mcpRoutes: readonly Route[] = [
       });
       const transport = new StreamableHTTPServerTransport({ enableJsonResponse: true });
       try {
-        await server.connect(transport as Transport);
+        await server.connect(transport);
         await answer(transport, req, res);
       } finally {
         res.once('close', () => void server.close());

@@ -10,6 +10,7 @@ import { runWorkflow } from '../../operations/start-execution.js';
 import { syncWorkflow, type SyncParams } from '../../operations/sync-workflow.js';
 import { updateWorkflow } from '../../operations/update-workflow.js';
 import { validateWorkflow } from '../../operations/validate-definition.js';
+import { RepoSchema } from '../../tools/workspace/repo.js';
 import { ErrorShape, EventShape, ExecutionShape, StepShape } from '../executions/shape.js';
 import { ProblemSchema } from '../problem.js';
 import { idempotencyOf, IdempotencyKeySchema } from '../idempotency-key.js';
@@ -57,7 +58,7 @@ const RunBody = z
     variables: JsonObjectInput.exactOptional(),
     idempotencyKey: IdempotencyKeySchema.exactOptional(),
     version: VersionOrHash.exactOptional(),
-    repo: z.strictObject({ url: text(1, 2_000), branch: text(1, 250).exactOptional(), ref: text(1, 250).exactOptional() }).exactOptional(),
+    repo: RepoSchema.exactOptional().describe('Checked out in the run’s workspace when a step first uses it'),
     sessionId: text(1, 100).exactOptional(),
   })
   .default({});

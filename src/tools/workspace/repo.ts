@@ -1,4 +1,4 @@
-/** The `repo` of a run as something that may be given to git. Pure. */
+/** The `repo` of a run: what may be asked for, and what may be given to git. Pure. */
 import { z } from 'zod';
 import type { Json } from '../../definition/value.js';
 import { StepFault } from '../step-fault.js';
@@ -13,22 +13,34 @@ export interface Repo {
 /** What git takes for a name, and nothing that it could take for an option, a pattern or a range. */
 const RefName = z
   .string()
+  .min(1)
   .max(250)
   // oxlint-disable-next-line no-control-regex -- exactly these may not be in a name
-  .regex(/^(?!-)(?!.*(?:\.\.|@\{|\/\/))[^\u0000-\u0020\u007f~^:?*[\\]+$/);
-const RepoSchema = z.object({ url: z.string().max(2_000), branch: RefName.optional(), ref: RefName.optional() });
+  .regex(/^(?!-)(?!.*(?:\.\.|@\{|\/\/))[^\u0000-\u0020\u007f~^:?*[\\]+$/, 'Expected a name that git takes');
+
+/** `{ url, branch?, ref? }` as a run is started with. */
+export const RepoSchema = z.strictObject({
+  url: z
+    .string()
+    .max(2_000)
+    .refine((url) => ['http:', 'https:'].includes(urlOf(url)?.protocol ?? ''), 'Expected an http(s) address')
+    .refine(
+      (url) => (urlOf(url)?.username ?? '') === '' && (urlOf(url)?.password ?? '') === '',
+      'Store credentials as the secret GITHUB_TOKEN',
+    ),
+  branch: RefName.exactOptional(),
+  ref: RefName.exactOptional().describe('Branch, tag or commit, instead of the end of the branch'),
+});
+
+const urlOf = (text: string): URL | undefined => (URL.canParse(text) ? new URL(text) : undefined);
 
 /** @throws StepFault `checkout_failed` for what git must not be given */
 export function parseRepo(json: Json): Repo {
   const parsed = RepoSchema.safeParse(json);
-  if (!parsed.success) throw refused(`The run’s repo has an unusable ${parsed.error.issues.map(({ path }) => path.join('.')).join(', ')}`);
-  const { url: text, branch, ref } = parsed.data;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:'))
-    throw refused('The url of the run’s repo is no http(s) address');
-  if (url.username !== '' || url.password !== '')
-    throw refused('The url of the run’s repo holds credentials: store them as the secret GITHUB_TOKEN instead');
-  return { url, branch, ref };
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map(({ path, message }) => [...path.map(String), message].join(': '));
+    throw new StepFault('checkout_failed', `The run’s repo cannot be cloned: ${faults.join('; ')}`);
+  }
+  const { url, branch, ref } = parsed.data;
+  return { url: new URL(url), branch, ref };
 }
-
-const refused = (message: string): StepFault => new StepFault('checkout_failed', message);
