@@ -3,7 +3,7 @@
  * workflow tests run them against the present code. Ids, definitions and answers are fixed; change them only with a new recording.
  */
 import type { WorkflowHandle } from '@temporalio/client';
-import { childIdOf, type FakeWorld, fault, type Journal, largeOutput } from '../support/fake-activities.js';
+import { childIdOf, type FakeTurn, type FakeWorld, fault, type Journal, largeOutput } from '../support/fake-activities.js';
 
 type Step = { readonly [field: string]: unknown };
 
@@ -39,6 +39,16 @@ const gate = (id: string, fields: Step = {}): Step => ({ id, type: 'approval', p
 const parallel = (id: string, branches: { readonly [branch: string]: readonly Step[] }, fields: Step = {}): Step => ({ id, type: 'parallel', branches: Object.entries(branches).map(([branch, steps]) => ({ id: branch, steps })), ...fields });
 const loop = (id: string, fields: Step, steps: readonly Step[]): Step => ({ id, type: 'loop', ...fields, steps });
 
+const agent = (id: string, fields: Step = {}): Step => ({ id, type: 'agent_prompt', prompt: 'Hello', ...fields });
+const calls = (...ids: readonly string[]): FakeTurn => ({
+  got: 'calls',
+  characters: 10,
+  calls: ids.map((callId) => ({ callId, queue: callId.startsWith('sh') ? 'shell' : 'core', way: callId.startsWith('held') ? 'hold' : callId.startsWith('no') ? 'refused' : 'run' })),
+});
+const misfit: FakeTurn = { got: 'misfit', characters: 50, problem: 'no JSON' };
+const overloaded: FakeTurn = { got: 'fault', failover: true, error: { ...fault('agent_prompt_model_error', true), details: { status: 529, type: 'overloaded_error', model: 'model-1' } } };
+const outputSchema = { n: { type: 'number' } };
+
 const until = async (holds: () => boolean): Promise<void> => {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 20));
 };
@@ -52,6 +62,31 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'bash', steps: [{ id: 'b', type: 'bash', command: 'echo {{ execution.id }}' }], expected: 'completed' },
   { name: 'notify', steps: [{ id: 'n', type: 'notify', content: 'hi', target: 'chat' }], expected: 'completed' },
   { name: 'agent-prompt', steps: [{ id: 'a', type: 'agent_prompt', prompt: 'Hello' }], world: { replies: { a: { output: 'hello back' } } }, expected: 'completed' },
+  { name: 'agent-tools', steps: [agent('a'), agent('b')], world: { replies: {}, turns: { a: [calls('t1', 'sh2', 'no3'), calls('t4')] } }, expected: 'completed' },
+  { name: 'agent-repairs', steps: [agent('a', { outputSchema, models: ['m'] })], world: { replies: {}, turns: { a: [overloaded, misfit, misfit] } }, expected: 'completed' },
+  { name: 'agent-misfits', steps: [agent('a', { outputSchema, onError: 'continue' }), agent('b')], world: { replies: {}, turns: { a: [misfit, misfit, misfit] } }, expected: 'completed' },
+  { name: 'agent-fails', steps: [agent('a', { retry: { maxAttempts: 2, initialInterval: 20, on: ['*'] } })], world: { replies: { a: { error: fault('agent_prompt_model_error') } } }, expected: 'failed' },
+  { name: 'agent-max-turns', steps: [agent('a', { maxTurns: 1 })], world: { replies: {}, turns: { a: [calls('t1')] } }, expected: 'failed' },
+  { name: 'agent-times-out', steps: [agent('a', { await_timeout_ms: 1_000 })], world: { replies: {}, turns: { a: ['hang'] } }, expected: 'failed' },
+  {
+    name: 'agent-held', steps: [agent('a'), agent('b')], world: { replies: {}, turns: { a: [calls('held1', 't2')], b: [calls('held1')] } }, expected: 'completed',
+    drive: async ({ handle, journal, gateId }) => {
+      await until(() => journal.openings.includes('a'));
+      await handle.signal('approve', { approvalId: `${gateId('a')}:held1`, decision: 'approve', by: 'ana' });
+      await until(() => journal.openings.includes('b'));
+      await handle.signal('approve', { approvalId: `${gateId('b')}:held1`, decision: 'deny', by: 'ana' });
+    },
+  },
+  {
+    name: 'agent-cancelled', steps: [parallel('p', { a: [agent('a')], b: [agent('b')] })], world: { replies: {}, turns: { a: ['hang'], b: [calls('held1')] } }, expected: 'cancelled',
+    drive: async ({ handle, journal }) => {
+      await until(() => journal.openings.includes('b') && journal.calls.some((call) => call.startsWith('a@p:b0#1 call 1')));
+      await handle.cancel();
+    },
+  },
+  { name: 'agent-budget', definition: { constraints: { maxTokens: 100 } }, steps: [parallel('p', { a: [agent('a')], b: [agent('b')], c: [agent('c')] })], world: { replies: {} }, expected: 'completed' },
+  { name: 'agent-threads', steps: [agent('a'), parallel('p', { a: [agent('b'), agent('c', { thread: '@new' })], b: [agent('d', { thread: '{{ "x" }}' })] }), loop('l', { over: 'range(3)', concurrency: 3 }, [agent('e')]), agent('f')], world: { replies: {} }, expected: 'completed' },
+  { name: 'agent-hands-over', steps: [agent('a')], world: { replies: {}, turns: { a: Array.from({ length: 12 }, (_, n) => calls(`t${n}`)) } }, expected: 'completed', handsOver: true },
   { name: 'set', steps: [set('a', { n: 1 }), set('b', { n: '{{ n + 1 }}', at: '{{ now() }}' })], expected: 'completed' },
   { name: 'conditional', steps: [set('a', { red: true }), { id: 'c', type: 'conditional', condition: 'red', then: [tool('yes')], else: [tool('no')] }], expected: 'completed' },
   { name: 'switch', steps: [{ id: 's', type: 'switch', cases: [{ when: 'false', steps: [tool('a')] }, { when: 'true', steps: [tool('b')] }], default: [tool('c')] }], expected: 'completed' },

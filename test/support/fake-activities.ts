@@ -34,6 +34,9 @@ export type Reply = {
 };
 export type Replies = { readonly [stepId: string]: Reply | readonly Reply[] | ((input: StepInput, nth: number) => Reply) };
 
+/** What a model call comes to, besides what every one has. */
+export type FakeTurn = AgentTurn extends infer T ? (T extends AgentTurn ? Omit<T, 'at' | 'turnIds' | 'usage' | 'turnId'> : never) : never;
+
 export interface FakeWorld {
   readonly replies: Replies;
   /** What `evaluate` answers, by `<stepId>.<field>`. */
@@ -41,7 +44,7 @@ export interface FakeWorld {
   /** Start data of the executions that `load` is asked for, by id. */
   readonly children?: { readonly [executionId: string]: StartData };
   /** What comes of a step's model calls, in order; behind them its reply. */
-  readonly turns?: { readonly [stepId: string]: readonly ('hang' | Partial<AgentTurn>)[] };
+  readonly turns?: { readonly [stepId: string]: readonly ('hang' | FakeTurn)[] };
   /** What its segments run; without one there are none. */
   readonly plan?: Plan;
   /** Fails the n-th call of these activities as a fault of the platform, which Temporal retries. */
@@ -107,7 +110,8 @@ export class FakeActivities {
       openCallGate: async (input) => this.openGate(input, `:${input.callId}`),
       agentClose: async (input) => {
         this.take(input);
-        this.journal.calls.push(`close ${input.status}`);
+        const { stepId, iterationPath, attempt } = input.instance;
+        this.journal.calls.push(`close ${stepId}@${iterationPath}#${attempt} ${input.status}`);
         return {};
       },
       openGate: async (input) => this.openGate(input),
