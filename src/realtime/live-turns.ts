@@ -23,6 +23,8 @@ export interface LiveTurnsOptions {
   readonly onDropped: (delta: Delta) => void;
   /** How long to wait before the row is asked (again); 250 ms, the writer's checkpoints. */
   readonly retryMs?: number;
+  /** A text that has not grown for so long has all of itself in its row; 1,250 ms. */
+  readonly quietMs?: number;
 }
 
 interface LiveTurn {
@@ -32,8 +34,15 @@ interface LiveTurn {
   /** Pieces behind a gap. */
   ahead: Delta[];
   isFetching: boolean;
+  /** When the text last grew. */
+  grownAtMs: number;
+  /** Its end may have been lost on the way. */
+  isUnsure: boolean;
+  /** It was taken from a row: what its writer had told before is lost to us, and in the row soon. */
+  isFromRow: boolean;
 }
 
+const QUIET_MS = 1_250;
 const RETRY_MS = 250;
 /** Of a turn that no row knows, and of a gap that no checkpoint fills: about ten seconds. */
 const MAX_TRIES = 40;
@@ -46,6 +55,7 @@ export class LiveTurns {
   private readonly unknown = new Map<string, Delta[]>();
   private readonly ended = new Set<string>();
   private readonly timers = new Set<NodeJS.Timeout>();
+  private watch: NodeJS.Timeout | undefined;
   private isClosed = false;
 
   constructor(private readonly options: LiveTurnsOptions) {}
@@ -75,14 +85,22 @@ export class LiveTurns {
 
   /** A row has this state: what it has beyond ours is told as a delta. */
   adopt(state: TurnState): void {
+    const isNew = !this.turns.has(state.turnId);
     this.learn(state, (turn, part, text) => this.extend(turn, part, text));
+    const turn = this.turns.get(state.turnId);
+    if (isNew && turn !== undefined) turn.isFromRow = true;
   }
 
   close(): void {
     this.isClosed = true;
+    clearInterval(this.watch);
     for (const timer of this.timers) clearTimeout(timer);
     this.turns.clear();
     this.unknown.clear();
+  }
+
+  private get retryMs(): number {
+    return this.options.retryMs ?? RETRY_MS;
   }
 
   private learn(state: TurnState, longer: (turn: LiveTurn, part: number, text: string) => void): void {
@@ -100,9 +118,39 @@ export class LiveTurns {
   }
 
   private begin({ turnId, attempt }: TurnState): LiveTurn {
-    const turn: LiveTurn = { turnId, attempt, texts: new Map(), ahead: [], isFetching: false };
+    const turn: LiveTurn = {
+      turnId,
+      attempt,
+      texts: new Map(),
+      ahead: [],
+      isFetching: false,
+      grownAtMs: Date.now(),
+      isUnsure: true,
+      isFromRow: false,
+    };
     this.turns.set(turnId, turn);
+    this.watch ??= setInterval(() => this.lookAtQuiet(), this.retryMs).unref();
     return turn;
+  }
+
+  /**
+   * The last pieces before a pause leave no gap behind them when they are lost. A text that has become quiet is compared with its row,
+   * once; one that was taken from its row, also after the next checkpoint.
+   */
+  private lookAtQuiet(): void {
+    const now = Date.now();
+    for (const turn of this.turns.values()) {
+      if (now - turn.grownAtMs < this.retryMs || turn.isFetching) continue;
+      if (turn.isFromRow) turn.isFromRow = false;
+      else if (turn.isUnsure && now - turn.grownAtMs >= (this.options.quietMs ?? QUIET_MS)) turn.isUnsure = false;
+      else continue;
+      void this.find(turn.turnId).then((state) => {
+        if (state?.isOpen === true && this.turns.get(turn.turnId) === turn) this.adopt(state);
+      });
+    }
+    if (this.turns.size > 0) return;
+    clearInterval(this.watch);
+    this.watch = undefined;
   }
 
   /** Nothing follows; what still arrives is late. */
@@ -130,6 +178,8 @@ export class LiveTurns {
 
   private append(turn: LiveTurn, delta: Delta): void {
     turn.texts.set(delta.part, (turn.texts.get(delta.part) ?? '') + delta.text);
+    turn.grownAtMs = Date.now();
+    turn.isUnsure = true;
     this.options.emit(delta);
   }
 
@@ -193,7 +243,7 @@ export class LiveTurns {
       const timer = setTimeout(() => {
         this.timers.delete(timer);
         resolve();
-      }, this.options.retryMs ?? RETRY_MS);
+      }, this.retryMs);
       this.timers.add(timer);
     });
   }

@@ -35,6 +35,7 @@ class Stage {
     emit: (delta) => this.emitted.push(delta),
     onDropped: (delta) => this.dropped.push(delta),
     retryMs: 5,
+    quietMs: 40,
   });
 
   /** What a reader has who began with nothing: checks that each piece follows on. */
@@ -102,6 +103,24 @@ describe('texts that stream', () => {
     expect(stage.reads).toBe(1);
     stage.rows.set('trn_1', aTurn('abcde'));
     await stage.until(() => stage.emitted.length === 21);
+  });
+
+  it('finds what was lost before a pause in the row, and asks it no more then', async () => {
+    stage.turns.tell(aTurn());
+    stage.turns.take(aDelta(0, 'Hello'));
+    stage.rows.set('trn_1', aTurn('Hello, you'));
+    await stage.until(() => stage.text() === 'Hello, you');
+    const { reads } = stage;
+    await sleep(150);
+    // Once more, as it has grown; then it is known to be whole.
+    expect(stage.reads).toBe(reads + 1);
+  });
+
+  it('finds what was told before it began to listen with the next checkpoint', async () => {
+    stage.rows.set('trn_1', aTurn('Hel'));
+    stage.turns.adopt(aTurn('Hel'));
+    stage.rows.set('trn_1', aTurn('Hello'));
+    await stage.until(() => stage.text() === 'Hello');
   });
 
   it('R13 holds the text of a turn whose event is on its way, and looks for it', () => {
