@@ -67,14 +67,21 @@ class Walk {
     const left = [...this.byPlace.values()];
     this.byPlace.clear();
     return left.map((attempts) => {
-      const { stepId, iterationPath, name = null, type } = attempts[0] as WireStep;
+      const { stepId, iterationPath, name, type } = attempts[0] as WireStep;
       return { stepId, iterationPath, name, type, attempts, groups: [] };
     });
   }
 
   private node(step: JsonObject, stepId: string, path: string, attempts: readonly WireStep[]): TimelineNode {
     const name = typeof step['name'] === 'string' ? step['name'] : null;
-    return { stepId, iterationPath: path, name, type: String(step['type']), attempts, groups: this.groups(step, stepId, path, attempts) };
+    return {
+      stepId,
+      iterationPath: path,
+      name,
+      type: typeof step['type'] === 'string' ? step['type'] : '',
+      attempts,
+      groups: this.groups(step, stepId, path, attempts),
+    };
   }
 
   private groups(step: JsonObject, stepId: string, path: string, attempts: readonly WireStep[]): TimelineGroup[] {

@@ -256,7 +256,7 @@ describe('a conversation', () => {
     sessionId = body.items[0]?.id ?? '';
     await say('who are you');
     await replies(1);
-    expect(String(JSON.stringify(model.requests[0]?.body.system))).toContain('[Signalbox orchestrator]');
+    expect(JSON.stringify(model.requests[0]?.body.system)).toContain('[Signalbox orchestrator]');
     expect(JSON.stringify(model.requests[0]?.body.tools)).toContain('call_tool');
     expect(JSON.stringify(model.requests[0]?.body.tools)).not.toContain('ask_user');
   });
