@@ -1,7 +1,7 @@
 import type { GateStatus } from '../engine/types.js';
 import type { Database } from './database.js';
 import type { GateRecord } from './gate-record.js';
-import { withVotes } from './gate-writes.js';
+import { toGatesWithVotes, VOTES_COLUMN } from './gate-writes.js';
 import { parseCursor, toPage, type Page, type PageRequest } from './page.js';
 import { statement } from './statement.js';
 
@@ -32,7 +32,7 @@ const LIST = statement(
   `WITH RECURSIVE family AS (
      SELECT id FROM executions WHERE id = $5
      UNION SELECT e.id FROM executions e JOIN family f ON e.parent_execution_id = f.id)
-   SELECT a.* FROM approvals a
+   SELECT a.*, ${VOTES_COLUMN} FROM approvals a
    WHERE ($6::text IS NULL OR a.status = $6)
      AND ($5::text IS NULL OR a.execution_id IN (SELECT id FROM family))
      AND (($4::boolean AND NOT $7::boolean) OR (a.owner_id = $1 AND NOT $7::boolean) OR ${MAY_DECIDE})
@@ -57,7 +57,7 @@ export async function listGates(db: Database, filter: GateFilter): Promise<Page<
     position?.id ?? null,
     limit + 1,
   ]);
-  const gates = await withVotes(db, rows);
+  const gates = toGatesWithVotes(rows);
   const positions = rows.map((row, index) => ({ id: row.id, createdAt: row.created_at, gate: gates[index] }));
   return toPage(positions, limit, ({ gate }) => gate as GateRecord);
 }

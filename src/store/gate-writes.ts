@@ -50,6 +50,23 @@ export async function withVotes(db: Queryable, rows: readonly object[]): Promise
   );
 }
 
+/**
+ * Votes beside each gate `a` of a SELECT. Where no lock is held, gate and votes have to be of one moment: else a gate that a vote settles just
+ * then looks pending and voted on.
+ */
+export const VOTES_COLUMN = `coalesce((SELECT json_agg(v ORDER BY v.at, v.id) FROM votes v WHERE v.approval_id = a.id), '[]'::json) AS votes`;
+
+/** Rows of gates that were selected with VOTES_COLUMN. */
+export function toGatesWithVotes(rows: readonly object[]): GateRecord[] {
+  return rows.map((row) => {
+    const gate = camelRow<Approval & { readonly votes: readonly (object & { readonly at: string })[] }>(row);
+    return toGateRecord(
+      gate,
+      gate.votes.map((vote) => ({ ...camelRow<Vote>(vote), at: new Date(vote.at) })),
+    );
+  });
+}
+
 export interface GateEnd {
   readonly status: Exclude<GateStatus, 'pending'>;
   readonly decidedBy: readonly PersonRef[];

@@ -8,7 +8,7 @@ import type { GateRecord, HeldCall, PersonRef, Via } from './gate-record.js';
 import { decidersOf, hasVoted, votesSettle, type Decision } from './gate-rules.js';
 import { insertNudges, type NudgePlan } from './gate-nudges.js';
 import { insertPosts, postsChanged } from './gate-posts.js';
-import { gateEvent, lockStream, settleGate, withVotes } from './gate-writes.js';
+import { gateEvent, lockStream, settleGate, toGatesWithVotes, VOTES_COLUMN, withVotes } from './gate-writes.js';
 import { newId, instanceKey, keyOf } from './ids.js';
 import { toNullableJsonText, toStorableText } from './json-text.js';
 import { toAppendedEvents } from './log-event.js';
@@ -55,6 +55,7 @@ const INSERT = statement(
 );
 const BY_KEY = statement('gate_by_key', 'SELECT * FROM approvals WHERE gate_key = $1');
 const BY_ID = statement('gate_by_id', 'SELECT * FROM approvals WHERE id = $1');
+const ALONE = statement('gate_with_votes', `SELECT a.*, ${VOTES_COLUMN} FROM approvals a WHERE a.id = $1`);
 const LOCK = statement('lock_gate', 'SELECT * FROM approvals WHERE id = $1 FOR NO KEY UPDATE');
 const CLOCK = statement('clock', 'SELECT clock_timestamp() AS now');
 const VOTE = statement(
@@ -263,7 +264,7 @@ export function closeGate(db: Database, { approvalId, to, carry, reason }: Close
 
 /** A gate by its id, whoever's: callers check who may see it. */
 export async function getGate(db: Database, approvalId: string): Promise<GateRecord | undefined> {
-  const [gate] = await withVotes(db, await db.rows(BY_ID, [approvalId]));
+  const [gate] = toGatesWithVotes(await db.rows(ALONE, [approvalId]));
   return gate;
 }
 

@@ -63,6 +63,19 @@ describe('decisions', () => {
     }
   });
 
+  it('tells everyone of 50 opposite decisions but one who decided, also those who had just voted (H4)', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const gate = await anOpenGate(bench, ana, id, { instance: { stepId: 'g', iterationPath: `l:i${round}`, attempt: 1 } });
+      const results = await Promise.allSettled(
+        Array.from({ length: 50 }, (_, n) =>
+          decideApproval(bench, n % 3 === 0 ? ana : bo, { id: gate.id, decision: n % 2 === 0 ? 'approve' : 'deny' }),
+        ),
+      );
+      const codes = results.map((result) => (result.status === 'fulfilled' ? 'won' : (result.reason as { code: string }).code));
+      expect(codes.toSorted((a, b) => a.localeCompare(b))).toEqual([...Array.from({ length: 49 }, () => 'approval_settled'), 'won']);
+    }
+  });
+
   it('refuses the owner where a list does not name them, and writes it down (H5)', async () => {
     const gate = await anOpenGate(bench, ana, id, { approvers: [bo.email.toUpperCase()] });
     await expect(decideApproval(bench, ana, { id: gate.id, decision: 'approve' })).rejects.toMatchObject({ code: 'approver_not_allowed' });
