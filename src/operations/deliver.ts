@@ -7,7 +7,7 @@ import type { CommandRecord } from '../store/commands.js';
 import { markDelivered } from '../store/commands.js';
 import { streamState } from '../store/event-log.js';
 import { markGatesDelivered } from '../store/gates.js';
-import type { MessageCommand, StopCommand } from '../store/session-commands.js';
+import { nextMessage, type MessageCommand, type StopCommand } from '../store/session-commands.js';
 import { isEnded } from '../store/execution-record.js';
 import { getExecution } from '../store/executions.js';
 import type { GateRecord } from '../store/gate-record.js';
@@ -33,24 +33,27 @@ export async function deliverCommand(deps: OperationDeps, command: Deliverable):
   return delivery;
 }
 
-/** A message starts the conversation where none is open; a stop finds nothing to stop there. */
-async function deliverToConversation(deps: OperationDeps, { id, targetId: sessionId, kind, payload }: Deliverable): Promise<Delivery> {
+/** A message starts the conversation where none is open; so does a stop that has overtaken the message it is for. Any other finds nothing to stop. */
+async function deliverToConversation(deps: OperationDeps, command: Deliverable): Promise<Delivery> {
+  const { id, targetId: sessionId } = command;
   const session = await streamState(deps.db, sessionId);
-  const outcome: SendOutcome =
-    session === undefined
-      ? { kind: 'gone' }
-      : kind === 'message'
-        ? await deps.temporal.tellConversation(
-            { sessionId, ownerId: session.ownerId },
-            { id, messageId: (payload as unknown as MessageCommand).messageId },
-          )
-        : await deps.temporal.signal(sessionId, 'stop', { id, ...(payload as unknown as StopCommand) });
-  if (outcome.kind === 'sent') return 'sent';
-  if (outcome.kind === 'gone') {
-    await markDelivered(deps.db, [id]);
-    return 'ended';
+  const outcome: SendOutcome = session === undefined ? { kind: 'gone' } : await tell(deps, command, session.ownerId);
+  if (outcome.kind !== 'gone') return told(deps, sessionId, outcome);
+  await markDelivered(deps.db, [id]);
+  return 'ended';
+}
+
+async function tell(deps: OperationDeps, { id, targetId: sessionId, kind, payload }: Deliverable, ownerId: string): Promise<SendOutcome> {
+  const conversation = { sessionId, ownerId };
+  if (kind === 'message') {
+    const { messageId } = payload as unknown as MessageCommand;
+    return await deps.temporal.tellConversation(conversation, { name: 'message', payload: { id, messageId } });
   }
-  return told(deps, sessionId, outcome);
+  const stop = { id, ...(payload as unknown as StopCommand) };
+  const outcome = await deps.temporal.signal(sessionId, 'stop', stop);
+  const waiting = outcome.kind === 'gone' ? await nextMessage(deps.db, sessionId) : undefined;
+  if (waiting === undefined || waiting.seq > stop.upTo) return outcome;
+  return await deps.temporal.tellConversation(conversation, { name: 'stop', payload: stop });
 }
 
 async function hasEnded(deps: OperationDeps, executionId: string): Promise<boolean> {

@@ -5,7 +5,7 @@
 import { Client, Connection, isGrpcServiceError, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
 import type { ExecutionInput } from '../engine/types.js';
 import type { ChildSignal, ConversationInput, EventSignal, MessageSignal, PauseSignal, StopSignal } from '../workflows/messages.js';
-import { CONVERSATION_WORKFLOW, EXECUTION_WORKFLOW, MESSAGE_SIGNAL, TASK_QUEUES, WORKFLOW_TASK_TIMEOUT } from '../workflows/messages.js';
+import { CONVERSATION_WORKFLOW, EXECUTION_WORKFLOW, TASK_QUEUES, WORKFLOW_TASK_TIMEOUT } from '../workflows/messages.js';
 import { ClientScheduleGateway, type ScheduleGateway } from './schedule-gateway.js';
 import type { SignalledDecision } from './signalled-decision.js';
 import { toSearchAttributes, toSummary, type StartedAttributes } from './started-workflow.js';
@@ -27,13 +27,21 @@ export type SendOutcome = { readonly kind: 'sent' } | { readonly kind: 'gone' } 
 /** `running`: open, or the next run of a hand-over. `unknown`: Temporal has never heard of it, or has forgotten it. */
 export type Liveness = 'running' | 'closed' | 'unknown';
 
+export interface ConversationAddress {
+  readonly sessionId: string;
+  readonly ownerId: string;
+}
+export type ConversationSignal =
+  | { readonly name: 'message'; readonly payload: MessageSignal }
+  | { readonly name: 'stop'; readonly payload: StopSignal };
+
 export interface TemporalGateway {
   readonly schedules: ScheduleGateway;
   /** Starts once: an id that is or was in use is `sent`. Never `gone`. */
   startExecution(request: StartRequest): Promise<SendOutcome>;
   signal(workflowId: string, name: SignalName, payload: SignalPayload): Promise<SendOutcome>;
-  /** Tells a conversation of a message, starting it where none is open. Never `gone`. */
-  tellConversation(conversation: { readonly sessionId: string; readonly ownerId: string }, message: MessageSignal): Promise<SendOutcome>;
+  /** Tells a conversation something, starting it where none is open. Never `gone`. */
+  tellConversation(conversation: ConversationAddress, signal: ConversationSignal): Promise<SendOutcome>;
   /** The server may take it also for what has ended. */
   cancel(executionId: string): Promise<SendOutcome>;
   /** Ids that could not be asked are absent from the answer. */
@@ -101,17 +109,14 @@ class ClientGateway implements TemporalGateway {
     return this.send(() => this.client.workflow.getHandle(workflowId).signal(name, payload));
   }
 
-  tellConversation(
-    { sessionId, ownerId }: { readonly sessionId: string; readonly ownerId: string },
-    message: MessageSignal,
-  ): Promise<SendOutcome> {
+  tellConversation({ sessionId, ownerId }: ConversationAddress, { name, payload }: ConversationSignal): Promise<SendOutcome> {
     return this.send(() =>
       this.client.workflow.signalWithStart(CONVERSATION_WORKFLOW, {
         workflowId: sessionId,
         taskQueue: this.options.taskQueue ?? TASK_QUEUES.core,
         args: [{ sessionId, ownerId } satisfies ConversationInput],
-        signal: MESSAGE_SIGNAL,
-        signalArgs: [message],
+        signal: name,
+        signalArgs: [payload],
         // A conversation that has gone quiet completes; the next message starts it again.
         workflowIdReusePolicy: 'ALLOW_DUPLICATE',
         workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,

@@ -50,8 +50,7 @@ export interface MessageSignal {
   readonly id: string;
   readonly messageId: string;
 }
-export const MESSAGE_SIGNAL = 'message';
-export const messageSignal = defineSignal<[MessageSignal]>(MESSAGE_SIGNAL);
+export const messageSignal = defineSignal<[MessageSignal]>('message');
 
 /**
  * Stops the reply to a message up to `upTo`, if it is the one named (null: whichever). `id` is the command row's. One that comes before its

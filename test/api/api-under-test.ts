@@ -11,7 +11,7 @@ import { findKey } from '../../src/operations/authenticate-key.js';
 import { createBackground } from '../../src/operations/background.js';
 import type { OperationDeps } from '../../src/operations/deps.js';
 import type { Role } from '../../src/operations/role-matrix.js';
-import type { Liveness, SendOutcome, TemporalGateway } from '../../src/operations/temporal-gateway.js';
+import type { ConversationSignal, Liveness, SendOutcome, TemporalGateway } from '../../src/operations/temporal-gateway.js';
 import { Gateway as SocketGateway, type GatewayOptions } from '../../src/realtime/gateway.js';
 import { Realtime } from '../../src/realtime/realtime.js';
 import { openDatabase, type Database } from '../../src/store/database.js';
@@ -42,10 +42,8 @@ export class TemporalRecorder implements TemporalGateway {
 
   startExecution = async ({ executionId }: { readonly executionId: string }): Promise<SendOutcome> => this.note(`start ${executionId}`);
   signal = async (executionId: string, name: string): Promise<SendOutcome> => this.note(`${name} ${executionId}`);
-  tellConversation = async (
-    { sessionId }: { readonly sessionId: string },
-    { messageId }: { readonly messageId: string },
-  ): Promise<SendOutcome> => this.note(`message ${sessionId} ${messageId}`);
+  tellConversation = async ({ sessionId }: { readonly sessionId: string }, { name, payload }: ConversationSignal): Promise<SendOutcome> =>
+    this.note(`${name} ${sessionId} ${payload.id ?? ''}`);
   cancel = async (executionId: string): Promise<SendOutcome> => this.note(`cancel ${executionId}`);
   describe = async (): Promise<ReadonlyMap<string, Liveness>> => new Map();
   listClosed = async (): Promise<readonly string[]> => [];

@@ -85,7 +85,7 @@ describe('messages', () => {
       turn: null,
     });
     await api.operations.background.drain();
-    expect(api.temporal.calls).toEqual([`message ${chat.id} ${body.message.id}`]);
+    expect(api.temporal.calls).toEqual([expect.stringMatching(`^message ${chat.id} cmd_`)]);
     const listed = await send<{ items: Message[] }>('GET', `/api/sessions/${chat.id}/messages`);
     expect(listed.body.items).toEqual([body.message]);
     const events = await readSessionEvents(api.db, chat.id, 0, 10);

@@ -51,7 +51,7 @@ describe('what is said to a conversation', () => {
     expect(bench.temporal.told).toEqual([]);
     await age(bench, 'commands', 'created_at');
     await pass();
-    expect(bench.temporal.told).toMatchObject([{ sessionId, messageId: message.id }]);
+    expect(bench.temporal.told).toMatchObject([{ sessionId, name: 'message', payload: { messageId: message.id } }]);
     const waiting = await nextMessage(bench.db, sessionId);
     expect(waiting).toMatchObject({ messageId: message.id, thread: 'default' });
     await pass();
@@ -74,6 +74,15 @@ describe('what is said to a conversation', () => {
     await bench.background.drain();
     await age(bench, 'commands', 'created_at');
     expect(await undeliveredCommands(bench.db, 0, 10)).toEqual([]);
+  });
+
+  it('a stop that overtakes its message starts the conversation, which then stops it', async () => {
+    bench.temporal.isAway = true;
+    await say('go');
+    bench.temporal.isAway = false;
+    await stopSession(bench, ana, { id: sessionId });
+    await bench.background.drain();
+    expect(bench.temporal.told).toMatchObject([{ sessionId, name: 'stop', payload: { messageId: null } }]);
   });
 
   it('a stop names the message whose turn it is, and what was said until then', async () => {

@@ -4,6 +4,8 @@ import type { OperationDeps } from '../../src/operations/deps.js';
 import type { Principal } from '../../src/operations/principal.js';
 import type { Role } from '../../src/operations/role-matrix.js';
 import type {
+  ConversationAddress,
+  ConversationSignal,
   Liveness,
   SendOutcome,
   SignalName,
@@ -11,7 +13,6 @@ import type {
   StartRequest,
   TemporalGateway,
 } from '../../src/operations/temporal-gateway.js';
-import type { MessageSignal } from '../../src/workflows/messages.js';
 import { openDatabase, type Database } from '../../src/store/database.js';
 import { createUser } from '../../src/store/users.js';
 import { createTestDatabase } from '../support/postgres.js';
@@ -23,7 +24,7 @@ export class RecordingGateway implements TemporalGateway {
   readonly starts: StartRequest[] = [];
   readonly signals: { readonly executionId: string; readonly name: SignalName; readonly payload: SignalPayload }[] = [];
   readonly cancels: string[] = [];
-  readonly told: (MessageSignal & { readonly sessionId: string })[] = [];
+  readonly told: (ConversationSignal & { readonly sessionId: string })[] = [];
   readonly lives = new Map<string, Liveness>();
   closed: string[] = [];
   isAway = false;
@@ -37,9 +38,9 @@ export class RecordingGateway implements TemporalGateway {
   async signal(executionId: string, name: SignalName, payload: SignalPayload): Promise<SendOutcome> {
     return this.reach(executionId, () => this.signals.push({ executionId, name, payload }));
   }
-  async tellConversation({ sessionId }: { readonly sessionId: string }, message: MessageSignal): Promise<SendOutcome> {
+  async tellConversation({ sessionId }: ConversationAddress, signal: ConversationSignal): Promise<SendOutcome> {
     if (this.isAway) return AWAY();
-    this.told.push({ sessionId, ...message });
+    this.told.push({ sessionId, ...signal });
     this.lives.set(sessionId, 'running');
     return { kind: 'sent' };
   }
