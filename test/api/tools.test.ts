@@ -1,6 +1,5 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { putValue } from '../../src/store/values.js';
 import { startStubServer, type StubServer } from '../support/stub-server.js';
 import { McpHttpServer } from '../tools/support/mcp-http-server.js';

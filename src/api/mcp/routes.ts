@@ -1,7 +1,6 @@
 /** `/mcp`: the registry by the Model Context Protocol, streamable HTTP without sessions. */
 import type { Request, Response } from 'express';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
-import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { readJsonBody } from '../body.js';
 import { streamRoute, type Route } from '../route.js';
 import { createMcpServer } from './mcp-server.js';
