@@ -2,6 +2,7 @@ import { ActivityCancellationDetails } from '@temporalio/common';
 import { addCommand } from '../../src/store/commands.js';
 import { closeAsTerminated } from '../../src/store/end-execution.js';
 import { getExecution } from '../../src/store/executions.js';
+import { createHaltSegmentsActivity } from '../../src/activities/segment/segment-activity.js';
 import { haltSegments } from '../../src/store/segments.js';
 import { anEnvironment } from './running-execution.js';
 import { after, doing, failing, hanging, planOf, SegmentStage, Wire, type HostedRun } from './segment-stage.js';
@@ -187,6 +188,18 @@ describe('segment activity', () => {
       await stage.finish(run);
       expect(run.outcome).toMatchObject({ status: 'completed' });
       expect(stage.callsOf().map(({ name }) => name)).toEqual(['a', 'b', 'c']);
+    });
+
+    it('the order to halt writes what it carries, as the host takes it for written', async () => {
+      const run = await stage.run(three());
+      const { common } = run.execution;
+      const events = [{ kind: 'execution.paused' as const, ordinal: '2', at: Date.now(), instance: null, data: {} }];
+      await anEnvironment().run(
+        createHaltSegmentsActivity(stage.store.db) as never,
+        { ...common, carry: { ...common.carry, counter: 2, status: 'paused', events }, segments: ['s1'] } as never,
+      );
+      expect(await kindsOf(run)).toEqual(['execution.started', 'execution.paused']);
+      expect((await getExecution(stage.store.db, null, common.executionId))?.status).toBe('paused');
     });
 
     it('before it has begun: it never runs, and the host orders another', async () => {

@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import type { EngineState } from '../../engine/index.js';
 import type { ActivityCommand, SegmentResult } from '../../engine/types.js';
 import type { Database } from '../../store/database.js';
+import { recordEvents } from '../../store/projection.js';
 import { haltSegments, recoverSegment } from '../../store/segments.js';
 import type { ToolRegistry } from '../../tools/registry.js';
 import type { Call, Common } from '../contract.js';
@@ -51,11 +52,13 @@ export function createSegmentActivity(dependencies: SegmentDependencies): (input
   };
 }
 
-/** Asks segments to start nothing more; they see it with their next step. */
+/** Asks segments to start nothing more; they see it with their next step. Writes what it carries, as every activity does. */
 export const createHaltSegmentsActivity =
   (db: Database) =>
-  async ({ executionId, segments }: Call & { readonly segments: readonly string[] }): Promise<void> =>
+  async ({ executionId, carry, segments }: Call & { readonly segments: readonly string[] }): Promise<void> => {
     await haltSegments(db, executionId, segments);
+    await recordEvents(db, executionId, carry);
+  };
 
 /** Fences every attempt off, and tells what they had been fed. */
 async function recover(db: Database, facts: RunFacts, { executionId, segment, carry, state }: SegmentInputs): Promise<SegmentResult> {
