@@ -115,8 +115,9 @@ function openCourier(config: ServiceConfig, { db }: OperationDeps, http: HttpCli
 }
 
 /** Without a signing secret nothing from Slack is believed; without a token nothing is said there. */
-function slackDoorOf(config: ServiceConfig): NonNullable<ApiDependencies['slack']> {
-  const { signingSecret } = config.slack;
+function slackDoorOf(config: ServiceConfig, log: Logger): NonNullable<ApiDependencies['slack']> {
+  const { signingSecret, botToken } = config.slack;
+  if (botToken !== undefined && signingSecret === undefined) log.warn('SLACK_SIGNING_SECRET is not set: every click in Slack is refused');
   const client = connectSlack(config.slack, SLACK_WORD_MS);
   return { ...(signingSecret === undefined ? {} : { signingSecret }), ...(client === undefined ? {} : { client }) };
 }
@@ -156,7 +157,7 @@ async function openHttp(
     events: realtime.hub,
     feeds: realtime.feeds,
     tools: createDirectTools({ operations, ...tools }),
-    slack: slackDoorOf(config),
+    slack: slackDoorOf(config, log),
     webhooks: { limiter: new RateLimiter(config.rateLimits.perTrigger), githubSecret: config.githubWebhookSecret },
     metrics,
     log,

@@ -50,6 +50,14 @@ describe('a gate', () => {
     });
   });
 
+  it('H18: answers an opening that is tried again with the decision that came meanwhile', async () => {
+    const execution = await started(db());
+    const gate = await aGate({}, execution);
+    await decideGate(db(), aDecision(gate.id));
+    expect(await aGate({}, execution)).toMatchObject({ id: gate.id, status: 'approved', decidedBy: [{ id: 'usr_ana' }] });
+    expect((await readEvents(db(), execution.id, 0, 20)).filter(({ kind }) => kind === 'approval.required')).toHaveLength(1);
+  });
+
   it('is settled by one approval, with who, when and the answer', async () => {
     const gate = await aGate();
     const result = await decideGate(db(), aDecision(gate.id, { reason: 'fine', answer: { v: { n: 1 } } }));
