@@ -4,7 +4,7 @@ import type { StepInstance } from '../engine/types.js';
 import type { Queryable } from './statement.js';
 import { camelRow, statement } from './statement.js';
 import { messageFromRow } from './messages.js';
-import type { TurnHead, TurnPart, TurnReplay } from './turn-record.js';
+import { STOPPED_REASON, type TurnHead, type TurnPart, type TurnReplay } from './turn-record.js';
 
 /** One exchange of a thread: everything that a step instance has said and been told there. */
 export interface TranscriptRef extends StepInstance {
@@ -64,12 +64,12 @@ export async function readTranscript(
     refs.map((ref) => ref.iterationPath),
     refs.map((ref) => ref.attempt),
   ]);
-  return rows.flatMap((row) => entryOf(row, options.alsoTurns ?? []));
+  return rows.flatMap((row) => entryOf(row, options.alsoTurns ?? [], () => false));
 }
 
 /**
  * A conversation up to one of its messages: every earlier message with the turns that answered it, then that message with its turns so far.
- * The newest `limit` messages.
+ * What a person has stopped was said as far as it came. The newest `limit` messages.
  */
 export async function readConversation(
   db: Queryable,
@@ -78,16 +78,21 @@ export async function readConversation(
   options: { readonly alsoTurns?: readonly string[]; readonly limit: number },
 ): Promise<TranscriptEntry[]> {
   const rows = await db.rows(OF_CONVERSATION, [ownerId, sessionId, thread, messageId, options.limit]);
-  return rows.toReversed().flatMap((row) => entryOf(row, options.alsoTurns ?? []));
+  return rows.toReversed().flatMap((row) => entryOf(row, options.alsoTurns ?? [], isStopped));
 }
 
-function entryOf(raw: object, alsoTurns: readonly string[]): TranscriptEntry[] {
+/** Stopped by a person: what it had said stands. */
+const isStopped = (parts: readonly TurnPart[]): boolean => parts.some((part) => part.type === 'finish' && part.reason === STOPPED_REASON);
+
+function entryOf(raw: object, alsoTurns: readonly string[], isKeptToo: (parts: readonly TurnPart[]) => boolean): TranscriptEntry[] {
   const { id: messageId, author, role, content, parts } = messageFromRow(raw);
   const row = camelRow<Message>(raw);
   const turn = row.turn as unknown as TurnHead | null;
   if (turn === null || row.turnId === null) return [{ role: 'user', messageId, author, text: content, isNotice: role !== 'user' }];
   const replay = row.replay as unknown as TurnReplay | null;
-  const isKept = turn.status === 'end_turn' || (turn.status === 'streaming' && replay !== null) || alsoTurns.includes(turn.id);
+  const said = parts as unknown as readonly TurnPart[];
+  const isKept =
+    turn.status === 'end_turn' || (turn.status === 'streaming' && replay !== null) || alsoTurns.includes(turn.id) || isKeptToo(said);
   if (!isKept) return [];
-  return [{ role: 'assistant', messageId, turnId: turn.id, parts: parts as unknown as readonly TurnPart[], replay }];
+  return [{ role: 'assistant', messageId, turnId: turn.id, parts: said, replay }];
 }

@@ -90,6 +90,9 @@ export interface ToolReply {
   readonly isError: boolean;
 }
 
+/** Why a turn was given up that a person has stopped. */
+export const STOPPED_REASON = 'stopped';
+
 /** How a turn ends. `reason` stands in its `finish` part: the provider's stop reason, or why it was given up. */
 export interface TurnEnd {
   readonly status: TurnEndStatus;

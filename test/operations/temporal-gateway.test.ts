@@ -29,6 +29,23 @@ describe('the gateway to a real Temporal, without a worker', () => {
     ...overrides,
   });
 
+  it('starts a conversation, joins the open one, and starts it again when it has ended', async () => {
+    const conversation = { sessionId: `ses_${temporal.prefix}`, ownerId: 'usr_1' };
+    const tell = (id: string) => gateway.tellConversation(conversation, { name: 'message', payload: { id, messageId: 'msg_1' } });
+    expect(await Promise.all(['cmd_1', 'cmd_2', 'cmd_3'].map(tell))).toEqual(Array.from({ length: 3 }, () => ({ kind: 'sent' })));
+    const handle = client.workflow.getHandle(conversation.sessionId);
+    const { runId, type } = await handle.describe();
+    expect(type).toBe('conversation');
+    const signals = ((await handle.fetchHistory()).events ?? []).filter((event) => event.workflowExecutionSignaledEventAttributes != null);
+    expect(signals).toHaveLength(3);
+    await handle.terminate();
+    expect(await gateway.signal(conversation.sessionId, 'stop', { id: 'cmd_4', messageId: null, upTo: 1 })).toEqual({ kind: 'gone' });
+    expect(await gateway.tellConversation(conversation, { name: 'stop', payload: { id: 'cmd_4', messageId: null, upTo: 1 } })).toEqual({
+      kind: 'sent',
+    });
+    expect((await handle.describe()).runId).not.toBe(runId);
+  });
+
   it('starts an id once, whether it is open or has ended (D13)', async () => {
     const start = aStart();
     expect(await Promise.all(Array.from({ length: 5 }, () => gateway.startExecution(start)))).toEqual(

@@ -137,6 +137,12 @@ describe('a conversation', () => {
     const canceled = await turnOf('canceled');
     expect(canceled).toMatchObject({ content: 'Once upon ', parts: [{ type: 'text' }, { type: 'finish', reason: 'stopped' }] });
     expect((await replies(1))[0]?.content).toBe('re: next');
+    // What it had said stands, for the model as for the person.
+    expect(model.requests[1]?.body.messages).toMatchObject([
+      { role: 'user' },
+      { role: 'assistant', content: [{ text: 'Once upon ' }] },
+      { role: 'user' },
+    ]);
     expect((await stop({ turnId: streaming.turn?.id })).status).toBe(202);
     await say('and on');
     expect((await replies(2))[1]?.content).toBe('re: and on');

@@ -7,6 +7,7 @@ import { toGateOutcome, type GateRecord } from '../../store/gate-record.js';
 import { closeGate, getGate, markGatesDelivered, openGate } from '../../store/gates.js';
 import { nextMessage } from '../../store/session-commands.js';
 import { getSession } from '../../store/sessions.js';
+import { STOPPED_REASON } from '../../store/turn-record.js';
 import { closeTurns, hasTurnError } from '../../store/turns.js';
 import { findCall, runCall } from '../agent/run-call.js';
 import { runTurn } from '../agent/run-turn.js';
@@ -170,7 +171,7 @@ async function end(parts: ChatParts, { error, ...reply }: ChatReply & Parameters
   const { sessionId, messageId, ownerId, thread } = reply;
   const { redactor } = await ownerFacts(parts, ownerId);
   if (error === null) {
-    await persist(() => closeTurns(parts.db, { sessionId }, { status: 'canceled', reason: 'stopped' }));
+    await persist(() => closeTurns(parts.db, { sessionId }, { status: 'canceled', reason: STOPPED_REASON }));
     return;
   }
   log.warn('a message could not be answered', { sessionId, messageId, code: error.code });
