@@ -51,10 +51,11 @@ export interface NewDelivery {
   readonly receivedAt: Date;
 }
 
-/** Of a trigger that is gone nothing is kept. */
+/** Of a trigger that is gone nothing is kept. `last_fired_at` never moves back. */
 const INSERT = statement(
   'insert_delivery',
-  `INSERT INTO deliveries (id, owner_id, trigger_id, outcome, reason, event_type, delivery_id, execution_id, payload_preview, latency_ms, test, dedup_key, created_at)
+  `WITH fired AS (UPDATE triggers SET last_fired_at = greatest(last_fired_at, $13) WHERE id = $3 AND $14::boolean)
+   INSERT INTO deliveries (id, owner_id, trigger_id, outcome, reason, event_type, delivery_id, execution_id, payload_preview, latency_ms, test, dedup_key, created_at)
    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 WHERE EXISTS (SELECT FROM triggers WHERE id = $3)
    ON CONFLICT (trigger_id, dedup_key) DO NOTHING`,
 );
@@ -72,7 +73,7 @@ const MAX_ID = 300;
 
 export const newDeliveryId = (): string => newId('dlv');
 
-/** Writes it down, once for each `dedupKey`. */
+/** Writes it down, once for each `dedupKey`; what matched, and is no test, moves the trigger's `lastFiredAt`. */
 export async function addDelivery(db: Queryable, delivery: NewDelivery): Promise<void> {
   await db.rows(INSERT, [
     delivery.id ?? newDeliveryId(),
@@ -88,6 +89,7 @@ export async function addDelivery(db: Queryable, delivery: NewDelivery): Promise
     delivery.test ?? false,
     delivery.dedupKey ?? null,
     delivery.receivedAt,
+    delivery.outcome === 'matched' && delivery.test !== true,
   ]);
 }
 

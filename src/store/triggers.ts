@@ -73,7 +73,6 @@ const DELETE = statement('delete_trigger', 'DELETE FROM triggers WHERE owner_id 
 const DELETE_OF_WORKFLOW = statement('delete_triggers_of', 'DELETE FROM triggers WHERE owner_id = $1 AND workflow_id = $2 RETURNING *');
 const GITHUB = statement('github_triggers', `SELECT * FROM triggers WHERE type = 'github' AND enabled ORDER BY id`);
 const SCHEDULES = statement('schedule_triggers', `SELECT * FROM triggers WHERE type = 'schedule' AND id > $1 ORDER BY id LIMIT $2`);
-const FIRED = statement('trigger_fired', 'UPDATE triggers SET last_fired_at = greatest(last_fired_at, $2) WHERE id = $1');
 const LOCK_ROW = statement('lock_trigger', 'SELECT * FROM triggers WHERE id = $1 FOR NO KEY UPDATE');
 const SET_LOOK = statement('set_schedule_look', 'UPDATE triggers SET schedule_look = $2, paused = $3 WHERE id = $1');
 
@@ -253,11 +252,6 @@ export async function githubTriggers(db: Database): Promise<TriggerRecord[]> {
 /** Schedules of every owner, by id; go on `after` the last one. */
 export async function scheduleTriggers(db: Database, after: string, limit: number): Promise<TriggerRecord[]> {
   return (await db.rows(SCHEDULES, [after, limit])).map(fromRow);
-}
-
-/** Never moves back. */
-export async function noteFired(db: Database, id: string, at: Date): Promise<void> {
-  await db.rows(FIRED, [id, at]);
 }
 
 /** Under its lock, so that of two looks at one Schedule the second sees what the first has noted. */

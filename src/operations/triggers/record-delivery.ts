@@ -2,7 +2,7 @@
 import type { JsonObject } from '../../definition/value.js';
 import { addDelivery, type DeliveryOutcome } from '../../store/deliveries.js';
 import { listSecretValues } from '../../store/secrets.js';
-import { noteFired, secretsOf, type TriggerRecord } from '../../store/triggers.js';
+import { secretsOf, type TriggerRecord } from '../../store/triggers.js';
 import type { OperationDeps } from '../deps.js';
 import { createRedactor } from '../redaction.js';
 
@@ -48,7 +48,6 @@ export async function recordDelivery(deps: OperationDeps, arrival: Arrival, { ou
       receivedAt,
       ...(dedupKey === undefined ? {} : { dedupKey }),
     });
-    if (outcome === 'matched' && !isTest) await noteFired(deps.db, trigger.id, receivedAt);
   } catch (error) {
     deps.log.warn(
       { triggerId: trigger.id, deliveryId, outcome, executionId, error: error instanceof Error ? error.message : String(error) },
@@ -70,5 +69,6 @@ function textOf(payload: JsonObject): string {
 async function redactorOf({ db, encryptionKey }: OperationDeps, trigger: TriggerRecord): Promise<(text: string) => string> {
   const own = secretsOf(encryptionKey, trigger).map((secret, index) => [index === 0 ? 'secret' : 'secretPrevious', secret] as const);
   const secrets = new Map([...(await listSecretValues(db, encryptionKey, trigger.ownerId)), ...own]);
-  return (text) => createRedactor(secrets).text(text);
+  const redactor = createRedactor(secrets);
+  return (text) => redactor.text(text);
 }
