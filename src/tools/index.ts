@@ -1,5 +1,4 @@
 export {
-  createAgentTools,
   type AgentScope,
   type AgentTools,
   type CallContext,
@@ -20,5 +19,5 @@ export type { Policies, ToolPolicy } from './policy.js';
 export type { ToolRegistry } from './registry.js';
 export type { ShellHost } from './shell/shell-host.js';
 export type { ToolCall } from './tool.js';
-export { createToolbox, type Toolbox } from './toolbox.js';
+export type { Toolbox } from './toolbox.js';
 export { startWorkspaceSweeper } from './workspace/sweeper.js';

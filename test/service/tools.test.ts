@@ -1,7 +1,8 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { startModelServer, type ModelRequest, type ModelServer } from '../support/model-server.js';
 import { Service } from '../support/service.js';
-import type { Execution, StepJson } from '../support/service-shapes.js';
+import type { Approval, Execution, StepJson } from '../support/service-shapes.js';
 import { startGitServer, type GitServer } from '../tools/support/git-server.js';
 import { McpHttpServer } from '../tools/support/mcp-http-server.js';
 
@@ -18,16 +19,23 @@ const toolStep = (id: string, tool: string, args: object = {}, fields: object = 
 describe('tools on the real service', () => {
   let git: GitServer;
   let mcp: McpHttpServer;
+  let model: ModelServer;
   let service: Service;
   beforeAll(async () => {
-    [git, mcp] = await Promise.all([startGitServer(), McpHttpServer.start()]);
+    [git, mcp, model] = await Promise.all([startGitServer(), McpHttpServer.start(), startModelServer()]);
     service = await Service.start({
-      env: { SIGNALBOX_SHELL: 'plain', SIGNALBOX_MCP_SERVERS: JSON.stringify({ notes: { url: mcp.url, timeoutMs: 5_000 } }) },
+      env: {
+        SIGNALBOX_SHELL: 'plain',
+        SIGNALBOX_MCP_SERVERS: JSON.stringify({ notes: { url: mcp.url, timeoutMs: 20_000 } }),
+        ANTHROPIC_API_KEY: 'test',
+        ANTHROPIC_BASE_URL: model.url,
+        SIGNALBOX_MODELS: 'model-a',
+      },
     });
   });
   afterAll(async () => {
     await service?.close();
-    await Promise.all([git?.close(), mcp?.stop()]);
+    await Promise.all([git?.close(), mcp?.stop(), model?.close()]);
   });
   /** A run that works on a repo. */
   const runWith = async (repo: object, steps: readonly StepJson[]): Promise<Execution> =>
@@ -35,7 +43,18 @@ describe('tools on the real service', () => {
   beforeEach(() => {
     git.password = undefined;
     git.requests.splice(0);
+    model.clear();
   });
+  const calls = (...made: readonly (readonly [toolId: string, params: object])[]) => ({
+    toolCalls: made.map(([toolId, params], index) => ({
+      id: `toolu_${index}`,
+      name: 'call_tool',
+      input: { toolId, params, summary: 'for the test' },
+    })),
+  });
+  /** What the model was told last: the results of its calls. */
+  const toldIn = (request: ModelRequest | undefined): string[] =>
+    ((request?.body.messages.at(-1)?.content ?? []) as { content?: string }[]).map(({ content }) => content ?? '');
 
   it('shares one workspace between commands and file tools, with the checkout of the run’s repo in it', async () => {
     const run = await runWith({ url: `${git.url}/smart/app.git`, branch: 'topic' }, [
@@ -106,6 +125,62 @@ describe('tools on the real service', () => {
       ['tool_unknown', '/steps/0/tool'],
       ['tool_unknown', '/steps/1/tool'],
     ]);
+  });
+
+  it('lets an agent work in the checkout that commands of the run see', async () => {
+    model.script([
+      { toolCalls: [{ name: 'list_tools', input: { provider: 'files' } }] },
+      calls(['files:grep', { pattern: 'sec' }], ['files:read', { path: '../../../etc/passwd' }]),
+      calls(['files:edit', { path: 'README.md', oldText: 'second', newText: 'edited by an agent' }]),
+      calls(['shell:bash', { command: 'cat README.md; exit 4' }]),
+      { text: 'done' },
+    ]);
+    const run = await runWith({ url: `${git.url}/dumb/app.git`, branch: 'topic' }, [
+      { id: 'ask', type: 'agent_prompt', prompt: 'Edit it', tools: ['files:*', 'shell:bash'] },
+      { id: 'see', type: 'bash', command: 'cat README.md' },
+    ]);
+    expect(run).toMatchObject({ status: 'completed', output: { ask: 'done', see: { stdout: 'edited by an agent' } } });
+    const [listed, found, , ran] = model.requests.slice(1).map(toldIn);
+    expect(listed?.[0]).toContain('"id":"files:edit"');
+    expect(listed?.[0]).not.toContain('http:request');
+    expect(found?.[0]).toContain('{"path":"README.md","line":1,"text":"second"}');
+    expect(found?.[1]).toContain('lies outside of the workspace');
+    expect(ran?.[0]).toContain('"exitCode":4,"stdout":"edited by an agent"');
+  });
+
+  it('A9: holds an MCP tool for a person, by the risk that it has', async () => {
+    mcp.calls.splice(0);
+    model.script([calls(['notes:structured', {}], ['notes:echo', { text: 'free' }]), { text: 'done' }]);
+    const { id } = await service.run([{ id: 'ask', type: 'agent_prompt', prompt: 'Count' }]);
+    const gate = await service.until('the gate', async () =>
+      (
+        await service.api.get<{ items: (Approval & { toolCall: { toolId: string; summary: string } })[] }>(
+          `/api/approvals?executionId=${id}`,
+        )
+      ).body.items.find(({ status }) => status === 'pending'),
+    );
+    expect(gate.toolCall).toMatchObject({ toolId: 'notes:structured', summary: 'for the test' });
+    expect(mcp.calls).not.toContain('structured');
+    expect((await service.api.post(`/api/approvals/${gate.id}/approve`, {})).status).toBe(200);
+    expect(await service.untilEnded(id)).toMatchObject({ status: 'completed', output: { ask: 'done' } });
+    expect(toldIn(model.requests[1])).toEqual([expect.stringContaining('{"n":1}'), expect.stringContaining('\nfree\n')]);
+    expect(mcp.calls.filter((name) => name === 'structured')).toHaveLength(1);
+  });
+
+  it('cuts a result of 9 MB for the model, which reads on by its reference; 50 MB is a fault', async () => {
+    await service.api.put('/api/policies', { policies: { 'notes:*': 'allow' } });
+    model.script((request, nth) => {
+      if (nth === 0) return calls(['notes:big', {}], ['notes:huge-line', {}]);
+      const ref = /"ref": "(val_[^"]+)"/.exec(toldIn(request)[0] ?? '')?.[1];
+      return nth === 1 ? calls(['values:read', { ref, offset: 9 * 1024 * 1024 - 5 }]) : { text: 'done' };
+    });
+    const run = await service.runToEnd([{ id: 'ask', type: 'agent_prompt', prompt: 'Read it' }]);
+    expect(run).toMatchObject({ status: 'completed', output: { ask: 'done' } });
+    const [first, second] = model.requests.slice(1).map(toldIn);
+    expect(first?.[0]?.length).toBeLessThan(10_000);
+    expect(first?.[1]).toContain('"success":false');
+    expect(second?.[0]).toContain('"text":"xxxxx","nextOffset":null');
+    await service.api.put('/api/policies', { policies: {} });
   });
 
   it('reads skills and large values inside a straight stretch', async () => {

@@ -121,7 +121,7 @@ describe('files of the workspace', () => {
   });
 
   it('waits for no pipe, and reads no folder or device', async () => {
-    execFileSync('mkfifo', [place('pipe')]);
+    execFileSync('sh', ['-c', 'mkfifo "$1"', 'sh', place('pipe')]);
     await expect(call('files:read', { path: 'pipe' })).rejects.toThrow('is no regular file');
     await expect(call('files:write', { path: 'pipe', content: 'x' })).rejects.toThrow('is no regular file');
     await mkdir(place('folder'));
