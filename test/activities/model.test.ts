@@ -5,6 +5,7 @@ import type { StepFault } from '../../src/tools/step-fault.js';
 import { jsonReadings } from '../../src/activities/model/json-reply.js';
 import { readStructuredReply, schemaInstructions } from '../../src/activities/model/structured-output.js';
 import type { CallUsage } from '../../src/activities/model/usage-meter.js';
+import { demoReply } from '../../src/embedded/demo-model/demo-reply.js';
 import { startDemoModel } from '../../src/embedded/demo-model/index.js';
 import type { Json } from '../../src/definition/value.js';
 import { startModelServer, type ModelReply, type ModelServer } from '../support/model-server.js';
@@ -221,6 +222,61 @@ describe('demo model', () => {
       CALL,
     );
     expect(readStructuredReply(textOf(reply), schema)).toMatchObject({ ok: true });
+    await demo.close();
+  });
+  it.each([
+    ['Which tools do you have?', { name: 'list_tools', input: {} }],
+    ['Please list all the tools.', { name: 'list_tools', input: {} }],
+    [
+      'Fetch https://example.test/a?b=1. Thanks',
+      { name: 'call_tool', input: { toolId: 'http:request', params: { url: 'https://example.test/a?b=1' } } },
+    ],
+    [
+      'Use http:request for https://example.test/x',
+      { name: 'call_tool', input: { toolId: 'http:request', params: { url: 'https://example.test/x' } } },
+    ],
+    [
+      'Call files:write with {"path":"a.txt","content":"{}"} now',
+      { name: 'call_tool', input: { toolId: 'files:write', params: { path: 'a.txt', content: '{}' } } },
+    ],
+    ['Call skills:list', { name: 'call_tool', input: { toolId: 'skills:list', params: {} } }],
+    ['It is 12:30 on https://example.test:80/, nothing to do', undefined],
+    ['Summarise: https://example.test/ is down', undefined],
+  ])('calls the tool that is asked for: %s', (text, call) => {
+    const tools = [{ name: 'list_tools' }, { name: 'call_tool' }];
+    const reply = demoReply({ messages: [{ role: 'user', content: text }], tools });
+    expect(reply.toolCalls).toMatchObject(call === undefined ? [] : [call]);
+    expect(reply.toolCalls).toHaveLength(call === undefined ? 0 : 1);
+    expect(reply.text).toContain('[demo model]');
+    expect(demoReply({ messages: [{ role: 'user', content: text }], tools: [] }).toolCalls).toEqual([]);
+  });
+  it('tells of a result, also before it answers by a schema', () => {
+    const schema = { type: 'object', properties: { n: { type: 'number' } }, required: ['n'] };
+    const messages = [
+      { role: 'user', content: `Fetch https://example.test/.${schemaInstructions(schema)}` },
+      { role: 'assistant', content: [{ type: 'tool_use', id: 'x', name: 'call_tool', input: {} }] },
+      {
+        role: 'user',
+        content: [{ type: 'tool_result', tool_use_id: 'x', content: 'Result of http:request.\n<data>\nhello there\n</data>' }],
+      },
+    ];
+    const tools = [{ name: 'call_tool' }];
+    expect(demoReply({ messages: messages.slice(0, 1), tools }).toolCalls).toHaveLength(1);
+    expect(readStructuredReply(demoReply({ messages, tools }).text, schema)).toMatchObject({ ok: true });
+    const plain = demoReply({ messages: [{ role: 'user', content: 'Fetch https://example.test/' }, ...messages.slice(1)], tools });
+    expect(plain).toMatchObject({ text: expect.stringMatching(/\[demo model\].*hello there/) as string, toolCalls: [] });
+  });
+  it('speaks the protocol when it calls', async () => {
+    const demo = await startDemoModel({ wordDelayMs: 0 });
+    const request = aRequest({
+      messages: [textMessage('user', 'List the tools')],
+      tools: [{ name: 'list_tools', description: '', input_schema: { type: 'object' } }],
+    });
+    const reply = await createModelClient({ apiKey: 'none', baseUrl: demo.url }).call(request, CALL);
+    expect(reply).toMatchObject({
+      stopReason: 'tool_use',
+      blocks: [{ type: 'text' }, { type: 'tool_use', name: 'list_tools', input: {} }],
+    });
     await demo.close();
   });
   it('labels itself, streamed and whole alike', async () => {

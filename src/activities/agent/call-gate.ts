@@ -27,6 +27,7 @@ export async function openCallGate(parts: AgentParts, input: OpenCallGate): Prom
     sessionId,
     workflowName,
     instance,
+    callKey: `${turnId}:${callId}`,
     toolCall: { callId, toolId: part.toolName, args: redactor.json(part.args as Json), summary },
     prompt: [summary ?? `Call ${part.toolName}`, reason].filter((text) => text !== '').join(' - '),
     approvers: null,

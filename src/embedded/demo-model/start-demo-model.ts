@@ -56,14 +56,16 @@ async function answer(request: IncomingMessage, response: ServerResponse, delayM
 }
 
 function toReply(request: DemoRequest): WireReply {
-  const text = demoReply(request);
+  const { text, toolCalls } = demoReply(request);
+  const id = randomBytes(8).toString('hex');
   return {
-    id: `msg_demo_${randomBytes(8).toString('hex')}`,
+    id: `msg_demo_${id}`,
     model: typeof request.model === 'string' ? request.model : 'demo',
     chunks: text.match(/\S+\s*/g) ?? [text],
-    stopReason: 'end_turn',
+    toolCalls: toolCalls.map((call, index) => ({ id: `toolu_demo_${id}_${index}`, ...call })),
+    stopReason: toolCalls.length > 0 ? 'tool_use' : 'end_turn',
     inputTokens: estimatedTokens(textOf(request)),
-    outputTokens: estimatedTokens(text),
+    outputTokens: estimatedTokens(text + toolCalls.map(({ input }) => JSON.stringify(input)).join('')),
   };
 }
 
