@@ -1,8 +1,12 @@
 /** Turns as activities write them: claimed, written while they stream, continued by their tools, closed. */
+import { toDisplay } from '../definition/value-parts.js';
+import { wholeRef } from '../definition/value.js';
+import type { Database } from '../store/database.js';
 import { addMessage } from '../store/messages.js';
 import { notFound } from '../errors.js';
 import type { TurnEnd, TurnPlace, TurnRecord } from '../store/turn-record.js';
-import { claimTurns, closeTurns, progressTool, type OpenTurnsOf, type ToolProgress } from '../store/turns.js';
+import { claimTurns, closeTurns, getTurn, progressTool, type OpenTurnsOf, type ToolProgress } from '../store/turns.js';
+import { putValue } from '../store/values.js';
 import { persist } from './persist.js';
 import { TurnWriter, type TurnWriterOptions, type TurnWriterParts } from './turn-writer.js';
 
@@ -55,10 +59,26 @@ export function createTurns(parts: TurnWriterParts): Turns {
       return { messageId: added.message.id };
     },
     async toolProgress(turnId, callId, to) {
-      await persist(() => progressTool(db, turnId, callId, to));
+      await persist(async () => progressTool(db, turnId, callId, await fitting(db, turnId, to)));
     },
     async closeOpen(of, end) {
       await persist(() => closeTurns(db, of, end));
     },
   };
 }
+
+/** What a message's results may be together; every change of one is an event with the whole message. */
+const INLINE_CHARACTERS = 64 * 1024;
+
+/** A result that no longer fits into its message stands there by reference. */
+async function fitting(db: Database, turnId: string, to: ToolProgress): Promise<ToolProgress> {
+  if (to.status !== 'completed') return to;
+  const characters = JSON.stringify(to.result).length;
+  if (characters < SMALL_CHARACTERS) return to;
+  const found = await getTurn(db, turnId);
+  if (found === undefined || JSON.stringify(found.turn.parts).length + characters <= INLINE_CHARACTERS) return to;
+  return { ...to, result: toDisplay(wholeRef(await putValue(db, found.ownerId, to.result))) };
+}
+
+/** About what a reference takes itself. */
+const SMALL_CHARACTERS = 1_024;

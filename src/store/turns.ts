@@ -259,9 +259,13 @@ function openOf(of: OpenTurnsOf): Parameters<Database['rows']> {
 export async function getTurn(
   db: Database,
   turnId: string,
-): Promise<{ readonly turn: TurnRecord; readonly message: MessageRecord; readonly replyTo: string | null } | undefined> {
+): Promise<
+  { readonly turn: TurnRecord; readonly message: MessageRecord; readonly replyTo: string | null; readonly ownerId: string } | undefined
+> {
   const [row] = await db.rows(BY_TURN, [turnId]);
-  return row === undefined ? undefined : { turn: turnFromRow(row), message: messageFromRow(row), replyTo: camelRow<Message>(row).replyTo };
+  if (row === undefined) return undefined;
+  const { replyTo, ownerId } = camelRow<Message>(row);
+  return { turn: turnFromRow(row), message: messageFromRow(row), replyTo, ownerId };
 }
 
 /** Does something to an open turn under its session's lock, with the events that it gives. */

@@ -6,6 +6,7 @@ import { readSessionEvents } from '../../src/store/event-log.js';
 import { createChatSession } from '../../src/store/sessions.js';
 import type { TurnPlace } from '../../src/store/turn-record.js';
 import { getTurn } from '../../src/store/turns.js';
+import { readValue } from '../../src/store/values.js';
 import { useDatabase } from '../store/builders.js';
 
 const SECRET = 'hunter2-and-more';
@@ -184,6 +185,36 @@ describe('the writer of a turn', () => {
         { type: 'finish', reason: 'error' },
       ],
     });
+  });
+
+  it('keeps the results of many calls small in the message: what no longer fits is there by reference', async () => {
+    const { call, place } = await aCall();
+    const writer = call.writer({ model: 'm', redactor: noSecrets });
+    const ids = Array.from({ length: 12 }, (_, n) => `c${n}`);
+    for (const callId of ids) writer.toolCall({ callId, toolName: 'http:request', args: {} });
+    const usage = { inputTokens: 1, outputTokens: 1, cacheReadTokens: 0 };
+    await writer.awaitTools({ usage, replay: { stopReason: 'tool_use', blocks: [] } });
+    const body = 'x'.repeat(20_000);
+    for (const callId of ids)
+      await turns().toolProgress(writer.turnId, callId, {
+        status: 'completed',
+        result: { callId, body },
+        reply: { content: body, isError: false },
+      });
+    const row = await rowOf(writer.turnId);
+    const results = row?.turn.parts.flatMap((part) => (part.type === 'tool-call' ? [part.result] : [])) as {
+      ref?: string;
+      callId?: string;
+    }[];
+    expect(results.slice(0, 2)).toEqual([
+      { callId: 'c0', body },
+      { callId: 'c1', body },
+    ]);
+    expect(results.slice(3).every(({ ref }) => ref?.startsWith('val_'))).toBe(true);
+    expect(await readValue(db(), 'usr_ana', results[11]?.ref ?? '')).toEqual({ callId: 'c11', body });
+    expect(row?.turn).toMatchObject({ status: 'end_turn', replay: { results: { c11: { content: body } } } });
+    const told = JSON.stringify(await readSessionEvents(db(), place.sessionId, 0, 200));
+    expect(told.length).toBeLessThan(14 * 80 * 1024);
   });
 
   it('gives each try of a repaired call a turn, and folds the first', async () => {
