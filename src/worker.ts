@@ -122,12 +122,17 @@ async function openActivities(
   opened.push(() => background.drain());
   const http = createHttpClient({ allow: config.httpAllow });
   const shell = openShellHost(config, db, config.encryptionKey);
-  const { toolbox: tools, agentTools } = openTools(config, {
-    db,
-    http,
-    shell,
-    onServerAway: (server, reason) => log.warn({ server, reason }, 'an MCP server is away'),
-  });
+  // Tools of other servers run anywhere, so a worker of commands and files alone need not know them.
+  const mcpServers = config.role === 'worker:shell' ? {} : config.mcpServers;
+  const { toolbox: tools, agentTools } = openTools(
+    { ...config, mcpServers },
+    {
+      db,
+      http,
+      shell,
+      onServerAway: (server, reason) => log.warn({ server, reason }, 'an MCP server is away'),
+    },
+  );
   opened.push(() => tools.close());
   if (QUEUES[config.role].includes('shell')) sweepWorkspaces(shell.workspaces, log, opened);
   const deps: OperationDeps = {

@@ -6,7 +6,7 @@ import type { Json } from '../../src/definition/value.js';
 import { createFilesTools } from '../../src/tools/files/files-tools.js';
 import { parseGlob } from '../../src/tools/files/glob.js';
 import { pageOfLines } from '../../src/tools/files/lines.js';
-import { toRelative } from '../../src/tools/files/workspace-path.js';
+import { toFault, toRelative } from '../../src/tools/files/workspace-path.js';
 import { callerOf } from './support/tool-calls.js';
 import { aWorkspaces, emptyWorkspace } from './support/workspaces.js';
 
@@ -129,6 +129,27 @@ describe('files of the workspace', () => {
     await expect(call('files:write', { path: 'folder', content: 'x' })).rejects.toThrow('is a folder');
     await expect(call('files:write', { path: 'pipe/x', content: 'x' })).rejects.toThrow('no folder');
     await expect(call('files:write', { path: '.', content: 'x' })).rejects.toThrow('is the workspace itself');
+  });
+
+  it('says nothing of the host’s own places when the file system is at fault', async () => {
+    await writeFile(place('file'), 'x');
+    for (const [id, params] of [
+      ['files:write', { path: `${'d/'.repeat(600)}x`, content: '' }],
+      ['files:read', { path: 'file/below' }],
+      ['files:list', { path: 'file' }],
+      ['files:grep', { path: 'none', pattern: 'x' }],
+    ] as const) {
+      const fault = await call(id, params).then(
+        () => new Error('no fault'),
+        (error: unknown) => error as Error,
+      );
+      expect(fault).toMatchObject({ code: 'tool_failed' });
+      expect(fault.message).not.toContain(data);
+    }
+    const full = Object.assign(new Error(`ENOSPC: no space left on device, open '${data}/x'`), { code: 'ENOSPC', syscall: 'open' });
+    expect(toFault('a', full)).toMatchObject({ code: 'tool_failed', message: 'Path "a" cannot be used: ENOSPC' });
+    const bug = new TypeError('x is not a function');
+    expect(toFault('a', bug)).toBe(bug);
   });
 
   it('tells binary files, and what is too large', async () => {

@@ -48,7 +48,7 @@ const GrepParameters = z.strictObject({
 
 /** @param workspaces undefined in a process that has none: there the tools are known, and say where they can be called */
 export function createFilesTools(workspaces: Workspaces | undefined): readonly Tool[] {
-  const tool = <P>(
+  const tool = <P extends { readonly path: string }>(
     own: Omit<ToolOf<P>, 'risk' | 'light' | 'queue' | 'limitMs' | 'run'> & { run(p: P, workspace: string, call: ToolCall): Promise<Json> },
   ) =>
     defineTool<P>({
@@ -59,7 +59,12 @@ export function createFilesTools(workspaces: Workspaces | undefined): readonly T
       limitMs: () => OWN_LIMIT_MS + CHECK_OUT_LIMIT_MS,
       async run(parameters, call) {
         const { workspaceId, place } = workspaceIdOf(own.id, workspaces, call);
-        return await own.run(parameters, await place.open(workspaceId, call.signal), call);
+        const workspace = await place.open(workspaceId, call.signal);
+        try {
+          return await own.run(parameters, workspace, call);
+        } catch (error) {
+          throw toFault(parameters.path, error);
+        }
       },
     });
   return [

@@ -6,7 +6,8 @@ import { SANDBOX_HOME } from '../shell/shell-mode.js';
 import { StepFault } from '../step-fault.js';
 import { isWithin } from '../workspace/workspace-folder.js';
 
-const MAX_PATH = 4_096;
+/** Below the workspace: what the system takes for a whole path, less than what the workspace's own may have. */
+const MAX_PATH = 1_024;
 
 /**
  * The path below the workspace, `''` for its top. The sandbox's own name of the workspace may stand before it. Pure.
@@ -96,9 +97,11 @@ const MEANINGS: { readonly [code: string]: string } = {
   ENXIO: 'is no regular file',
 };
 
+/** A fault of the file system without the places that it names, which are the host's own. */
 export function toFault(given: string, error: unknown): unknown {
-  const meaning = MEANINGS[(error as NodeJS.ErrnoException | null)?.code ?? ''];
-  return meaning === undefined ? error : refused(given, meaning);
+  const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException;
+  if (code === undefined || (syscall === undefined && MEANINGS[code] === undefined)) return error;
+  return refused(given, MEANINGS[code] ?? `cannot be used: ${code}`);
 }
 
 const refused = (given: string, why: string): StepFault => {
