@@ -33,20 +33,10 @@ const shell = proxyActivities<ShellActivities>({ ...WORKING, taskQueue: TASK_QUE
 const QUEUE_GRACE_MS = 5_000;
 const SUMMARY_LIMIT = 200;
 
-/** True for calls that end soon by themselves, so that a hand-over may wait for them. */
-export function isLight(command: ActivityCommand): boolean {
-  switch (command.name) {
-    case 'bash':
-    case 'agent_turn':
-    case 'agent_tool':
-    case 'agent_prompt_v1':
-      return false;
-    case 'tool':
-      return command.queue === undefined;
-    default:
-      return true;
-  }
-}
+/** Calls that may take long. The others end soon by themselves, or when they are halted: a hand-over may wait for them. */
+const LONG: ReadonlySet<ActivityCommand['name']> = new Set(['bash', 'agent_turn', 'agent_tool', 'agent_prompt_v1']);
+
+export const isLight = ({ name }: ActivityCommand): boolean => !LONG.has(name);
 
 /** Orders the activity; `toResult` and `faultResult` read what comes of it. `runLeftMs`: see queueLimit. */
 export function callActivity(command: ActivityCommand, told: Told, runLeftMs: number | null): Promise<unknown> {

@@ -507,8 +507,22 @@ const NEVER_RAN: ActivityResult = { of: 'segment', inputs: [], hash: null, late:
 
 /** The answer of an activity that found the execution's row ended. */
 function isOfClosed(result: ActivityResult): boolean {
-  if (result.of === 'gate') return result.gate.closed === true;
-  if (result.of === 'segment') return result.closed === true;
-  if ('closed' in result) return result.closed === true;
-  return result.of === 'step' && result.answer.ended === 'cancelled' && result.answer.closed === true;
+  switch (result.of) {
+    case 'gate':
+      return result.gate.closed === true;
+    case 'step':
+      return result.answer.ended === 'cancelled' && result.answer.closed === true;
+    case 'segment':
+    case 'agent_open':
+    case 'agent_turn':
+    case 'agent_tool':
+    case 'agent_close':
+      return result.closed === true;
+    case 'child':
+    case 'value':
+    case 'values':
+    case 'fault':
+    case 'lost':
+      return false;
+  }
 }
