@@ -115,7 +115,8 @@ export class Feed {
   private tell(frame: LogFrame, hasTurns: boolean): void {
     this.position = frame.seq;
     for (const follower of this.followers) if (frame.seq > follower.cursor) follower.event(frame);
-    const turn = hasTurns ? turnOfEvent(frame) : undefined;
+    // A turn's message is told before its start, and its text after that.
+    const turn = hasTurns && frame.kind !== 'message.created' ? turnOfEvent(frame) : undefined;
     if (turn !== undefined) this.turns.tell(turn);
   }
 }

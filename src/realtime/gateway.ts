@@ -56,6 +56,7 @@ export interface GatewayOptions {
   readonly maxWaitingBytes?: number;
   readonly maxSocketsPerKey?: number;
   readonly maxBehind?: number;
+  readonly patienceMs?: number;
 }
 
 const HEARTBEAT_MS = 15_000;
@@ -234,7 +235,7 @@ export class Gateway {
     channel: StreamChannel,
     outlet: ChannelOutlet,
   ): OpenSubscription {
-    const { operations, feeds, maxBehind } = this.options;
+    const { operations, feeds, maxBehind, patienceMs } = this.options;
     const read = channel.kind === 'session' ? readSessionSnapshot : readExecutionSnapshot;
     const subscription = new Subscription({
       feed: feeds.open(channel.id),
@@ -244,6 +245,7 @@ export class Gateway {
       ...(after == null ? {} : { after }),
       ...(texts == null ? {} : { texts }),
       ...(maxBehind === undefined ? {} : { maxBehind }),
+      ...(patienceMs === undefined ? {} : { patienceMs }),
     });
     subscription.run().catch(this.onReadError);
     return {

@@ -5,6 +5,8 @@ import { LiveSession } from './support/live-session.js';
 import type { SocketClient } from './support/socket-client.js';
 
 const LIMIT = 64 * 1024;
+/** Long enough for a reader on a busy machine, which is not what is tested here. */
+const PATIENCE_MS = 1_500;
 const PAD = 'p'.repeat(60_000);
 
 let api: ApiUnderTest;
@@ -12,7 +14,7 @@ let session: LiveSession;
 const clients: SocketClient[] = [];
 
 beforeAll(async () => {
-  api = await ApiUnderTest.start({ sockets: { maxWaitingBytes: LIMIT } });
+  api = await ApiUnderTest.start({ sockets: { maxWaitingBytes: LIMIT, patienceMs: PATIENCE_MS } });
 });
 beforeEach(async () => {
   session = await LiveSession.start(api);
@@ -39,6 +41,7 @@ describe('a reader that takes nothing', () => {
     await fast.next((frame) => frame.seq === last);
     expect(fast.seqs(session.channel)).toEqual(Array.from({ length: STEPS }, (_, index) => last - STEPS + 1 + index));
     expect(fast.frames.map((frame) => frame.type)).not.toContain('lagged');
+    await sleep(PATIENCE_MS + 500);
     slow.socket.resume();
     await slow.type('lagged');
     const at = slow.frames.findIndex((frame) => frame.type === 'lagged');
@@ -63,6 +66,7 @@ describe('a reader that takes nothing', () => {
       await sleep(5);
     }
     await fast.next((frame) => frame.type === 'delta' && Number(frame.offset) + String(frame.text).length === 20);
+    await sleep(PATIENCE_MS + 500);
     slow.socket.resume();
     const lagged = await slow.type('lagged');
     const snapshot = await slow.type('snapshot', slow.frames.indexOf(lagged));

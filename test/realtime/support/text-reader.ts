@@ -10,6 +10,7 @@ export class TextReader {
   /** Text by turn and part. */
   readonly texts = new Map<string, string[]>();
   readonly statuses = new Map<string, string>();
+  private readonly started = new Set<string>();
   readonly faults: string[] = [];
   readonly keys: string[] = [];
   lastSeq = 0;
@@ -20,12 +21,16 @@ export class TextReader {
 
   take(frame: Frame): void {
     if (frame.type === 'snapshot') {
-      for (const message of (frame.data?.['messages'] ?? []) as readonly Message[]) this.message(message);
+      for (const message of (frame.data?.['messages'] ?? []) as readonly Message[]) {
+        this.started.add(message.turn?.id ?? '');
+        this.message(message);
+      }
       this.lastSeq = Number(frame.cursor);
     } else if (frame.type === 'event') {
       if (this.lastSeq > 0 && frame.seq !== this.lastSeq + 1) this.faults.push(`event ${frame.seq} behind ${this.lastSeq}`);
       this.lastSeq = Number(frame.seq);
       const message = frame.event?.data['message'] as Message | undefined;
+      if (frame.event?.kind === 'turn.started') this.started.add(message?.turn?.id ?? '');
       if (message !== undefined) this.message(message);
     } else if (frame.type === 'delta') this.delta(frame);
   }
@@ -61,8 +66,8 @@ export class TextReader {
     if (this.keys.includes(key)) this.faults.push(`repeated ${key}`);
     this.keys.push(key);
     const texts = this.texts.get(turnId);
-    if (texts === undefined) {
-      this.faults.push(`text of unknown turn ${turnId}`);
+    if (texts === undefined || !this.started.has(turnId)) {
+      this.faults.push(`text before the start of turn ${turnId}`);
       return;
     }
     const before = texts[part] ?? '';
