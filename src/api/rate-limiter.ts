@@ -25,6 +25,12 @@ export class RateLimiter {
     return 0;
   }
 
+  /** Puts a token back that was taken for nothing. */
+  giveBack(caller: string): void {
+    const bucket = this.buckets.get(caller);
+    if (bucket !== undefined) bucket.tokens = Math.min(this.perMinute, bucket.tokens + 1);
+  }
+
   private refilled(caller: string): Bucket {
     const now = this.now();
     const bucket = this.buckets.get(caller) ?? this.open(caller, now);

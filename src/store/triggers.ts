@@ -8,6 +8,7 @@ import { toJsonText, toNullableJsonText, toStorableText } from './json-text.js';
 import { behind, NEWEST_FIRST, toPage, type Page, type PageRequest } from './page.js';
 import { openSecret, sealSecret } from './secrets.js';
 import { camelRow, statement, type Queryable } from './statement.js';
+import { workflowFromJson, type WorkflowRecord } from './workflows.js';
 
 export const TRIGGER_TYPES = ['manual', 'webhook', 'schedule', 'github'] as const;
 export type TriggerKind = (typeof TRIGGER_TYPES)[number];
@@ -52,7 +53,11 @@ export interface TriggerContent {
 const LOCK = statement('lock_triggers', 'SELECT pg_advisory_xact_lock(7274, hashtext($1))::text');
 const BY_ID = statement('trigger_by_id', 'SELECT * FROM triggers WHERE id = $1');
 const BY_NAME = statement('trigger_by_name', 'SELECT * FROM triggers WHERE owner_id = $1 AND name_key = $2');
-const BY_PATH = statement('trigger_by_path', 'SELECT * FROM triggers WHERE webhook_path = $1');
+const BY_PATH = statement(
+  'trigger_by_path',
+  `SELECT t.*, row_to_json(w) AS workflow FROM triggers t
+   LEFT JOIN workflows w ON w.id = t.workflow_id AND w.owner_id = t.owner_id AND w.deleted_at IS NULL WHERE t.webhook_path = $1`,
+);
 const INSERT = statement(
   'insert_trigger',
   `INSERT INTO triggers (id, owner_id, name, name_key, type, workflow_id, enabled, config, variable_mapping, webhook_path, secret, secret_previous)
@@ -188,10 +193,14 @@ export async function findTriggerByName(db: Queryable, ownerId: string, name: st
   return row === undefined ? undefined : fromRow(row);
 }
 
-/** The webhook at a path of this deployment. */
-export async function findWebhook(db: Queryable, path: string): Promise<TriggerRecord | undefined> {
-  const [row] = await db.rows(BY_PATH, [path]);
-  return row === undefined ? undefined : fromRow(row);
+/** The webhook at a path of this deployment, with its workflow unless that is deleted: in one look, as every call takes it. */
+export async function findWebhook(
+  db: Queryable,
+  path: string,
+): Promise<{ readonly trigger: TriggerRecord; readonly workflow: WorkflowRecord | undefined } | undefined> {
+  const [row] = await db.rows<{ workflow: object | null }>(BY_PATH, [path]);
+  if (row === undefined) return undefined;
+  return { trigger: fromRow(row), workflow: row.workflow === null ? undefined : workflowFromJson(row.workflow) };
 }
 
 export interface TriggerFilter extends PageRequest {

@@ -231,6 +231,12 @@ function behindVersion(cursor: string | undefined): object {
 
 const fromRow = (row: object): WorkflowRecord => toWorkflowRecord(camelRow<Workflow>(row));
 
+/** A row as `row_to_json` gives it, for statements that join it. */
+export function workflowFromJson(row: object): WorkflowRecord {
+  const { createdAt, updatedAt, ...rest } = camelRow<Workflow>(row);
+  return toWorkflowRecord({ ...rest, createdAt: new Date(createdAt), updatedAt: new Date(updatedAt) });
+}
+
 function toWorkflowRecord(row: Workflow): WorkflowRecord {
   const { id, ownerId, slug, name, description, version, hash, enabled, tags } = row;
   return {

@@ -110,6 +110,7 @@ function requestOf({ webhooks }: ApiDependencies, req: Request, res: Response): 
     readBody: () => readWhole(req, res),
     checkPayload,
     takeCall: (bucket) => webhooks.limiter.take(bucket),
+    giveCallBack: (bucket) => webhooks.limiter.giveBack(bucket),
   };
 }
 

@@ -38,14 +38,17 @@ export interface Dispatched {
   readonly error?: AppError;
 }
 
+export type Target =
+  | { readonly workflow: WorkflowRecord }
+  | { readonly outcome: 'workflow_deleted' | 'workflow_disabled'; readonly reason: string };
+
 /** The workflow of a trigger, or why it starts none. */
-export async function targetOf(
-  deps: OperationDeps,
-  { ownerId, workflowId }: TriggerRecord,
-): Promise<
-  { readonly workflow: WorkflowRecord } | { readonly outcome: 'workflow_deleted' | 'workflow_disabled'; readonly reason: string }
-> {
-  const workflow = workflowId === null ? undefined : await getWorkflow(deps.db, ownerId, workflowId);
+export async function targetOf(deps: OperationDeps, { ownerId, workflowId }: TriggerRecord): Promise<Target> {
+  return toTarget(workflowId === null ? undefined : await getWorkflow(deps.db, ownerId, workflowId));
+}
+
+/** The same of a workflow that was read already. Pure. */
+export function toTarget(workflow: WorkflowRecord | undefined): Target {
   if (workflow === undefined) return { outcome: 'workflow_deleted', reason: 'the workflow is deleted' };
   return workflow.enabled ? { workflow } : { outcome: 'workflow_disabled', reason: `the workflow ${workflow.name} is disabled` };
 }

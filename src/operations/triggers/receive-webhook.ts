@@ -9,7 +9,7 @@ import { findWebhook, secretsOf, type TriggerRecord } from '../../store/triggers
 import type { WorkflowRecord } from '../../store/workflows.js';
 import type { OperationDeps } from '../deps.js';
 import { postEvent } from '../send-event.js';
-import { dispatch, earlierOf, targetOf, type Dispatched } from './dispatch.js';
+import { dispatch, earlierOf, toTarget, type Dispatched } from './dispatch.js';
 import { recordDelivery, type Arrival, type Evaluation } from './record-delivery.js';
 import type { WebhookConfig } from './trigger-input.js';
 import { deliveryIdOf, payloadOf, type WebhookCall } from './webhook-payload.js';
@@ -25,6 +25,8 @@ export interface WebhookRequest extends Omit<WebhookCall, 'raw'> {
   checkPayload(payload: JsonObject): void;
   /** Takes one of the calls that a bucket has left. @returns 0, or after how many ms there will be one */
   takeCall(bucket: string): number;
+  /** Puts one back that started nothing. */
+  giveCallBack(bucket: string): void;
 }
 export interface WebhookAnswer {
   readonly executionId: string;
@@ -52,29 +54,40 @@ class Refused extends Error {
  */
 export async function receiveWebhook(deps: OperationDeps, request: WebhookRequest): Promise<WebhookAnswer> {
   const receivedAt = new Date();
-  const trigger = await findWebhook(deps.db, request.path);
-  if (trigger === undefined) throw notFound('webhook', request.path);
+  const found = await findWebhook(deps.db, request.path);
+  if (found === undefined) throw notFound('webhook', request.path);
+  const { trigger } = found;
   const senders = deliveryIdOf(request.headers);
   const seen: Seen = { trigger, receivedAt, eventType: request.method, deliveryId: senders ?? newDeliveryId(), payload: undefined };
-  try {
-    const dispatched = await evaluate(deps, request, seen, senders);
-    await recordDelivery(deps, seen, dispatched);
-    if (dispatched.executionId === null) throw dispatched.error ?? new AppError('internal_error', 'Nothing was started', {});
-    return { executionId: dispatched.executionId, deliveryId: seen.deliveryId, deduplicated: dispatched.outcome === 'duplicate' };
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    // Whoever floods a hook with what it refuses does not fill the table of deliveries.
-    if (request.takeCall(`refused ${trigger.id}`) === 0) await recordDelivery(deps, seen, error.evaluation);
-    throw error.error;
-  }
+  const dispatched = await evaluate(deps, request, seen, { senders, workflow: found.workflow }).catch((error: unknown) =>
+    refuse(deps, request, seen, error),
+  );
+  await recordDelivery(deps, seen, dispatched);
+  if (dispatched.executionId === null) throw dispatched.error ?? new AppError('internal_error', 'Nothing was started', {});
+  return { executionId: dispatched.executionId, deliveryId: seen.deliveryId, deduplicated: dispatched.outcome === 'duplicate' };
+}
+
+/** Writes a refusal down, and tells it; a fault of ours as well, which the sender may try again. */
+async function refuse(deps: OperationDeps, request: WebhookRequest, seen: Seen, error: unknown): Promise<never> {
+  const refused = error instanceof Refused ? error : undefined;
+  const evaluation = refused?.evaluation ?? { outcome: 'error' as const, reason: 'internal error', executionId: null };
+  // Whoever floods a hook with what it refuses does not fill the table of deliveries.
+  if (request.takeCall(`refused ${seen.trigger.id}`) === 0) await recordDelivery(deps, seen, evaluation);
+  throw refused?.error ?? error;
 }
 
 /** What is known of the call so far: a refusal's delivery says as much. */
 type Seen = { -readonly [K in keyof Arrival]: Arrival[K] } & { deliveryId: string };
 
-async function evaluate(deps: OperationDeps, request: WebhookRequest, seen: Seen, senders: string | undefined): Promise<Dispatched> {
+interface Known {
+  readonly senders: string | undefined;
+  readonly workflow: WorkflowRecord | undefined;
+}
+
+async function evaluate(deps: OperationDeps, request: WebhookRequest, seen: Seen, known: Known): Promise<Dispatched> {
   const { trigger } = seen;
-  const workflow = await liveTarget(deps, request, trigger);
+  const { senders } = known;
+  const workflow = liveTarget(request, trigger, known.workflow);
   const config = trigger.config as unknown as WebhookConfig;
   if (request.method !== config.method)
     throw new Refused(
@@ -88,28 +101,51 @@ async function evaluate(deps: OperationDeps, request: WebhookRequest, seen: Seen
   await refusing(async () => request.checkPayload(seen.payload ?? {}));
   const idempotency = keyOf(trigger, senders, raw);
   if (config.event !== undefined) return feedEvent(deps, request, seen, config.event, idempotency);
-  const earlier = idempotency === undefined ? undefined : await earlierOf(deps, trigger, idempotency);
-  if (earlier !== undefined) return earlier;
-  takeCall(request, trigger);
-  return dispatch(deps, {
-    trigger,
-    workflow,
-    at: seen.receivedAt,
-    payload: seen.payload,
-    facts: { path: config.path, method: config.method, deliveryId: seen.deliveryId },
-    deliveryId: seen.deliveryId,
-    startedBy: { id: trigger.id, name: trigger.name },
-    ...(idempotency === undefined ? {} : { idempotency }),
-  });
+  const start = (): Promise<Dispatched> =>
+    dispatch(deps, {
+      trigger,
+      workflow,
+      at: seen.receivedAt,
+      payload: seen.payload ?? {},
+      facts: { path: config.path, method: config.method, deliveryId: seen.deliveryId },
+      deliveryId: seen.deliveryId,
+      startedBy: { id: trigger.id, name: trigger.name },
+      ...(idempotency === undefined ? {} : { idempotency }),
+    });
+  return startOnce(deps, request, trigger, idempotency, start);
+}
+
+/**
+ * A repeat is a repeat whatever else is true of the call. Nearly every call is none, so that it is looked for only where a call would be refused:
+ * the transaction of a start tells it by itself.
+ */
+async function startOnce(
+  deps: OperationDeps,
+  request: WebhookRequest,
+  trigger: TriggerRecord,
+  idempotency: IdempotencyKey | undefined,
+  start: () => Promise<Dispatched>,
+): Promise<Dispatched> {
+  const earlier = async (): Promise<Dispatched | undefined> =>
+    idempotency === undefined ? undefined : await earlierOf(deps, trigger, idempotency);
+  const waitMs = request.takeCall(trigger.id);
+  if (waitMs > 0) return (await earlier()) ?? overLimit(waitMs);
+  const dispatched = await start();
+  const repeated = dispatched.outcome === 'error' ? await earlier() : dispatched.outcome === 'duplicate' ? dispatched : undefined;
+  if (repeated !== undefined) request.giveCallBack(trigger.id);
+  return repeated ?? dispatched;
+}
+
+function overLimit(waitMs: number): never {
+  throw new Refused(
+    { outcome: 'error', reason: 'rate limit', executionId: null },
+    new AppError('rate_limited', 'Too many calls of this webhook', { retryAfterSeconds: Math.ceil(waitMs / 1_000) }),
+  );
 }
 
 function takeCall(request: WebhookRequest, trigger: TriggerRecord): void {
   const waitMs = request.takeCall(trigger.id);
-  if (waitMs > 0)
-    throw new Refused(
-      { outcome: 'error', reason: 'rate limit', executionId: null },
-      new AppError('rate_limited', 'Too many calls of this webhook', { retryAfterSeconds: Math.ceil(waitMs / 1_000) }),
-    );
+  if (waitMs > 0) overLimit(waitMs);
 }
 
 /** A call for an execution of the workflow that waits: `wait_for_event` takes the payload. */
@@ -147,9 +183,9 @@ async function feedEvent(
 
 const noMatch = (reason: string): Evaluation => ({ outcome: 'no_match', reason, executionId: null });
 
-async function liveTarget(deps: OperationDeps, { path }: WebhookRequest, trigger: TriggerRecord): Promise<WorkflowRecord> {
+function liveTarget({ path }: WebhookRequest, trigger: TriggerRecord, workflow: WorkflowRecord | undefined): WorkflowRecord {
   if (!trigger.enabled) throw new Refused(noMatch('the trigger is disabled'), notFound('webhook', path));
-  const target = await targetOf(deps, trigger);
+  const target = toTarget(workflow);
   if ('workflow' in target) return target.workflow;
   throw new Refused({ ...target, executionId: null }, notFound('webhook', path));
 }
