@@ -76,9 +76,17 @@ export interface GateEnd {
   readonly at?: Date;
 }
 
-/** Moves a pending gate to its end, with the event. Undefined when it has ended already. The caller holds the stream's lock. */
-export async function settleGate(tx: Tx, gate: GateRecord, end: GateEnd): Promise<GateRecord | undefined> {
-  const rows = await tx.rows(SETTLE, [
+/**
+ * Moves a pending gate to its end, with the event, behind what else there is to tell of it. Undefined when it has ended already. The caller
+ * holds the stream's lock. It answers with the votes that `gate` has.
+ */
+export async function settleGate(
+  tx: Tx,
+  gate: GateRecord,
+  end: GateEnd,
+  before: readonly AppendedEvent[] = [],
+): Promise<GateRecord | undefined> {
+  const [row] = await tx.rows(SETTLE, [
     gate.id,
     end.status,
     toJsonText(end.decidedBy),
@@ -86,8 +94,9 @@ export async function settleGate(tx: Tx, gate: GateRecord, end: GateEnd): Promis
     toNullableJsonText(end.answer),
     end.at ?? null,
   ]);
-  const [settled] = await withVotes(tx, rows);
-  if (settled !== undefined) await appendIn(tx, gate.executionId ?? gate.sessionId, [gateEndEvent(settled)]);
+  if (row === undefined) return undefined;
+  const settled = { ...toGateRecord(camelRow<Approval>(row), []), votes: gate.votes };
+  await appendIn(tx, gate.executionId ?? gate.sessionId, [...before, gateEndEvent(settled)]);
   return settled;
 }
 

@@ -221,16 +221,17 @@ async function vote(tx: Tx, gate: GateRecord, request: GateDecision<unknown>, no
     toNullableJsonText(answer),
     now,
   ]);
-  await appendIn(tx, gate.executionId ?? gate.sessionId, [
-    gateEvent(gate, 'approval.voted', id, { approvalId: gate.id, by: { ...voter }, via, decision, reason }, now.getTime()),
-  ]);
-  const voted = await reread(tx, gate.id);
+  const by = { id: voter.id, name: toStorableText(voter.name) };
+  const voted = { ...gate, votes: [...gate.votes, { id, by, via, decision, reason, at: now.toISOString() }] };
+  const told = gateEvent(gate, 'approval.voted', id, { approvalId: gate.id, by, via, decision, reason }, now.getTime());
   const outcome = votesSettle(gate.quorum, voted.votes);
   if (outcome === undefined) {
+    await appendIn(tx, gate.executionId ?? gate.sessionId, [told]);
     await postsChanged(tx, gate.id);
     return { kind: 'voted' as const, gate: voted, settled: false };
   }
-  const settled = await settleGate(tx, voted, { status: outcome, decidedBy: decidersOf(outcome, voted.votes), reason, answer, at: now });
+  const end = { status: outcome, decidedBy: decidersOf(outcome, voted.votes), reason, answer, at: now };
+  const settled = await settleGate(tx, voted, end, [told]);
   if (settled === undefined) throw new Error(`Gate ${gate.id} was settled under its lock`);
   return { kind: 'voted' as const, gate: settled, settled: true };
 }
