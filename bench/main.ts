@@ -1,14 +1,21 @@
-/** `npm run bench [-- --quick --only=sequences,fan-outs,throughput,webhooks --profile=<folder>]`: prints ratios to the floor, writes bench/results/. */
+/** `npm run bench [-- --quick --only=sequences,fan-outs,throughput,decisions,webhooks --profile=<folder>]`: prints ratios to the floor, writes bench/results/. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { decisions } from './decision.js';
 import type { Figure } from './measure.js';
 import { fanOuts, sequences, throughput } from './sections.js';
 import { openStage, type Stage } from './stage.js';
 import { webhooks } from './webhook.js';
 
-const SECTIONS: Record<string, (stage: Stage, quick: boolean) => Promise<Figure[]>> = { sequences, 'fan-outs': fanOuts, throughput, webhooks };
+const SECTIONS: Record<string, (stage: Stage, quick: boolean) => Promise<Figure[]>> = {
+  sequences,
+  'fan-outs': fanOuts,
+  throughput,
+  decisions,
+  webhooks,
+};
 
 async function main(): Promise<void> {
   const quick = process.argv.includes('--quick');

@@ -1,0 +1,75 @@
+/** Decision → next step: a person's approval by HTTP to the next step's call; beside it the same wait and call by a raw signal, hand-written. */
+import { randomBytes } from 'node:crypto';
+import { WORKFLOW_TASK_TIMEOUT } from '../src/workflows/messages.js';
+import { figure, type Figure } from './measure.js';
+import type { Stage } from './stage.js';
+
+const runId = (): string => randomBytes(6).toString('hex');
+
+export async function decisions(stage: Stage, quick: boolean): Promise<Figure[]> {
+  const { workflow } = await stage.api.call<{ workflow: { id: string } }>('POST', '/api/workflows/sync', {
+    name: 'bench decision',
+    data: {
+      name: 'bench decision',
+      variables: { base: { type: 'string', required: true } },
+      steps: [
+        { id: 'g', type: 'approval', prompt: 'Go on?' },
+        { id: 'next', type: 'tool', tool: 'http:request', arguments: { url: '{{variables.base}}/0' } },
+      ],
+    },
+  });
+  const ours: number[] = [];
+  const floor: number[] = [];
+  for (let round = -1; round < (quick ? 10 : 60); round += 1) {
+    const mine = await decided(stage, workflow.id);
+    const theirs = await signalled(stage);
+    // The first round warms up.
+    if (round < 0) continue;
+    ours.push(mine);
+    floor.push(theirs);
+  }
+  return [figure('decision → next step started', 'ms', ours, floor, 'p95 ≤ 100 ms')];
+}
+
+async function decided(stage: Stage, workflowId: string): Promise<number> {
+  const run = runId();
+  const { execution } = await stage.api.call<{ execution: { id: string } }>('POST', `/api/workflows/${workflowId}/run`, {
+    variables: { base: `http://${stage.stub.host}/${run}` },
+  });
+  const approvalId = await parked(stage, execution.id);
+  const started = performance.now();
+  await stage.api.call('POST', `/api/approvals/${approvalId}/approve`, {});
+  return await arrival(stage, run, started);
+}
+
+/** The gate's id, once its run has nothing left to do but wait. */
+async function parked(stage: Stage, executionId: string): Promise<string> {
+  for (;;) {
+    const { execution } = await stage.api.call<{ execution: { status: string } }>('GET', `/api/executions/${executionId}`);
+    const { items } = await stage.api.call<{ items: { id: string }[] }>('GET', `/api/approvals?status=pending&executionId=${executionId}`);
+    if (execution.status === 'waiting_approval' && items[0] !== undefined) return items[0].id;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+async function signalled(stage: Stage): Promise<number> {
+  const run = runId();
+  const handle = await stage.temporal.workflow.start('gated', {
+    taskQueue: 'floor',
+    workflowId: `floor-${run}`,
+    workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
+    args: [{ url: stage.stub.urls(run, 1)[0] }],
+  });
+  // Parked, as ours is.
+  await handle.query('isWaiting');
+  const started = performance.now();
+  await handle.signal('approve');
+  const took = await arrival(stage, run, started);
+  await handle.result();
+  return took;
+}
+
+async function arrival(stage: Stage, run: string, started: number): Promise<number> {
+  const [call] = await stage.stub.calls(run, 1);
+  return (call?.at ?? started) - started;
+}
