@@ -9,7 +9,6 @@ import {
   makeContinueAsNewFunc,
   ParentClosePolicy,
   startChild,
-  workflowInfo,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { ApproveSignal } from '../activities/contract.js';
@@ -25,13 +24,14 @@ import type {
   Input,
   StartData,
 } from '../engine/types.js';
-import { callActivity, faultResult, isLight, toResult } from './activity-calls.js';
-import { CallScope } from './call-scope.js';
+import { callActivity, faultResult, toResult } from './activity-calls.js';
+import { CallQueue, type Holding } from './call-queue.js';
+import { HistoryBudget } from './history-budget.js';
 import type { ChildSignal, EventSignal, PauseSignal } from './messages.js';
 import { EXECUTION_WORKFLOW, TASK_QUEUES } from './messages.js';
 import { childSearchAttributes, Details, StatusAttribute } from './operator-view.js';
 import { local, RunRecord } from './run-record.js';
-import { packQueue, type PackedQueue, type Queued, unpackQueue } from './packed-queue.js';
+import type { PackedQueue } from './packed-queue.js';
 import { type TimerCommand, Timers } from './timers.js';
 
 /** An input as it happens; the time is set when the engine takes it. */
@@ -50,15 +50,6 @@ interface Baggage {
 const CARRY_LIMIT_BYTES = 64 * 1024;
 /** The same for what all activities of one task would carry together, each a copy: a task's commands are one request of 4 MiB (notes §7). */
 const CARRY_PER_TASK_BYTES = 256 * 1024;
-const MAX_IN_FLIGHT = 500;
-const ARGUMENTS_PER_TASK_BYTES = 1024 * 1024;
-/** Hand-over is due at these sizes of the history (durability §8), or when the server suggests it. */
-const HAND_OVER_EVENTS = 1_000;
-const HAND_OVER_BYTES = 2 * 1024 * 1024;
-/** A run begins with its plan and state in its history: it may grow by this much, however large they are. */
-const HAND_OVER_GROWTH_BYTES = 1024 * 1024;
-/** Above this, issuing stops for a hand-over whatever is in flight. */
-const HAND_OVER_FORCED_EVENTS = 20_000;
 
 export class Host {
   private state: EngineState;
@@ -66,25 +57,20 @@ export class Host {
   private readonly inbox: Happening[] = [];
   private approvals: ApproveSignal[] = [];
   private readonly record: RunRecord;
-  private readonly queue: Queued[] = [];
-  private readonly inFlight = new Map<string, { readonly command: Queued; readonly scope: CallScope }>();
+  private readonly calls: CallQueue;
   private readonly timers = new Timers((id) => this.post({ kind: 'timer', id }));
   /** Ids of gates whose opening has answered and that are not settled yet. */
   private readonly gates = new Set<string>();
   private readonly status: StatusAttribute;
   private readonly details: Details;
-  /** Segments that were told to start nothing more. */
-  private readonly halted = new Set<string>();
   private cancelReason: string | null | undefined;
   private cancelBegun = false;
   private more = false;
   private wakeUp: (() => void) | undefined;
-  /** Argument bytes issued since the history last grew: what one workflow task will send. */
-  private issued = { atHistoryLength: -1, bytes: 0 };
   private readonly childNames = new Map<string, string>();
   /** Cancels on their way to children: a hand-over would drop them. */
   private cancelsUnderWay = 0;
-  private readonly initialHistoryBytes = workflowInfo().historySize;
+  private readonly history = new HistoryBudget();
   private finish: ExecutionOutcome | undefined;
 
   constructor(input: Extract<ExecutionInput<EngineState>, { kind: 'start' | 'continued' }>) {
@@ -98,13 +84,14 @@ export class Host {
     );
     if (input.kind === 'start') {
       this.state = initialState(input.start);
+      this.calls = new CallQueue();
       this.status = new StatusAttribute(null);
       this.post({ kind: 'start' });
       return;
     }
     this.state = input.state;
     const baggage = input.host as unknown as Baggage;
-    this.queue.push(...unpackQueue(baggage.queue));
+    this.calls = new CallQueue(baggage.queue);
     for (const gate of baggage.gates) this.gates.add(gate);
     this.status = new StatusAttribute(baggage.shownStatus);
     for (const timer of baggage.timers) this.timers.arm(timer);
@@ -155,7 +142,8 @@ export class Host {
       if (this.more) await this.goOnPure();
       if (this.finish !== undefined) return await this.settle(this.finish);
       if (this.isCarryTooLarge()) await this.record.flush();
-      if (this.segmentsToHalt().length > 0) await this.haltSegments();
+      const toHalt = this.segmentsToHalt();
+      if (toHalt.length > 0) await this.haltSegments(toHalt);
       this.pump();
       // What no issued activity carries would wait for the next one: readers see it at once.
       if (this.record.hasUnhanded) await this.record.flush();
@@ -196,8 +184,8 @@ export class Host {
       this.more ||
       this.readyApprovals().length > 0 ||
       this.isCancelDue() ||
-      (this.approvals.length > 0 && !this.isOpening()) ||
-      this.issuable() >= 0 ||
+      (this.approvals.length > 0 && !this.calls.isOpeningGate()) ||
+      this.calls.hasNext(this.holding()) ||
       this.canHandOver()
     );
   }
@@ -220,12 +208,12 @@ export class Host {
 
   private async readApprovals(): Promise<void> {
     const ready = this.readyApprovals();
-    if (ready.length === 0 && (this.approvals.length === 0 || this.isOpening())) return;
+    if (ready.length === 0 && (this.approvals.length === 0 || this.calls.isOpeningGate())) return;
     const unknown = this.approvals.filter((signal) => !ready.includes(signal));
-    if (!this.isOpening() && unknown.length > 0) {
+    if (!this.calls.isOpeningGate() && unknown.length > 0) {
       log.info('approve signal for a gate that is not open is ignored', { approvalIds: unknown.map(({ approvalId }) => approvalId) });
     }
-    this.approvals = this.isOpening() ? unknown : [];
+    this.approvals = this.calls.isOpeningGate() ? unknown : [];
     for (const signal of ready) {
       const gate = await this.record.callLocal((common) => local.readGate({ ...common, approvalId: signal.approvalId, signal }));
       if (gate?.closed === true) return this.endAsRowSays();
@@ -236,13 +224,6 @@ export class Host {
   /** Signals for known gates. While an opening is in flight others are kept: they may be for it (durability §10). */
   private readyApprovals(): ApproveSignal[] {
     return this.approvals.filter(({ approvalId }) => this.gates.has(approvalId));
-  }
-
-  /** One that is only queued has no row yet that a signal could be for; waiting for it would hold up the hand-over that it waits for. */
-  private isOpening(): boolean {
-    for (const { command } of this.inFlight.values())
-      if (command.kind === 'activity' && (command.name === 'open_gate' || command.name === 'open_call_gate')) return true;
-    return false;
   }
 
   private feedInbox(): void {
@@ -291,7 +272,7 @@ export class Host {
     switch (command.kind) {
       case 'activity':
       case 'start_child':
-        this.queue.push(command);
+        this.calls.add(command);
         return;
       case 'cancel_activity':
         this.cancelActivity(command.id);
@@ -311,29 +292,19 @@ export class Host {
   }
 
   private cancelActivity(id: string): void {
-    const queued = this.queue.findIndex((command) => command.id === id);
-    if (queued < 0) {
-      this.inFlight.get(id)?.scope.cancel();
-      return;
-    }
-    const [command] = this.queue.splice(queued, 1) as [Queued];
+    const command = this.calls.cancel(id);
+    if (command === undefined) return;
     const isSegment = command.kind === 'activity' && command.name === 'segment';
     this.post({ kind: 'answered', id, result: isSegment ? NEVER_RAN : { of: 'lost', timedOut: false } });
   }
 
-  /** Segments in flight that a pause or a hand-over waits for, and that were not told yet. */
+  /** Segments that a pause or a hand-over waits for. */
   private segmentsToHalt(): string[] {
-    if (!this.state.paused && !this.isHandOverDue()) return [];
-    const names: string[] = [];
-    for (const { command } of this.inFlight.values()) {
-      if (command.kind === 'activity' && command.name === 'segment' && !this.halted.has(command.segment)) names.push(command.segment);
-    }
-    return names;
+    return this.state.paused || this.isHandOverDue() ? this.calls.segmentsAtWork() : [];
   }
 
-  private async haltSegments(): Promise<void> {
-    const segments = this.segmentsToHalt();
-    for (const segment of segments) this.halted.add(segment);
+  private async haltSegments(segments: readonly string[]): Promise<void> {
+    this.calls.noteHalted(segments);
     await this.record.callLocal((common) => local.haltSegments({ ...common, segments }));
   }
 
@@ -351,26 +322,22 @@ export class Host {
   /** Issues what waits, within the limits of a task; the rest stays queued (durability §5). */
   private pump(): void {
     if (this.isOver) return;
-    for (let index = this.issuable(); index >= 0; index = this.issuable()) {
-      const [command] = this.queue.splice(index, 1) as [Queued];
-      this.issued.bytes += JSON.stringify(command).length + Math.min(this.record.bytes, CARRY_LIMIT_BYTES);
+    for (let command = this.calls.next(this.holding()); command !== undefined; command = this.calls.next(this.holding())) {
       if (command.kind === 'activity') this.issueActivity(command);
       else this.issueChild(command);
     }
   }
 
   private isCarryTooLarge(): boolean {
-    return this.record.bytes > CARRY_LIMIT_BYTES || this.record.bytes * this.queue.length > CARRY_PER_TASK_BYTES;
+    return this.record.bytes > CARRY_LIMIT_BYTES || this.record.bytes * this.calls.waitingCount > CARRY_PER_TASK_BYTES;
   }
 
   private issueActivity(ordered: ActivityCommand): void {
     const command = this.withState(ordered);
-    const scope = new CallScope();
-    this.inFlight.set(command.id, { command, scope });
+    const scope = this.calls.begin(command, JSON.stringify(command).length + Math.min(this.record.bytes, CARRY_LIMIT_BYTES));
     const { common, mark } = this.record.take(CARRY_LIMIT_BYTES);
     const answered = (result: ActivityResult): void => {
-      this.inFlight.delete(command.id);
-      if (command.name === 'segment') this.halted.delete(command.segment);
+      this.calls.end(command.id);
       if (result.of === 'lost') this.record.forget();
       else this.record.acknowledge(mark);
       if (isOfClosed(result)) return this.endAsRowSays();
@@ -392,7 +359,6 @@ export class Host {
     if (command.name !== 'segment') return command;
     const given = this.state.segments?.[command.segment]?.given;
     if (given === undefined) throw new Error(`There is no segment ${command.segment}`);
-    this.issued.bytes += JSON.stringify(given).length;
     return { ...command, state: given } as ActivityCommand;
   }
 
@@ -403,8 +369,7 @@ export class Host {
   }
 
   private issueChild(command: ChildCommand): void {
-    const scope = new CallScope();
-    this.inFlight.set(command.id, { command, scope });
+    this.calls.begin(command, JSON.stringify(command).length);
     const { ownerId, workflowName } = this.start.execution;
     void startChild(EXECUTION_WORKFLOW, {
       workflowId: command.executionId,
@@ -426,7 +391,7 @@ export class Host {
   }
 
   private childStarted(id: string): void {
-    this.inFlight.delete(id);
+    this.calls.end(id);
     this.post({ kind: 'child_started', id });
   }
 
@@ -447,35 +412,19 @@ export class Host {
 
   // ---- hand-over ----
 
-  /** Which queued command may be issued now; -1: none. At most 500 in flight and 1 MB a task. */
-  private issuable(): number {
-    const { historyLength } = workflowInfo();
-    if (this.issued.atHistoryLength !== historyLength) this.issued = { atHistoryLength: historyLength, bytes: 0 };
-    if (this.queue.length === 0 || this.inFlight.size >= MAX_IN_FLIGHT || this.issued.bytes >= ARGUMENTS_PER_TASK_BYTES) return -1;
-    if (!this.holdsBack(historyLength)) return 0;
-    // What makes the state smaller comes before it is handed over.
-    return this.queue.findIndex((command) => command.kind === 'activity' && command.name === 'store');
-  }
-
-  /** Issuing stops when a hand-over is due and all that is in flight ends soon by itself. */
-  private holdsBack(historyLength: number): boolean {
-    if (!this.isHandOverDue()) return false;
-    if (historyLength > HAND_OVER_FORCED_EVENTS) return true;
-    for (const { command } of this.inFlight.values()) if (command.kind === 'activity' && !isLight(command)) return false;
-    return true;
+  private holding(): Holding {
+    if (!this.isHandOverDue()) return 'no';
+    return this.history.isFarOver() ? 'forced' : 'due';
   }
 
   private isHandOverDue(): boolean {
-    const { historyLength, historySize, continueAsNewSuggested } = workflowInfo();
-    const mostBytes = Math.max(HAND_OVER_BYTES, this.initialHistoryBytes + HAND_OVER_GROWTH_BYTES);
-    if (!continueAsNewSuggested && historyLength <= HAND_OVER_EVENTS && historySize <= mostBytes) return false;
-    return this.cancelReason === undefined && projectionOf(this.start.plan, this.state).status !== 'cancelling';
+    return this.history.isUsedUp() && this.cancelReason === undefined && projectionOf(this.start.plan, this.state).status !== 'cancelling';
   }
 
   private canHandOver(): boolean {
     return (
       this.isHandOverDue() &&
-      this.inFlight.size === 0 &&
+      !this.calls.isAnyInFlight &&
       this.cancelsUnderWay === 0 &&
       this.inbox.length === 0 &&
       !this.more &&
@@ -488,7 +437,7 @@ export class Host {
     await this.record.flush();
     if (!this.canHandOver()) return;
     const baggage: Baggage = {
-      queue: packQueue(this.queue),
+      queue: this.calls.pack(),
       timers: this.timers.commands(),
       gates: [...this.gates],
       shownStatus: this.status.shown,
