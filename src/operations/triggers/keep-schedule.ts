@@ -33,8 +33,9 @@ export async function scheduleRequestOf(deps: OperationDeps, row: TriggerRecord)
 }
 
 /** Equal for requests that make the same Schedule. Pure. */
-export function hashOf({ paused: _, ...request }: ScheduleRequest): string {
-  return createHash('sha256').update(JSON.stringify(request)).digest('hex');
+export function hashOf(request: ScheduleRequest): string {
+  const { paused: _, ...made } = request;
+  return createHash('sha256').update(JSON.stringify(made)).digest('hex');
 }
 
 /** Makes the Temporal Schedule what the row says. Where Temporal is away the reconciler does it later: the row differs until then. */

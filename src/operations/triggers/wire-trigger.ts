@@ -54,9 +54,16 @@ function schedulePart(row: TriggerRecord, state: ScheduleState | undefined) {
 /** The config of a trigger whose type is `schedule`. */
 export const scheduleOf = (row: TriggerRecord): ScheduleConfig => row.config as unknown as ScheduleConfig;
 
+/** A reader does not wait longer for what Temporal says: the row alone answers then. */
+const PATIENCE_MS = 1_500;
+
 /** The same with what Temporal says now. */
 export async function readWireTrigger(deps: OperationDeps, row: TriggerRecord): Promise<WireTrigger> {
   if (row.type !== 'schedule') return toWireTrigger(row);
-  const answer = await deps.temporal.schedules.describe(row.id);
-  return toWireTrigger(row, answer.kind === 'done' ? answer.value : undefined);
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), PATIENCE_MS);
+  });
+  const answer = await Promise.race([deps.temporal.schedules.describe(row.id), late]).finally(() => clearTimeout(timer));
+  return toWireTrigger(row, answer?.kind === 'done' ? answer.value : undefined);
 }
