@@ -12,6 +12,7 @@ import { createBackground } from './operations/background.js';
 import { requestCancel } from './operations/cancel-execution.js';
 import type { OperationDeps } from './operations/deps.js';
 import { readSignalledGate } from './operations/read-signalled-gate.js';
+import { startReconciler } from './operations/reconciler.js';
 import { afterSettled } from './operations/report-child.js';
 import { startChild } from './operations/start-child.js';
 import { createTemporalGateway } from './operations/temporal-gateway.js';
@@ -145,6 +146,9 @@ async function openActivities(
     toolIds: () => tools.ids(),
     lightToolIds: LIGHT_TOOL_IDS,
   };
+  // In workers as in gateways: what a killed gateway has promised does not wait for the next one.
+  const reconciler = QUEUES[config.role].includes('core') ? startReconciler(deps) : undefined;
+  opened.push(async () => reconciler?.stop());
   const { model, models } = await openModel(config, log, opened);
   const deltas = createDeltaSender(db.pool);
   opened.push(() => deltas.close());

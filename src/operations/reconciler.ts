@@ -24,7 +24,7 @@ export interface ReconcilerOptions {
 
 /**
  * Repairs again and again until stopped; a part that fails (PostgreSQL or Temporal away) is logged and comes again with the next pass.
- * Run it in every gateway.
+ * Run it in every gateway and every worker of runs.
  */
 export function startReconciler(deps: OperationDeps, intervalMs = 3_000, options: ReconcilerOptions = {}): Reconciler {
   return new PeriodicReconciler(deps, intervalMs, options);
