@@ -24,7 +24,7 @@ export async function decideBySignal(deps: OperationDeps, executionId: string, s
     });
     await auditDecision(
       deps,
-      { id: null, name: String(signal.by), kind: 'signal' },
+      { id: null, name: String(signal.by).slice(0, 200), kind: 'signal' },
       asked,
       gate === undefined ? { refusal } : { gate, refusal },
     );

@@ -177,6 +177,35 @@ describe('decisions', () => {
     }
   });
 
+  it('writes down every refusal of a gate that there is, with its reason', async () => {
+    const form = { type: 'object', required: ['n'] };
+    const gate = await anOpenGate(bench, ana, id, { approvers: [ana.userId, bo.userId], quorum: 2, form });
+    const viewer = await aPerson(bench, { role: 'viewer' });
+    const tries: readonly (readonly [Principal, object, string])[] = [
+      [viewer, {}, 'forbidden'],
+      [stranger, {}, 'not_found'],
+      [bo, { answer: {} }, 'validation_failed'],
+      [bo, { answer: { n: 1 } }, 'ok'],
+      [bo, { answer: { n: 1 } }, 'already_voted'],
+      [ana, { answer: { n: 2 } }, 'ok'],
+      [bo, { answer: { n: 1 } }, 'approval_settled'],
+    ];
+    for (const [person, more, expected] of tries) {
+      const code = await decideApproval(bench, person, { id: gate.id, decision: 'approve', via: 'web', ...more }).then(
+        () => 'ok',
+        (error: { code: string }) => error.code,
+      );
+      expect(code).toBe(expected);
+    }
+    const entries = (await audited(gate.id)).toReversed();
+    expect(entries.map(({ action, details }) => [action, (details as { code?: string; status?: string }).code ?? 'ok'])).toEqual(
+      tries.map(([, , code]) => [code === 'ok' ? 'approval.approve' : 'approval.refused', code]),
+    );
+    await expect(decideApproval(bench, bo, { id: 'apr_00000000000000000000000000', decision: 'deny' })).rejects.toMatchObject({
+      code: 'not_found',
+    });
+  });
+
   describe('by a raw signal (H17)', () => {
     const signal = (approvalId: string, more: object = {}) => readSignalledGate(bench, id, { approvalId, decision: 'approve', ...more });
 
@@ -195,6 +224,30 @@ describe('decisions', () => {
       for (const by of [undefined, stranger.userId, 'nobody@example.test', ana.email])
         expect(await signal(gate.id, by === undefined ? {} : { by })).toMatchObject({ status: 'pending' });
       expect(await signal(gate.id, { by: bo.email })).toMatchObject({ status: 'approved', decidedBy: [{ id: bo.userId }] });
+    });
+    it('is written down, counted or not', async () => {
+      const gate = await anOpenGate(bench, ana, id, { approvers: [bo.userId] });
+      await signal(gate.id);
+      await signal(gate.id, { by: 'nobody@example.test' });
+      await signal(gate.id, { by: bo.email });
+      const entries = (await audited(gate.id)).map(({ action, actor, details }) => ({ action, actor, details }));
+      expect(entries.toReversed()).toEqual([
+        {
+          action: 'approval.refused',
+          actor: { id: 'operator', name: 'Operator', kind: 'signal' },
+          details: { code: 'approver_not_allowed', decision: 'approve', via: 'signal' },
+        },
+        {
+          action: 'approval.refused',
+          actor: { id: null, name: 'nobody@example.test', kind: 'signal' },
+          details: { code: 'approver_not_allowed', decision: 'approve', via: 'signal' },
+        },
+        {
+          action: 'approval.approve',
+          actor: { id: bo.userId, name: 'Bo', kind: 'signal' },
+          details: { status: 'approved', via: 'signal' },
+        },
+      ]);
     });
     it('cannot hold up the workflow that reads it, whatever stands in it', async () => {
       const gate = await anOpenGate(bench, ana, id);

@@ -5,6 +5,7 @@ import { bootstrap } from '../../src/operations/bootstrap.js';
 import { createKey, listKeys, revokeKey } from '../../src/operations/keys.js';
 import type { Principal } from '../../src/operations/principal.js';
 import { deleteSecret, listSecrets, putSecret } from '../../src/operations/secrets.js';
+import { slackVoter } from '../../src/operations/slack-voter.js';
 import { createUser, listUsers, updateUser } from '../../src/operations/users.js';
 import { hashKeySecret } from '../../src/store/keys.js';
 import { readSecrets } from '../../src/store/secrets.js';
@@ -59,6 +60,33 @@ describe('keys and people', () => {
     expect((await holderOf(secret))?.principal).toMatchObject({ role: 'approver', groups: ['ops'] });
     await updateUser(bench, admin, { id: user.id, disabled: true });
     expect(await holderOf(secret)).toBeNull();
+  });
+
+  it('links a user of Slack to one person, who may be disabled or unlinked', async () => {
+    const [cy, di] = await Promise.all(
+      ['Cy', 'Di'].map((name) => createUser(bench, admin, { name, email: anEmail(), role: 'approver', groups: ['ops'] })),
+    );
+    const [one, other] = [cy?.user.id ?? '', di?.user.id ?? ''];
+    expect(await slackVoter(bench, 'U1')).toBeUndefined();
+    await updateUser(bench, admin, { id: one, slackUserId: 'U1' });
+    expect(await slackVoter(bench, 'U1')).toMatchObject({
+      userId: one,
+      name: 'Cy',
+      role: 'approver',
+      groups: ['ops'],
+      kind: 'person',
+      keyId: null,
+    });
+    const taken = { code: 'slack_user_taken', data: { slackUserId: 'U1' } };
+    await expect(updateUser(bench, admin, { id: other, slackUserId: 'U1' })).rejects.toMatchObject(taken);
+    await expect(createUser(bench, admin, { name: 'Ed', email: anEmail(), role: 'viewer', slackUserId: 'U1' })).rejects.toMatchObject(
+      taken,
+    );
+    await updateUser(bench, admin, { id: one, disabled: true });
+    expect(await slackVoter(bench, 'U1')).toBeUndefined();
+    await updateUser(bench, admin, { id: one, slackUserId: null });
+    await updateUser(bench, admin, { id: other, slackUserId: 'U1' });
+    expect(await slackVoter(bench, 'U1')).toMatchObject({ userId: other });
   });
 
   it('gives everyone the lasting session of their agent', async () => {

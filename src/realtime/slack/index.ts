@@ -1,2 +1,2 @@
 export { createSlackNotifier } from './notifier.js';
-export { connectSlack, createSlackClient, type SlackClient } from './slack-client.js';
+export { connectSlack, type SlackClient } from './slack-client.js';
