@@ -93,7 +93,7 @@ function send(deps: OperationDeps, command: Deliverable): Promise<SendOutcome> {
       return deps.temporal.cancel(targetId);
     case 'pause':
     case 'resume':
-      return deps.temporal.signal(targetId, kind, { id, by: (command.by as { id: string }).id });
+      return deps.temporal.signal(targetId, kind, { id, by: (command.by as { id: string } | null)?.id ?? null });
     case 'event': {
       const { event, payload: value } = payload as unknown as { event: string; payload: Value };
       return deps.temporal.signal(targetId, 'event', { id, event, value });
