@@ -115,6 +115,25 @@ describe('segment activity', () => {
     expect(stage.callsOf()).toHaveLength(50);
   });
 
+  it('the calls of all segments of a process are 100 at once at most', async () => {
+    let open = 0;
+    let most = 0;
+    const branches = Array.from({ length: 150 }, (_, index) => ({ id: `br${index}`, steps: [doing(`c${index}`)] }));
+    for (const { id } of branches) {
+      stage.on(id.replace('br', 'c'), async (args, call) => {
+        open += 1;
+        most = Math.max(most, open);
+        const output = await after(50)(args, call);
+        open -= 1;
+        return output;
+      });
+    }
+    const run = await stage.run(planOf([{ id: 'p', type: 'parallel', branches }]));
+    run.take(await stage.attempt(run.input()));
+    expect(run.outcome).toMatchObject({ status: 'completed' });
+    expect(most).toBe(100);
+  });
+
   it('the losers of a race are aborted, their steps cancelled', async () => {
     stage.on('fast', after(20));
     stage.on('slow', hanging);

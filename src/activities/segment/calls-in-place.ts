@@ -6,6 +6,7 @@ import type { EndStep } from '../../store/steps.js';
 import { persist, persistUnlessAborted } from '../persist.js';
 import type { Outcome, StepAttempt } from '../step-attempt.js';
 import type { CallControl } from './call-control.js';
+import type { CallSlots } from './call-slots.js';
 import type { ResultBudget } from './result-budget.js';
 
 export type ToolCall = Exclude<SegmentCall, { readonly name: 'evaluate' }>;
@@ -47,6 +48,7 @@ export class CallsInPlace {
   private idleSince: number | null = performance.now();
 
   constructor(
+    private readonly slots: CallSlots,
     private readonly budget: ResultBudget,
     private readonly onChange: () => void,
   ) {}
@@ -107,7 +109,7 @@ export class CallsInPlace {
   private async run(prepared: PreparedCall, fence: number): Promise<CallEnd> {
     const { attempt, control } = prepared;
     // The database or Temporal is away before the tool could have had an effect: tried again here, as Temporal would.
-    const outcome = await persistUnlessAborted(() => attempt.work(), control.signal);
+    const outcome = await this.slots.run(control.signal, () => persistUnlessAborted(() => attempt.work(), control.signal));
     const answer = await this.answerOf(attempt, outcome);
     const end = endOf(prepared, fence, answer, this.budget.fit(answer));
     this.budget.add(end.result);

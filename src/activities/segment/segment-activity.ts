@@ -10,6 +10,7 @@ import { persist } from '../persist.js';
 import type { RunFacts, RunFactsSource } from '../run-facts.js';
 import { isPlatformFault, tryAgain } from '../step-error.js';
 import { toolWork } from '../tool-activity.js';
+import { CallSlots } from './call-slots.js';
 import { FedMachine } from './fed-machine.js';
 import { Interruption } from './interruption.js';
 import { SegmentGoneError, SegmentRun } from './segment-run.js';
@@ -26,12 +27,16 @@ export interface SegmentDependencies {
   readonly stopping?: AbortSignal;
 }
 
+/** As many as a worker runs light activities. */
+const CONCURRENT_CALLS = 100;
+
 /**
  * Runs a stretch of light steps in place, with the engine that the host has too (durability §6). A retry goes on behind what the journal
  * holds; it completes normally also when it is halted or aborted.
  * @throws ApplicationFailure, retryable, for faults of the platform and when another attempt has the segment
  */
 export function createSegmentActivity(dependencies: SegmentDependencies): (input: SegmentInputs) => Promise<SegmentResult> {
+  const slots = new CallSlots(CONCURRENT_CALLS);
   return async (input) => {
     let run: SegmentRun | undefined;
     const { startedAt } = input.state;
@@ -41,7 +46,7 @@ export function createSegmentActivity(dependencies: SegmentDependencies): (input
     try {
       if (input.recover === true) return await recover(dependencies.db, facts, input);
       const work = toolWork(dependencies.tools, input);
-      run = new SegmentRun({ db: dependencies.db, facts, work, interruption }, input, Context.current().info.attempt);
+      run = new SegmentRun({ db: dependencies.db, facts, work, interruption, slots }, input, Context.current().info.attempt);
       return await run.run();
     } catch (error) {
       if (error instanceof SegmentGoneError) return gone(error);

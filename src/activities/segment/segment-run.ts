@@ -18,6 +18,7 @@ import type { RunFacts } from '../run-facts.js';
 import { StepAttempt, type StepWork } from '../step-attempt.js';
 import { isPlatformFault, redactedError, toStepError, tryAgain } from '../step-error.js';
 import { CallControl } from './call-control.js';
+import type { CallSlots } from './call-slots.js';
 import { type CallEnd, CallsInPlace, endOf, type PreparedCall, type ToolCall } from './calls-in-place.js';
 import { FedMachine } from './fed-machine.js';
 import type { Interruption } from './interruption.js';
@@ -57,6 +58,7 @@ export interface SegmentParts {
   readonly facts: RunFacts;
   readonly work: StepWork<ToolPlan>;
   readonly interruption: Interruption;
+  readonly slots: CallSlots;
 }
 
 /**
@@ -86,7 +88,7 @@ export class SegmentRun {
   ) {
     this.attempt = { executionId: input.executionId, segment: input.segment, fence };
     this.fed = new FedMachine(parts.facts.plan, input.state);
-    this.calls = new CallsInPlace(this.budget, () => this.wake());
+    this.calls = new CallsInPlace(parts.slots, this.budget, () => this.wake());
   }
 
   /** Called whenever something may have changed. */
