@@ -1,6 +1,7 @@
 /** What a model is asked in a conversation: who it is and where, its tools, what was said. Read anew each time, so that nothing of it is in Temporal. */
 import { getExecution } from '../../store/executions.js';
 import { getSession, type SessionRecord } from '../../store/sessions.js';
+import { getUser } from '../../store/users.js';
 import { readConversation } from '../../store/transcript.js';
 import { toMessages } from '../agent/model-messages.js';
 import { joinedMessages, type ModelRequest } from '../model/model-message.js';
@@ -48,7 +49,9 @@ async function systemOf(db: ChatParts['db'], session: SessionRecord): Promise<st
     execution === undefined
       ? []
       : [`This chat belongs to execution ${execution.id} of the workflow "${execution.workflowName}", now ${execution.status}.`];
-  return [who, ...about, RULES].join('\n');
+  const person = await getUser(db, session.ownerId);
+  const now = `The person is ${person?.name ?? 'unknown'}. Today is ${new Date().toISOString().slice(0, 10)} (UTC).`;
+  return [who, now, ...about, RULES].join('\n');
 }
 
 /** From the end, what fits; the first message kept is one of the person's. Pure. */
