@@ -20,7 +20,6 @@ const DUE = statement(
   `SELECT DISTINCT approval_id AS id FROM (
      SELECT approval_id FROM gate_nudges WHERE due_at <= clock_timestamp() ORDER BY due_at, approval_id LIMIT $1) AS due`,
 );
-const NEXT = statement('next_gate_nudge', 'SELECT min(due_at) AS "dueAt" FROM gate_nudges');
 const FIND = statement('gate_of_nudge', 'SELECT coalesce(execution_id, session_id) AS "streamId" FROM approvals WHERE id = $1');
 const LOCK = statement(
   'lock_nudged_gate',
@@ -54,12 +53,6 @@ export async function insertNudges(tx: Tx, gate: Pick<GateRecord, 'id' | 'ownerI
 /** Ids of gates with a nudge due, each once. */
 export async function gatesToNudge(db: Database, limit: number): Promise<readonly string[]> {
   return (await db.rows<{ id: string }>(DUE, [limit])).map(({ id }) => id);
-}
-
-/** When the next nudge is due; undefined: there is none. */
-export async function nextNudgeAt(db: Database): Promise<Date | undefined> {
-  const [row] = await db.rows<{ dueAt: Date | null }>(NEXT, []);
-  return row?.dueAt ?? undefined;
 }
 
 export interface Nudged {

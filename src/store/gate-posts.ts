@@ -79,6 +79,26 @@ const REFRESH = statement(
   'UPDATE gate_posts SET wanted = wanted + 1, due_at = coalesce(due_at, clock_timestamp()) WHERE channel = $1 AND ts = $2',
 );
 
+const AGENDA = statement(
+  'gate_agenda',
+  `SELECT (SELECT min(due_at) FROM gate_nudges) AS "nextNudge", clock_timestamp() AS now, EXISTS (
+     SELECT FROM gate_posts WHERE due_at <= clock_timestamp() AND (lease_until IS NULL OR lease_until <= clock_timestamp())) AS "postsDue"`,
+);
+
+/** What gates have to say: whether something has to be told now, and in how many ms somebody is to be nudged (0: now). */
+export interface Agenda {
+  readonly postsDue: boolean;
+  readonly nudgeInMs: number | undefined;
+}
+
+/** Asked again and again: one cheap statement. */
+export async function readAgenda(db: Database): Promise<Agenda> {
+  const [row] = await db.rows<{ nextNudge: Date | null; now: Date; postsDue: boolean }>(AGENDA, []);
+  if (row === undefined) throw new Error('PostgreSQL answered nothing');
+  const { nextNudge, now, postsDue } = row;
+  return { postsDue, nudgeInMs: nextNudge === null ? undefined : Math.max(0, nextNudge.getTime() - now.getTime()) };
+}
+
 export interface NewPosts {
   readonly approvalId: string;
   readonly ownerId: string;

@@ -1,6 +1,5 @@
 import { nudgeGates } from '../../operations/nudge-gates.js';
-import { nextNudgeAt } from '../../store/gate-nudges.js';
-import { claimPosts, type PostRecord } from '../../store/gate-posts.js';
+import { claimPosts, readAgenda, type PostRecord } from '../../store/gate-posts.js';
 import { deliverPost, type NoticeParts } from './deliver-post.js';
 
 export interface CourierOptions {
@@ -11,7 +10,7 @@ export interface CourierOptions {
 /** Tellings under way at once: a Slack that stalls keeps nobody else from being told. */
 const AT_ONCE = { slack: 10, others: 10 };
 /** Looks are at least so far apart: whoever wakes it may do so at every commit. */
-const REST_MS = 50;
+const REST_MS = 100;
 const STOP_MS = 5_000;
 
 /**
@@ -20,31 +19,37 @@ const STOP_MS = 5_000;
  */
 export class GateCourier {
   private readonly underWay = { slack: new Set<Promise<void>>(), others: new Set<Promise<void>>() };
+  private readonly sweepMs: number;
   private readonly sweep: NodeJS.Timeout;
+  private nudge: NodeJS.Timeout | undefined;
   private soon: NodeJS.Timeout | undefined;
   private looking: Promise<void> | undefined;
   private isWoken = false;
   private hasStopped = false;
+  private lookedAtMs = 0;
   private slackRestsUntilMs = 0;
 
   constructor(
     private readonly parts: NoticeParts,
     options: CourierOptions = {},
   ) {
-    const sweepMs = options.sweepMs ?? 1_000;
-    this.sweep = setInterval(() => void this.onSweep(sweepMs), sweepMs);
+    this.sweepMs = options.sweepMs ?? 1_000;
+    this.sweep = setInterval(() => this.wake(), this.sweepMs);
     this.sweep.unref();
     this.wake();
   }
 
   /** Something may be due. */
   wake(): void {
-    if (this.hasStopped) return;
-    this.isWoken = true;
-    this.looking ??= this.look().finally(() => {
-      this.looking = undefined;
-      if (this.isWoken) this.wakeIn(REST_MS);
-    });
+    if (this.looking !== undefined) this.isWoken = true;
+    if (this.hasStopped || this.looking !== undefined || this.soon !== undefined) return;
+    const restMs = this.lookedAtMs + REST_MS - Date.now();
+    if (restMs <= 0) return this.begin();
+    this.soon = setTimeout(() => {
+      this.soon = undefined;
+      this.begin();
+    }, restMs);
+    this.soon.unref();
   }
 
   /** Takes nothing new, and waits for what is under way, within bounds: the rest is another's after its claim. */
@@ -52,6 +57,7 @@ export class GateCourier {
     this.hasStopped = true;
     clearInterval(this.sweep);
     clearTimeout(this.soon);
+    clearTimeout(this.nudge);
     await this.looking;
     let limit: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
@@ -61,24 +67,28 @@ export class GateCourier {
     clearTimeout(limit);
   }
 
-  private wakeIn(delayMs: number): void {
-    clearTimeout(this.soon);
-    this.soon = setTimeout(() => this.wake(), delayMs);
-    this.soon.unref();
+  private nudgeIn(delayMs: number): void {
+    clearTimeout(this.nudge);
+    this.nudge = setTimeout(() => this.wake(), delayMs + 1);
+    this.nudge.unref();
   }
 
-  /** A nudge that falls due before the next sweep is not kept waiting for it. */
-  private async onSweep(sweepMs: number): Promise<void> {
-    this.wake();
-    const next = await nextNudgeAt(this.parts.db).catch(() => undefined);
-    const inMs = next === undefined ? Number.POSITIVE_INFINITY : next.getTime() - Date.now();
-    if (!this.hasStopped && inMs > 0 && inMs < sweepMs) this.wakeIn(inMs + 5);
+  private begin(): void {
+    this.isWoken = false;
+    this.looking = this.look().finally(() => {
+      this.looking = undefined;
+      this.lookedAtMs = Date.now();
+      if (this.isWoken) this.wake();
+    });
   }
 
   private async look(): Promise<void> {
-    this.isWoken = false;
     try {
-      if (await nudgeGates(this.parts)) this.isWoken = true;
+      const { postsDue, nudgeInMs } = await readAgenda(this.parts.db);
+      if (nudgeInMs === 0 && (await nudgeGates(this.parts))) this.isWoken = true;
+      // What falls due before the next sweep is not kept waiting for it.
+      else if (nudgeInMs !== undefined && nudgeInMs < this.sweepMs) this.nudgeIn(nudgeInMs);
+      if (!postsDue) return;
       await this.claim('others');
       if (Date.now() >= this.slackRestsUntilMs) await this.claim('slack');
     } catch (error) {
