@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { startModelServer, type ModelRequest, type ModelServer } from '../support/model-server.js';
 import { Service } from '../support/service.js';
@@ -167,12 +167,12 @@ describe('tools on the real service', () => {
     expect(mcp.calls.filter((name) => name === 'structured')).toHaveLength(1);
   });
 
-  it('cuts a result of 9 MB for the model, which reads on by its reference; 50 MB is a fault', async () => {
+  it('cuts a result of 3 MB for the model, which reads on by its reference; 50 MB is a fault', async () => {
     await service.api.put('/api/policies', { policies: { 'notes:*': 'allow' } });
     model.script((request, nth) => {
       if (nth === 0) return calls(['notes:big', {}], ['notes:huge-line', {}]);
       const ref = /"ref": "(val_[^"]+)"/.exec(toldIn(request)[0] ?? '')?.[1];
-      return nth === 1 ? calls(['values:read', { ref, offset: 9 * 1024 * 1024 - 5 }]) : { text: 'done' };
+      return nth === 1 ? calls(['values:read', { ref, offset: 3 * 1024 * 1024 - 5 }]) : { text: 'done' };
     });
     const run = await service.runToEnd([{ id: 'ask', type: 'agent_prompt', prompt: 'Read it' }]);
     expect(run).toMatchObject({ status: 'completed', output: { ask: 'done' } });
@@ -194,6 +194,29 @@ describe('tools on the real service', () => {
     });
     expect(run).toMatchObject({ status: 'completed', output: true });
     expect((await service.step(run.id, 'v')).error).toMatchObject({ code: 'tool_failed', message: 'There is no value val_none' });
+  });
+
+  it('D21: a command or an MCP call that was cut off is not made again', async () => {
+    mcp.calls.splice(0);
+    const { id } = await service.run([
+      {
+        id: 'both',
+        type: 'parallel',
+        branches: [
+          { id: 'a', steps: [toolStep('command', 'shell:bash', { command: 'echo once >> log; sleep 60' }, { onError: 'continue' })] },
+          { id: 'b', steps: [toolStep('other', 'notes:hang', {}, { onError: 'continue' })] },
+        ],
+      },
+      { id: 'log', type: 'bash', command: 'cat log' },
+    ]);
+    const log = join(service.worker.plan.env['SIGNALBOX_DATA_DIR'] ?? '', 'workspaces', id, 'log');
+    await service.until('both to be under way', async () => (existsSync(log) && mcp.calls.includes('hang') ? true : undefined));
+    await service.worker.kill();
+    await service.startWorker();
+    expect(await service.untilEnded(id)).toMatchObject({ status: 'completed', output: { log: { stdout: 'once\n' } } });
+    for (const step of await service.steps(id).then((steps) => steps.filter(({ type }) => type === 'tool')))
+      expect(step).toMatchObject({ status: 'failed', error: { code: 'outcome_unknown' } });
+    expect(mcp.calls.filter((name) => name === 'hang')).toHaveLength(1);
   });
 
   it('keeps the folders of runs in the data directory, for this account alone', () => {

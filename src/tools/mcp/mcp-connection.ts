@@ -4,11 +4,12 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { ToolListChangedNotificationSchema, type CallToolResult, type Tool as McpTool } from '@modelcontextprotocol/sdk/types.js';
 import type { JsonObject } from '../../definition/value.js';
-import { StepFault } from '../step-fault.js';
 import { limitedFetch, MAX_ANSWER_BYTES } from './limited-fetch.js';
-import type { McpServerConfig } from './mcp-server-config.js';
+import type { McpHttpServer, McpServerConfig } from './mcp-server-config.js';
 
 const LIST_MS = 10_000;
+/** Of the codes that the protocol leaves to us. */
+const TOO_LARGE = -32_098;
 const MAX_TOOLS = 500;
 
 /** A session with an MCP server. */
@@ -26,7 +27,6 @@ export interface McpListener {
 
 /** Starts or reaches the server and says hello. @throws whatever keeps it from answering in time */
 export async function connectMcp(server: McpServerConfig, limitMs: number, listener: McpListener): Promise<McpConnection> {
-  let tooLarge: StepFault | undefined;
   const client = new Client(
     { name: 'signalbox', version: '1' },
     // What a server says of its own answers is not checked: they are data, whatever their shape.
@@ -35,10 +35,7 @@ export async function connectMcp(server: McpServerConfig, limitMs: number, liste
   client.setNotificationHandler(ToolListChangedNotificationSchema, () => listener.onToolsChanged());
   // The SDK's client is no event target.
   Object.assign(client, { onclose: () => listener.onClosed(), onerror: () => undefined });
-  const transport = transportTo(server, () => {
-    tooLarge = new StepFault('tool_failed', `The server answered more than ${MAX_ANSWER_BYTES} bytes`);
-    void client.close().catch(() => undefined);
-  });
+  const transport = transportTo(server);
   try {
     await client.connect(transport, { timeout: limitMs });
   } catch (error) {
@@ -47,32 +44,37 @@ export async function connectMcp(server: McpServerConfig, limitMs: number, liste
   }
   return {
     list: () => listTools(client),
-    async call(name, args, { signal, timeoutMs }) {
-      try {
-        return (await client.callTool({ name, arguments: args }, undefined, {
-          signal,
-          timeout: timeoutMs,
-          maxTotalTimeout: timeoutMs,
-        })) as CallToolResult;
-      } catch (error) {
-        throw tooLarge ?? error;
-      }
-    },
+    call: async (name, args, { signal, timeoutMs }) =>
+      (await client.callTool({ name, arguments: args }, undefined, {
+        signal,
+        timeout: timeoutMs,
+        maxTotalTimeout: timeoutMs,
+      })) as CallToolResult,
     close: () => client.close(),
   };
 }
 
-function transportTo(server: McpServerConfig, onTooLarge: () => void): Transport {
-  if ('url' in server) {
-    const transport = new StreamableHTTPClientTransport(new URL(server.url), {
-      requestInit: { headers: { ...server.headers } },
-      fetch: limitedFetch(onTooLarge),
-      reconnectionOptions: { initialReconnectionDelay: 1_000, maxReconnectionDelay: 30_000, reconnectionDelayGrowFactor: 2, maxRetries: 2 },
-    });
-    return transport;
-  }
+function transportTo(server: McpServerConfig): Transport {
+  if ('url' in server) return httpTransport(server);
   const { command, args, env, cwd } = server;
   return new StdioClientTransport({ command, args: [...args], env: { ...env }, stderr: 'ignore', ...(cwd === undefined ? {} : { cwd }) });
+}
+
+/** An answer that is too large fails its own call, as if the server had said so; other calls go on. */
+function httpTransport({ url, headers }: McpHttpServer): Transport {
+  const transport: Transport = new StreamableHTTPClientTransport(new URL(url), {
+    requestInit: { headers: { ...headers } },
+    fetch: limitedFetch((id) => {
+      if (id !== undefined)
+        transport.onmessage?.({
+          jsonrpc: '2.0',
+          id,
+          error: { code: TOO_LARGE, message: `The answer is larger than ${MAX_ANSWER_BYTES} bytes` },
+        });
+    }),
+    reconnectionOptions: { initialReconnectionDelay: 1_000, maxReconnectionDelay: 30_000, reconnectionDelayGrowFactor: 2, maxRetries: 2 },
+  });
+  return transport;
 }
 
 async function listTools(client: Client): Promise<readonly McpTool[]> {

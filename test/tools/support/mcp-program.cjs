@@ -27,7 +27,7 @@ const TOOLS = [
 const CALLS = {
   echo: ({ text }) => said(String(text)),
   note: () => said('noted'),
-  big: () => said('x'.repeat(9 * 1024 * 1024)),
+  big: () => said('x'.repeat(3 * 1024 * 1024)),
   'huge-line': () => said('x'.repeat(50 * 1024 * 1024)),
   hang: () => new Promise(() => undefined),
   fail: () => ({ ...said('it broke\u0000 here'), isError: true }),
