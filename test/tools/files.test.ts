@@ -1,12 +1,14 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdtemp, mkdir, readFile, rm, symlink, writeFile, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import * as fc from 'fast-check';
 import type { Json } from '../../src/definition/value.js';
 import { createFilesTools } from '../../src/tools/files/files-tools.js';
 import { parseGlob } from '../../src/tools/files/glob.js';
 import { pageOfLines } from '../../src/tools/files/lines.js';
 import { toFault, toRelative } from '../../src/tools/files/workspace-path.js';
+import { isWithin } from '../../src/tools/workspace/workspace-folder.js';
 import { callerOf } from './support/tool-calls.js';
 import { aWorkspaces, emptyWorkspace } from './support/workspaces.js';
 
@@ -27,7 +29,7 @@ describe('files of the workspace', () => {
     await writeFile(path.join(data, 'secret.txt'), 'outside');
     call = callerOf(createFilesTools(aWorkspaces(data)));
   });
-  afterEach(() => rm(data, { recursive: true, force: true }));
+  afterEach(() => rm(data, { recursive: true, force: true, maxRetries: 5 }));
 
   it('writes, reads, edits and lists', async () => {
     expect(await call<Answer>('files:write', { path: 'src/deep/a.txt', content: 'one\ntwo\nthree\n' })).toEqual({
@@ -107,6 +109,24 @@ describe('files of the workspace', () => {
     expect((await call<Answer>('files:grep', { pattern: 'outside' })).matches).toEqual([]);
     expect(await call<Answer>('files:list', { depth: 9 })).toMatchObject({ entries: [{ path: 'link', type: 'link' }] });
     expect((await call<Answer>('files:list', {}, { executionId: 'exe_2' })).entries).toEqual([]);
+  });
+
+  it('S6: is not led out by links that come and go while it opens', async () => {
+    await writeFile(place('inside'), 'inside');
+    const flip = 'while :; do mkdir d; cp inside d/secret.txt; rm -r d; ln -s ../.. d; rm d; done';
+    const flipping = spawn('sh', ['-c', flip], { cwd: workspace, stdio: 'ignore' });
+    const seen = new Set<string>();
+    try {
+      for (const until = Date.now() + 1_500; Date.now() < until; ) {
+        const read = await call<Answer>('files:read', { path: 'd/secret.txt' }).catch(() => undefined);
+        if (read !== undefined) seen.add(read.content);
+        await call('files:write', { path: 'd/secret.txt', content: 'escaped' }).catch(() => undefined);
+      }
+    } finally {
+      flipping.kill('SIGKILL');
+    }
+    expect(await readFile(path.join(data, 'secret.txt'), 'utf8')).toBe('outside');
+    expect([...seen].filter((content) => content === 'outside')).toEqual([]);
   });
 
   it('follows links that stay inside, for reading and for writing', async () => {
@@ -203,6 +223,23 @@ describe('files of the workspace', () => {
 });
 
 describe('paths', () => {
+  it('stay below the workspace, whatever they are', () => {
+    const part = fc.oneof(fc.constantFrom('..', '.', '', 'a', '...', '~', '\\', 'workspace'), fc.string({ maxLength: 5 }));
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 8 }), fc.boolean(), (parts, isAbsolute) => {
+        const given = (isAbsolute ? '/' : '') + parts.join('/');
+        let relative: string;
+        try {
+          relative = toRelative(given);
+        } catch {
+          return;
+        }
+        expect(isWithin('/data/w', path.resolve('/data/w', relative))).toBe(true);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
   it.each([
     ['', ''],
     ['.', ''],
