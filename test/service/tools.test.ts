@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { startModelServer, type ModelRequest, type ModelServer } from '../support/model-server.js';
 import { Service } from '../support/service.js';
 import type { Approval, Execution, StepJson } from '../support/service-shapes.js';
-import { startGitServer, type GitServer } from '../tools/support/git-server.js';
+import { hasGitServer, startGitServer, type GitServer } from '../tools/support/git-server.js';
 import { McpHttpServer } from '../tools/support/mcp-http-server.js';
 
 jest.setTimeout(60_000);
@@ -16,13 +16,17 @@ const toolStep = (id: string, tool: string, args: object = {}, fields: object = 
   ...fields,
 });
 
+const withGit = hasGitServer() ? it : it.skip;
+
 describe('tools on the real service', () => {
-  let git: GitServer;
+  let git: GitServer | undefined;
+  const repoAt = (below: string): string => `${git?.url}/${below}`;
   let mcp: McpHttpServer;
   let model: ModelServer;
   let service: Service;
   beforeAll(async () => {
-    [git, mcp, model] = await Promise.all([startGitServer(), McpHttpServer.start(), startModelServer()]);
+    [mcp, model] = await Promise.all([McpHttpServer.start(), startModelServer()]);
+    if (hasGitServer()) git = await startGitServer();
     service = await Service.start({
       env: {
         SIGNALBOX_SHELL: 'plain',
@@ -41,9 +45,10 @@ describe('tools on the real service', () => {
   const runWith = async (repo: object, steps: readonly StepJson[]): Promise<Execution> =>
     await service.untilEnded((await service.run(steps, {}, { body: { repo } })).id);
   beforeEach(() => {
+    model.clear();
+    if (git === undefined) return;
     git.password = undefined;
     git.requests.splice(0);
-    model.clear();
   });
   const calls = (...made: readonly (readonly [toolId: string, params: object])[]) => ({
     toolCalls: made.map(([toolId, params], index) => ({
@@ -56,8 +61,8 @@ describe('tools on the real service', () => {
   const toldIn = (request: ModelRequest | undefined): string[] =>
     ((request?.body.messages.at(-1)?.content ?? []) as { content?: string }[]).map(({ content }) => content ?? '');
 
-  it('shares one workspace between commands and file tools, with the checkout of the run’s repo in it', async () => {
-    const run = await runWith({ url: `${git.url}/smart/app.git`, branch: 'topic' }, [
+  withGit('shares one workspace between commands and file tools, with the checkout of the run’s repo in it', async () => {
+    const run = await runWith({ url: repoAt('smart/app.git'), branch: 'topic' }, [
       { id: 'here', type: 'bash', command: 'cat README.md; git log --format=%s | head -1' },
       toolStep('read', 'files:read', { path: 'README.md' }),
       toolStep('write', 'files:write', { path: 'notes/a.txt', content: 'from {{ outputs.read.content }}' }),
@@ -74,7 +79,7 @@ describe('tools on the real service', () => {
       find: { matches: [{ path: 'notes/a.txt', line: 1, text: 'from second' }], complete: true },
       shell: { exitCode: 3 },
     });
-    expect(git.requests.filter(({ path }) => path.endsWith('/info/refs'))).toHaveLength(1);
+    expect(git?.requests.filter(({ path }) => path.endsWith('/info/refs'))).toHaveLength(1);
   });
 
   it('gives each run a workspace of its own', async () => {
@@ -83,10 +88,10 @@ describe('tools on the real service', () => {
     expect([first.output, second.output]).toMatchObject([{ l: { entries: [{ path: 'a' }] } }, { l: { entries: [] } }]);
   });
 
-  it('clones a private repo with the owner’s secret, which is found in no row, log or workspace', async () => {
-    git.password = 'ghp_v3ry-s3cret';
+  withGit('clones a private repo with the owner’s secret, which is found in no row, log or workspace', async () => {
+    if (git !== undefined) git.password = 'ghp_v3ry-s3cret';
     await service.api.put('/api/secrets/GITHUB_TOKEN', { value: 'ghp_v3ry-s3cret' });
-    const run = await runWith({ url: `${git.url}/smart/app.git` }, [
+    const run = await runWith({ url: repoAt('smart/app.git') }, [
       { id: 'b', type: 'bash', command: 'cat README.md; env; cat .git/config' },
     ]);
     expect(run.status).toBe('completed');
@@ -96,8 +101,8 @@ describe('tools on the real service', () => {
     await service.api.delete('/api/secrets/GITHUB_TOKEN');
   });
 
-  it('fails the step that first needs a repo which cannot be cloned, and leaves steps before it alone', async () => {
-    const run = await runWith({ url: `${git.url}/smart/none.git` }, [
+  withGit('fails the step that first needs a repo which cannot be cloned, and leaves steps before it alone', async () => {
+    const run = await runWith({ url: repoAt('smart/none.git') }, [
       { id: 'before', type: 'set', values: { x: 1 } },
       { id: 'b', type: 'bash', command: 'ls' },
     ]);
@@ -127,7 +132,7 @@ describe('tools on the real service', () => {
     ]);
   });
 
-  it('lets an agent work in the checkout that commands of the run see', async () => {
+  withGit('lets an agent work in the checkout that commands of the run see', async () => {
     model.script([
       { toolCalls: [{ name: 'list_tools', input: { provider: 'files' } }] },
       calls(['files:grep', { pattern: 'sec' }], ['files:read', { path: '../../../etc/passwd' }]),
@@ -135,7 +140,7 @@ describe('tools on the real service', () => {
       calls(['shell:bash', { command: 'cat README.md; exit 4' }]),
       { text: 'done' },
     ]);
-    const run = await runWith({ url: `${git.url}/dumb/app.git`, branch: 'topic' }, [
+    const run = await runWith({ url: repoAt('dumb/app.git'), branch: 'topic' }, [
       { id: 'ask', type: 'agent_prompt', prompt: 'Edit it', tools: ['files:*', 'shell:bash'] },
       { id: 'see', type: 'bash', command: 'cat README.md' },
     ]);

@@ -8,12 +8,14 @@ import { callerOf } from './support/tool-calls.js';
 import { createFilesTools } from '../../src/tools/files/files-tools.js';
 import { checkOut, mayHaveToken, type CheckOutParts } from '../../src/tools/workspace/check-out.js';
 import { parseRepo } from '../../src/tools/workspace/repo.js';
-import { startGitServer, type GitServer } from './support/git-server.js';
+import { hasGitServer, startGitServer, type GitServer } from './support/git-server.js';
 import { aWorkspaces } from './support/workspaces.js';
 
 const NEVER = new AbortController().signal;
 
-describe('workspaces', () => {
+const withGit = hasGitServer() ? describe : describe.skip;
+
+withGit('workspaces', () => {
   let data: string;
   let git: GitServer;
   beforeAll(async () => {
@@ -233,43 +235,49 @@ describe('workspaces', () => {
       await expect(open({ url: `${git.url}/smart/app.git` }, { path: '/nowhere' })).rejects.toThrow('git is not installed');
     });
   });
+});
 
-  describe('the sweep', () => {
-    const HOURS_AGO = new Date(Date.now() - 3 * 60 * 60_000);
-    it('removes what is over, and strays once they are old; leaves what goes on, and what is not ours', async () => {
-      const parent = path.join(data, 'workspaces');
-      for (const name of [
-        'exe_open',
-        'exe_over',
-        'exe_unknown',
-        'exe_old',
-        'ses_1',
-        '.new-young',
-        '.new-old',
-        'not%ours',
-        'exe_trg-2026-11-24T02%3A00%3A00Z',
-      ])
-        await mkdir(path.join(parent, name, 'deep'), { recursive: true });
-      for (const name of ['exe_old', '.new-old', 'exe_open', 'not%ours']) await utimes(path.join(parent, name), HOURS_AGO, HOURS_AGO);
-      const asked: string[] = [];
-      const workspaces = aWorkspaces(data, {
-        statesOf: async (ids) => {
-          asked.push(...ids);
-          return new Map([
-            ['exe_open', 'open'],
-            ['ses_1', 'open'],
-            ['exe_over', 'over'],
-            ['exe_trg-2026-11-24T02:00:00Z', 'over'],
-          ]);
-        },
-      });
-      expect(await workspaces.sweep()).toBe(4);
-      expect(asked).toContain('exe_trg-2026-11-24T02:00:00Z');
-      expect(new Set(await left())).toEqual(new Set(['.new-young', 'exe_open', 'exe_unknown', 'not%ours', 'ses_1']));
+describe('the sweep of workspaces', () => {
+  let data: string;
+  const left = () => readdir(path.join(data, 'workspaces'));
+  beforeEach(async () => {
+    data = await mkdtemp(path.join(tmpdir(), 'sweep-'));
+  });
+  afterEach(() => rm(data, { recursive: true, force: true }));
+  const HOURS_AGO = new Date(Date.now() - 3 * 60 * 60_000);
+  it('removes what is over, and strays once they are old; leaves what goes on, and what is not ours', async () => {
+    const parent = path.join(data, 'workspaces');
+    for (const name of [
+      'exe_open',
+      'exe_over',
+      'exe_unknown',
+      'exe_old',
+      'ses_1',
+      '.new-young',
+      '.new-old',
+      'not%ours',
+      'exe_trg-2026-11-24T02%3A00%3A00Z',
+    ])
+      await mkdir(path.join(parent, name, 'deep'), { recursive: true });
+    for (const name of ['exe_old', '.new-old', 'exe_open', 'not%ours']) await utimes(path.join(parent, name), HOURS_AGO, HOURS_AGO);
+    const asked: string[] = [];
+    const workspaces = aWorkspaces(data, {
+      statesOf: async (ids) => {
+        asked.push(...ids);
+        return new Map([
+          ['exe_open', 'open'],
+          ['ses_1', 'open'],
+          ['exe_over', 'over'],
+          ['exe_trg-2026-11-24T02:00:00Z', 'over'],
+        ]);
+      },
     });
+    expect(await workspaces.sweep()).toBe(4);
+    expect(asked).toContain('exe_trg-2026-11-24T02:00:00Z');
+    expect(new Set(await left())).toEqual(new Set(['.new-young', 'exe_open', 'exe_unknown', 'not%ours', 'ses_1']));
+  });
 
-    it('has nothing to do where there are none', async () => {
-      expect(await aWorkspaces(path.join(data, 'none')).sweep()).toBe(0);
-    });
+  it('has nothing to do where there are none', async () => {
+    expect(await aWorkspaces(path.join(data, 'none')).sweep()).toBe(0);
   });
 });

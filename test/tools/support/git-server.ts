@@ -1,6 +1,6 @@
 /** A git server: `/smart/…` through git's own CGI program, `/dumb/…` as plain files, `/moved/…` as a redirect, `/hang/…` never. */
-import { execFile, spawn } from 'node:child_process';
-import { createReadStream } from 'node:fs';
+import { execFile, spawn, spawnSync } from 'node:child_process';
+import { createReadStream, existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -20,6 +20,12 @@ export interface GitServer {
   /** Ids of the commits, oldest first. */
   readonly commits: readonly string[];
   close(): Promise<void>;
+}
+
+/** Whether this machine has git with its own server. Node is all that the tests ask for; without git, checkouts are not shown. */
+export function hasGitServer(): boolean {
+  const { stdout, status } = spawnSync('git', ['--exec-path'], { encoding: 'utf8' });
+  return status === 0 && existsSync(path.join(stdout.trim(), 'git-http-backend'));
 }
 
 /** One repository `app.git` with three commits on `main`, a branch `topic`, a tag `v1` at the first commit, and a link out of it. */
