@@ -68,23 +68,4 @@ describe('processes of ours killed in the middle of 20 runs', () => {
     expect(new Set(calls.map(({ headers }) => headers['idempotency-key'])).size).toBe(5);
     await service.expectGapFreeLog(id);
   });
-
-  // Belongs to a later issue, and takes over a minute: a frozen worker's polls swallow tasks until each times out.
-  const later = process.env['SIGNALBOX_TEST_LONG_OUTAGE'] === undefined ? it.skip : it;
-  later('D20 a worker frozen past its heartbeat and thawed: its later writes change nothing', async () => {
-    stub.on('/d20', (_call, nth) => ({ delayMs: nth === 0 ? 1_500 : 300, body: { nth } }));
-    const { id } = await service.run([call('c', stub, '/d20'), call('after', stub, '/d20-after', {}, { body: '{{ outputs.c.body }}' })]);
-    await stub.called('/d20');
-    service.worker.freeze();
-    const second = await service.secondWorker();
-    // Each task that is handed to a poller of the frozen worker waits for its own timeout.
-    await service.untilEnded(id, 80_000);
-    service.worker.thaw();
-    await sleep(2_000);
-    await second.kill('SIGTERM');
-    expect(stub.calls('/d20').length).toBeLessThanOrEqual(2);
-    expect(stub.calls('/d20-after')).toHaveLength(1);
-    const events = await service.expectGapFreeLog(id);
-    expect(events.filter(({ kind }) => kind === 'step.completed')).toHaveLength(2);
-  });
 });
