@@ -1,6 +1,7 @@
 import { keepSchedules } from '../../src/operations/triggers/reconcile-schedules.js';
 import { freshName, Service } from '../support/service.js';
 import { matched, SchedulesStage } from './schedules-stage.js';
+import type { TriggerShape } from './triggers-stage.js';
 
 let service: Service;
 let stage: SchedulesStage;
@@ -22,7 +23,7 @@ function cronOf(instants: readonly Date[]): string {
 
 /** Three seconds of one minute, the first of them some time ahead. */
 function threeTicks(): readonly Date[] {
-  let first = Math.ceil(Date.now() / 1_000 + 8) * 1_000;
+  let first = Math.ceil(Date.now() / 1_000 + 14) * 1_000;
   // All three in one minute.
   if (new Date(first).getUTCSeconds() > 55) first += 5_000;
   return [0, 1, 2].map((after) => new Date(first + after * 1_000));
@@ -36,7 +37,8 @@ describe('T13 Temporal is away over three ticks', () => {
       const workflow = await service.save({ name: freshName('Outage'), steps: [{ id: 'w', type: 'wait', duration: '3s' }] });
       return stage.trigger({ cron: cronOf(ticks), ...config }, { workflowId: workflow.id });
     };
-    const [all, skip, short] = [await make({ overlap: 'allow_all' }), await make({}), await make({ catchupWindow: '10s' })];
+    const made = await Promise.all([make({ overlap: 'allow_all' }), make({}), make({ catchupWindow: '10s' })]);
+    const [all, skip, short] = made as [TriggerShape, TriggerShape, TriggerShape];
     expect(Date.now()).toBeLessThan(first.getTime());
     await service.servers.own?.killTemporal();
     // The window of ten seconds has to be over for the last of them as well.
