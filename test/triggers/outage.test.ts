@@ -1,7 +1,6 @@
 import { keepSchedules } from '../../src/operations/triggers/reconcile-schedules.js';
 import { freshName, Service } from '../support/service.js';
 import { matched, SchedulesStage } from './schedules-stage.js';
-import type { TriggerShape } from './triggers-stage.js';
 
 let service: Service;
 let stage: SchedulesStage;
@@ -37,8 +36,7 @@ describe('T13 Temporal is away over three ticks', () => {
       const workflow = await service.save({ name: freshName('Outage'), steps: [{ id: 'w', type: 'wait', duration: '3s' }] });
       return stage.trigger({ cron: cronOf(ticks), ...config }, { workflowId: workflow.id });
     };
-    const made = await Promise.all([make({ overlap: 'allow_all' }), make({}), make({ catchupWindow: '10s' })]);
-    const [all, skip, short] = made as [TriggerShape, TriggerShape, TriggerShape];
+    const [all, skip, short] = await Promise.all([make({ overlap: 'allow_all' }), make({}), make({ catchupWindow: '10s' })]);
     expect(Date.now()).toBeLessThan(first.getTime());
     await service.servers.own?.killTemporal();
     // The window of ten seconds has to be over for the last of them as well.
