@@ -1,4 +1,4 @@
-/** The example workflows of examples/, saved through the API like anybody's. */
+/** The example workflows of examples/, and the personas that they name, saved through the API like anybody's. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -7,7 +7,7 @@ import { z } from 'zod';
 const ExampleSchema = z.looseObject({ name: z.string(), data: z.unknown().optional() });
 
 export interface LoadExamplesOptions {
-  /** Holds *.json; absent: nothing to load. */
+  /** Holds *.json, and personas/*.json; absent: nothing to load. */
   readonly folder: string;
   /** Of the gateway. */
   readonly baseUrl: string;
@@ -19,12 +19,13 @@ export interface LoadExamplesOptions {
 
 /** Saves each example once per data folder. One that is refused is reported, the rest go on. @returns how many were saved */
 export async function loadExamples({ folder, baseUrl, apiKey, journal, log }: LoadExamplesOptions): Promise<number> {
-  const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.json')) : [];
+  const files = [...jsonIn(folder, PERSONAS), ...jsonIn(folder, '')];
   const loaded = new Set(readJournal(journal));
   let saved = 0;
-  for (const file of files.toSorted()) {
+  for (const file of files) {
     if (loaded.has(file)) continue;
-    const refusal = await save(join(folder, file), baseUrl, apiKey);
+    const [path, send] = file.startsWith(PERSONAS) ? toPersona(file) : SYNC;
+    const refusal = await save(join(folder, file), `${baseUrl}${path}`, apiKey, send);
     if (refusal !== undefined) {
       log(`the example ${file} was not loaded: ${refusal}`);
       continue;
@@ -36,13 +37,34 @@ export async function loadExamples({ folder, baseUrl, apiKey, journal, log }: Lo
   return saved;
 }
 
+const PERSONAS = 'personas/';
+
+/** Names in the folder, within `under`, in order. */
+function jsonIn(folder: string, under: string): string[] {
+  const place = join(folder, under);
+  const names = existsSync(place) ? readdirSync(place).filter((name) => name.endsWith('.json')) : [];
+  return names.toSorted().map((name) => `${under}${name}`);
+}
+
+interface Send {
+  readonly method: 'POST' | 'PUT';
+  readonly toBody: (example: z.infer<typeof ExampleSchema>) => object;
+}
+const SYNC: [string, Send] = [
+  '/api/workflows/sync',
+  { method: 'POST', toBody: (example) => (example.data === undefined ? { name: example.name, data: example } : example) },
+];
+const toPersona = (file: string): [string, Send] => [
+  `/api/personas/${encodeURIComponent(file.slice(PERSONAS.length, -'.json'.length))}`,
+  { method: 'PUT', toBody: (persona) => persona },
+];
+
 /** @returns why not, undefined when it is saved */
-async function save(file: string, baseUrl: string, apiKey: string): Promise<string | undefined> {
+async function save(file: string, url: string, apiKey: string, { method, toBody }: Send): Promise<string | undefined> {
   try {
-    const example = ExampleSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
-    const body = example.data === undefined ? { name: example.name, data: example } : example;
-    const response = await fetch(`${baseUrl}/api/workflows/sync`, {
-      method: 'POST',
+    const body = toBody(ExampleSchema.parse(JSON.parse(readFileSync(file, 'utf8'))));
+    const response = await fetch(url, {
+      method,
       headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(30_000),

@@ -4,7 +4,7 @@ import { Service } from '../support/service.js';
 import type { StepJson } from '../support/service-shapes.js';
 import { startStubServer, type StubServer } from '../support/stub-server.js';
 
-jest.setTimeout(90_000);
+jest.setTimeout(120_000);
 
 const agent = (id: string, prompt: string, fields: { readonly [field: string]: unknown } = {}): StepJson => ({
   id,

@@ -4,7 +4,7 @@ import type { Approval, StepJson } from '../support/service-shapes.js';
 import { loop, parallel } from '../support/steps.js';
 import { startStubServer, type StubServer } from '../support/stub-server.js';
 
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);
 
 type Fields = { readonly [field: string]: unknown };
 const agent = (id: string, prompt: string, fields: Fields = {}): StepJson => ({ id, type: 'agent_prompt', prompt, ...fields });

@@ -97,9 +97,11 @@ function resultsBehind(request: DemoRequest): readonly string[] {
     .map(({ content }) => contentText(content));
 }
 
-/** What stands between the labels of a result. */
+/** Of what stands between the labels of a result; of a list of tools, their ids. */
 function excerptOf(result: string): string {
   const data = /<data>\n?([\s\S]*?)\n?<\/data>/.exec(result)?.[1] ?? result;
+  const ids = [...data.matchAll(/\{"id":"([a-z][a-z0-9_-]*:[a-z][a-z0-9_-]*)"/g)].map((match) => match[1]);
+  if (ids.length > 0) return `There are ${ids.length} tools: ${ids.join(', ')}.`;
   return `It begins: “${shortened(data, 240)}”`;
 }
 
