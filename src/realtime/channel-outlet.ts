@@ -21,6 +21,10 @@ export class ChannelOutlet implements Outlet {
     return this.connection.outbox.room(signal);
   }
 
+  inTurn(work: () => Promise<void>): Promise<void> {
+    return this.connection.outbox.inTurn(work);
+  }
+
   begun(cursor: number): void {
     const { id, channel } = this.of;
     this.connection.send({ type: 'subscribed', id, channel, cursor });

@@ -108,6 +108,12 @@ export class Connection {
     }
   }
 
+  /** A subscription cannot go on: its reader is told, and it is no more. */
+  endSubscription(id: FrameId, error: unknown): void {
+    this.tellFault(id, error);
+    this.dropById(id);
+  }
+
   private tellFault(id: FrameId, error: unknown): void {
     if (error instanceof AppError) {
       this.send({ ...error.data, type: 'error', id, code: error.code, message: error.message });

@@ -247,7 +247,7 @@ export class Gateway {
       ...(maxBehind === undefined ? {} : { maxBehind }),
       ...(patienceMs === undefined ? {} : { patienceMs }),
     });
-    subscription.run().catch(this.onReadError);
+    subscription.run().catch((error: unknown) => connection.endSubscription(id, error));
     return {
       id,
       close: () => {
@@ -279,7 +279,7 @@ export class Gateway {
           : listApprovals(operations, connection.principal, { status: 'pending', limit: APPROVAL_ITEMS }),
       onError: this.onReadError,
     });
-    subscription.run().catch(this.onReadError);
+    subscription.run().catch((error: unknown) => connection.endSubscription(frame.id, error));
     return { id: frame.id, close: () => subscription.close() };
   }
 

@@ -20,9 +20,10 @@ export class ListSubscription {
   private readonly closing = new AbortController();
   private leave: (() => void) | undefined;
   /** Changes while the rows are being read; undefined: told at once. */
-  private early: ListChange[] | undefined = [];
+  private early: ListChange[] | undefined;
   private seq = 0;
-  private isLagging = false;
+  /** A snapshot is to come, which will have whatever changes until it is read. */
+  private isWaiting = true;
 
   constructor(private readonly options: ListSubscriptionOptions) {}
 
@@ -40,14 +41,14 @@ export class ListSubscription {
       this.leave?.();
       return;
     }
-    outlet.begun(this.seq);
-    if (hasCursor) outlet.reset();
-    await this.snapshot();
+    await this.snapshot(() => {
+      outlet.begun(this.seq);
+      if (hasCursor) outlet.reset();
+    });
   }
 
   private take(change: ListChange): void {
-    // What changes meanwhile will be in the rows.
-    if (this.isLagging) return;
+    if (this.isWaiting) return;
     if (this.early !== undefined) {
       this.early.push(change);
       return;
@@ -63,22 +64,30 @@ export class ListSubscription {
   }
 
   private async startOver(): Promise<void> {
-    if (this.isLagging) return;
-    this.isLagging = true;
+    this.isWaiting = true;
     const { outlet } = this.options;
     await outlet.room(this.closing.signal);
-    if (this.closing.signal.aborted) return;
-    outlet.lagged();
-    this.early = [];
-    this.isLagging = false;
-    await this.snapshot();
+    await this.snapshot(() => outlet.lagged());
   }
 
-  private async snapshot(): Promise<void> {
-    await this.insist(async () => this.options.outlet.snapshot(this.seq, await this.options.readItems()));
-    const early = this.early ?? [];
-    this.early = undefined;
-    for (const change of early) this.take(change);
+  /** One at a time for each reader, and only when there is room. What changes while the rows are read is told behind them. */
+  private snapshot(before: () => void): Promise<void> {
+    const { outlet, readItems } = this.options;
+    return outlet.inTurn(async () => {
+      await outlet.room(this.closing.signal);
+      this.early = [];
+      this.isWaiting = false;
+      let items: object = {};
+      await this.insist(async () => {
+        items = await readItems();
+      });
+      if (this.closing.signal.aborted) return;
+      before();
+      outlet.snapshot(this.seq, items);
+      const early = this.early;
+      this.early = undefined;
+      for (const change of early) this.take(change);
+    });
   }
 
   /** PostgreSQL may be away. */

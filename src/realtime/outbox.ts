@@ -7,6 +7,7 @@ export const MAX_WAITING_BYTES = 1024 * 1024;
 export class Outbox {
   private waiting = 0;
   private readonly waiters = new Set<() => void>();
+  private turn: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly socket: WebSocket,
@@ -17,6 +18,11 @@ export class Outbox {
 
   get isFull(): boolean {
     return this.waiting > this.maxBytes;
+  }
+
+  /** Bytes that the kernel does not have yet. */
+  get waitingBytes(): number {
+    return this.waiting;
   }
 
   send(frame: Buffer): void {
@@ -40,6 +46,13 @@ export class Outbox {
       this.waiters.add(done);
       signal.addEventListener('abort', done, { once: true });
     });
+  }
+
+  /** One at a time. */
+  inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.turn.then(work);
+    this.turn = done.catch(() => undefined);
+    return done;
   }
 
   private wake(): void {

@@ -3,6 +3,7 @@
  * A reader without room leaves the head: nothing is kept for it. If it has room again at once it reads on from the rows, where it was;
  * if it takes nothing for longer, it gets a snapshot.
  */
+import { AppError } from '../errors.js';
 import type { Delta } from '../store/deltas.js';
 import type { LogFrame } from './event-hub.js';
 import type { Feed, FeedFollower } from './feed.js';
@@ -14,6 +15,8 @@ export interface Outlet {
   readonly isFull: boolean;
   /** Resolves when there is room, or the signal aborts. */
   room(signal: AbortSignal): Promise<void>;
+  /** Runs what is large after whatever else of this kind goes to the same reader. */
+  inTurn(work: () => Promise<void>): Promise<void>;
   /** Told once, before all else. */
   begun(cursor: number): void;
   snapshot(cursor: number, data: object): void;
@@ -65,7 +68,7 @@ export class Subscription implements FeedFollower {
     this.leftHead?.();
   }
 
-  /** Resolves when it was closed. @throws when the stream cannot be read for good */
+  /** Resolves when it was closed. @throws AppError when its rows are gone, or no longer the reader's */
   async run(): Promise<void> {
     const { feed, outlet } = this.options;
     await feed.ready;
@@ -73,8 +76,10 @@ export class Subscription implements FeedFollower {
     await this.begin();
     while (!this.isClosed) {
       const left = new Promise<void>((resolve) => (this.leftHead = resolve));
-      if ((await this.catchUp()) && this.goLive()) await left;
-      if (this.isClosed || (await this.hasRoom())) continue;
+      if (await this.catchUp()) {
+        if (this.goLive()) await left;
+        if (await this.hasRoom()) continue;
+      }
       await outlet.room(this.closing.signal);
       if (this.isClosed) return;
       outlet.lagged();
@@ -127,21 +132,31 @@ export class Subscription implements FeedFollower {
       this.known.set(turnId, new Map(Object.entries(lengths).map(([part, length]) => [Number(part), length])));
   }
 
-  /** Tries until it has one: PostgreSQL may be away. */
-  private async takeSnapshot(before?: (cursor: number) => void): Promise<void> {
+  /** One at a time for each reader, and only when there is room: a reader that takes nothing is not given one after the other. */
+  private takeSnapshot(before?: (cursor: number) => void): Promise<void> {
+    const { outlet } = this.options;
+    return outlet.inTurn(async () => {
+      await outlet.room(this.closing.signal);
+      const snapshot = await this.readSnapshot();
+      if (snapshot === undefined) return;
+      before?.(snapshot.cursor);
+      this.tellSnapshot(snapshot);
+    });
+  }
+
+  /** Tries until it has one, as PostgreSQL may be away, or is closed. @throws AppError when there is none to be had */
+  private async readSnapshot(): Promise<Snapshot | undefined> {
     while (!this.isClosed) {
       const snapshot = await this.options.readSnapshot().catch((error: unknown) => {
+        if (error instanceof AppError && error.code !== 'unavailable') throw error;
         this.options.onError(error);
         return undefined;
       });
-      if (this.isClosed) return;
-      if (snapshot !== undefined) {
-        before?.(snapshot.cursor);
-        this.tellSnapshot(snapshot);
-        return;
-      }
+      if (this.isClosed) return undefined;
+      if (snapshot !== undefined) return snapshot;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
+    return undefined;
   }
 
   /** The rows' texts and those that stream here: the longer of each, and the streams go on from there. */

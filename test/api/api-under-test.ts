@@ -71,7 +71,7 @@ export class ApiUnderTest {
   readonly logged: string[] = [];
   private readonly server: Server;
   readonly realtime: Realtime;
-  private readonly sockets: SocketGateway;
+  readonly sockets: SocketGateway;
   private readonly http: HttpClient;
   private readonly openTools: OpenTools;
 

@@ -82,6 +82,10 @@ class UiOutlet implements Outlet {
     });
   }
 
+  inTurn(work: () => Promise<void>): Promise<void> {
+    return work();
+  }
+
   begun(): void {
     this.narration.begin();
   }

@@ -29,7 +29,7 @@ export interface WireEvent {
   readonly data: { readonly [field: string]: unknown };
 }
 
-const WITHIN_MS = 15_000;
+const WITHIN_MS = 25_000;
 
 export class SocketClient {
   readonly frames: Frame[] = [];
