@@ -2,6 +2,7 @@
 import type { Carry, EngineEvent, Projection, SegmentInput } from '../engine/types.js';
 import type { Database } from './database.js';
 import { toAppendedEvents } from './log-event.js';
+import { hasHidden, shownEvents } from './private-values.js';
 import { statement } from './statement.js';
 import {
   beginOp,
@@ -87,10 +88,12 @@ export async function openSegment(
   carry: Carry,
   opening: Pick<SegmentWrite, 'journal' | 'ops'>,
 ): Promise<SegmentOpened> {
-  const op = segmentOp(attempt, { ...opening, isHalted: false }, true);
+  const { executionId } = attempt;
+  const events = hasHidden(carry.events) ? await shownEvents(db, executionId, carry.events) : carry.events;
+  const op = segmentOp(attempt, { journal: opening.journal, ops: await shownOps(db, executionId, opening.ops), isHalted: false }, true);
   const [, row] = await Promise.all([
     // In one batch with the opening and before it: what is carried is written whatever becomes of the segment.
-    db.writer.write(attempt.executionId, carry, { op: 'append', events: toAppendedEvents(carry.events) }),
+    db.writer.write(attempt.executionId, carry, { op: 'append', events: toAppendedEvents(events) }),
     db.writer.write<SegmentRow | SegmentGone>(attempt.executionId, carry, op),
   ]);
   if (row.kind !== 'segment') return row;
@@ -124,9 +127,18 @@ export async function recoverSegment(
 /** One transaction of a segment that this attempt has opened. May repeat: what is written already is answered again. */
 export async function writeSegment(db: Database, attempt: SegmentAttempt, write: SegmentWrite): Promise<SegmentWritten> {
   const head = write.progress === undefined ? null : { ...write.progress, status: null, delivered: [] };
-  const row = await db.writer.write<SegmentRow | SegmentGone>(attempt.executionId, head, segmentOp(attempt, write, false));
+  const ops = await shownOps(db, attempt.executionId, write.ops);
+  const row = await db.writer.write<SegmentRow | SegmentGone>(attempt.executionId, head, segmentOp(attempt, { ...write, ops }, false));
   if (row.kind !== 'segment') return row;
   return row.applied ? { kind: 'written', halt: row.halt, results: toResults(write.ops, row.results) } : { kind: 'halted' };
+}
+
+/** Pure steps of a segment may hand on what agents said. */
+async function shownOps(db: Database, executionId: string, ops: readonly SegmentOp[]): Promise<readonly SegmentOp[]> {
+  if (!ops.some((op) => op.op === 'append' && hasHidden(op.events))) return ops;
+  return await Promise.all(
+    ops.map(async (op) => (op.op === 'append' ? { ...op, events: await shownEvents(db, executionId, op.events) } : op)),
+  );
 }
 
 function segmentOp({ executionId, segment, fence }: SegmentAttempt, { journal, ops, isHalted }: SegmentWrite, opens: boolean): WriteOp {
