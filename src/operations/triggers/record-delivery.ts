@@ -31,6 +31,8 @@ const OTHER_CHARACTERS = 512;
 export async function recordDelivery(deps: OperationDeps, arrival: Arrival, { outcome, reason, executionId }: Evaluation): Promise<void> {
   const { trigger, receivedAt, eventType, deliveryId, payload, isTest = false, dedupKey } = arrival;
   const latencyMs = Date.now() - receivedAt.getTime();
+  // Whoever reads the log finds the execution by what its sender knows.
+  deps.log.info({ triggerId: trigger.id, deliveryId, outcome, executionId, latencyMs }, 'A delivery was evaluated');
   try {
     const redact = await redactorOf(deps, trigger);
     await addDelivery(deps.db, {
