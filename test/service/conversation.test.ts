@@ -25,7 +25,7 @@ interface Message {
 }
 
 /** What the person said last, as the model was told. */
-export function lastSaid(request: ModelRequest): string {
+function lastSaid(request: ModelRequest): string {
   const said = request.body.messages.filter(({ role }) => role === 'user').at(-1)?.content;
   const blocks = Array.isArray(said) ? (said as { type: string; text?: string }[]) : [{ type: 'text', text: String(said) }];
   return blocks.findLast(({ type }) => type === 'text')?.text ?? '';
