@@ -9,10 +9,14 @@ const PENDING = statement(
   'pending_executions',
   `SELECT id FROM executions WHERE status = 'pending' AND created_at < now() - $1 * interval '1 millisecond' ORDER BY created_at, id LIMIT $2`,
 );
+/** Of a conversation's messages the oldest wakes for all: a day behind a held call must not fill its history with repeats. */
 const UNDELIVERED = statement(
   'undelivered_commands',
-  `SELECT * FROM commands WHERE delivered_at IS NULL AND created_at < now() - $1 * interval '1 millisecond'
-     AND (created_at, id) > ($3::timestamptz, $4) ORDER BY created_at, id LIMIT $2`,
+  `SELECT * FROM commands c WHERE delivered_at IS NULL AND created_at < now() - $1 * interval '1 millisecond'
+     AND (created_at, id) > ($3::timestamptz, $4)
+     AND (kind <> 'message' OR NOT EXISTS (SELECT FROM commands o WHERE o.target_id = c.target_id AND o.kind = 'message' AND o.delivered_at IS NULL
+       AND (o.created_at, o.id) < (c.created_at, c.id)))
+   ORDER BY created_at, id LIMIT $2`,
 );
 const UNDELIVERED_GATES = statement(
   'undelivered_gates',

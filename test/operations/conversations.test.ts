@@ -62,6 +62,15 @@ describe('what is said to a conversation', () => {
     expect(await nextMessage(bench.db, sessionId)).toBeUndefined();
   });
 
+  it('is told again once for all that wait', async () => {
+    const first = await say('one');
+    for (const content of ['two', 'three']) await say(content);
+    bench.temporal.told.length = 0;
+    await age(bench, 'commands', 'created_at');
+    await pass();
+    expect(bench.temporal.told).toMatchObject([{ payload: { messageId: first.id } }]);
+  });
+
   it('is answered in the order of its rows, whatever came first', async () => {
     const first = await say('one');
     await say('two');
