@@ -23,6 +23,7 @@ describe('a webhook', () => {
     ];
     expect(answers.map(({ status }) => status)).toEqual([404, 405, 405, 401, 401, 202, 202, 202]);
     expect(answers[1]?.headers.allow).toBe('POST');
+    expect((await stage.api.open('HEAD', '/webhooks/no-such-hook')).statusCode).toBe(404);
     expect((await stage.deliveries(hook.id)).map(({ outcome, reason }) => [outcome, reason]).toReversed()).toEqual([
       ['no_match', 'the method GET is not POST'],
       ['no_match', 'the method PUT is not POST'],
@@ -94,6 +95,8 @@ describe('a webhook', () => {
     expect([(await by('new')).status, (await by('old')).status]).toEqual([202, 401]);
     await stage.send('PATCH', `/api/triggers/${hook.id}`, { config: { secret: 'newest', secretPrevious: 'new' } });
     expect([(await by('newest')).status, (await by('new')).status, (await by('old')).status]).toEqual([202, 202, 401]);
+    await stage.send('PATCH', `/api/triggers/${hook.id}`, { config: { secret: null } });
+    expect((await stage.once(hook.path, { body: '{}' })).status).toBe(202);
   });
 
   it('T4 maps the payload; what is not there has its default; _payload is whole and _trigger ours', async () => {

@@ -49,11 +49,9 @@ export async function updateTrigger(
     const content = contentOf(principal, current, checked(mergedInput(current, withLiveSecret(current, change)), workflow));
     const sent = change['config'] as JsonObject | undefined;
     // A secret that was not sent stays; it is not among what can be read back.
-    return {
-      ...content,
-      secret: kept(sent, 'secret', content.secret),
-      secretPrevious: kept(sent, 'secretPrevious', content.secretPrevious),
-    };
+    const secret = kept(sent, 'secret', content.secret);
+    // Who takes the secret away wants unsigned calls, not those of the secret before.
+    return { ...content, secret, secretPrevious: secret === null ? null : kept(sent, 'secretPrevious', content.secretPrevious) };
   });
   if (saved === undefined) throw notFound('trigger', id);
   return { trigger: saved.trigger };
