@@ -6,7 +6,7 @@ import type { Approval, Execution, StepJson } from '../support/service-shapes.js
 import { hasGitServer, startGitServer, type GitServer } from '../tools/support/git-server.js';
 import { McpHttpServer } from '../tools/support/mcp-http-server.js';
 
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);
 
 const toolStep = (id: string, tool: string, args: object = {}, fields: object = {}): StepJson => ({
   id,
