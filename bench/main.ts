@@ -1,75 +1,99 @@
-/** `npm run bench [-- --quick --only=sequences,fan-outs,throughput,decisions,webhooks --profile=<folder>]`: prints ratios to the floor, writes bench/results/. */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
-import { join } from 'node:path';
+/**
+ * npm run bench [-- --quick --only=<sections> --profile=<folder>]   measures, prints ratios to the floor, writes bench/results/
+ * npm run bench -- --table <result.json>                            prints it as the table of docs/performance.md
+ * npm run bench -- --compare <a.json> <b.json>                      prints two side by side
+ */
 import { decisions } from './decision.js';
+import { lightSteps, loops } from './loops.js';
 import type { Figure } from './measure.js';
+import { lateReaders, parked } from './parked.js';
+import { profileClock, summariseProfiles } from './profile-summary.js';
+import { realtime } from './realtime.js';
+import { recovery } from './recovery.js';
+import { toComparison, toLines, toTable } from './report.js';
+import { describeRun, readResult, writeResult } from './result-file.js';
 import { fanOuts, sequences, throughput } from './sections.js';
 import { openStage, type Stage } from './stage.js';
 import { webhooks } from './webhook.js';
 
-const SECTIONS: Record<string, (stage: Stage, quick: boolean) => Promise<Figure[]>> = {
+type Section = (stage: Stage, quick: boolean) => Promise<Figure[]>;
+
+const SECTIONS: Record<string, Section> = {
   sequences,
   'fan-outs': fanOuts,
+  loops,
   throughput,
   decisions,
+  realtime,
   webhooks,
+  parked,
+  'late-readers': lateReaders,
+  // Kills workers, so it comes last.
+  recovery,
 };
+/** Run only when named. */
+const ON_DEMAND: Record<string, Section> = { 'light-steps': lightSteps };
+
+const say = (line: string): void => void process.stderr.write(`bench: ${line}\n`);
 
 async function main(): Promise<void> {
+  const [mode, ...files] = process.argv.slice(2);
+  if (mode === '--table') print(files.flatMap((file) => toTable(readResult(file))));
+  else if (mode === '--compare') print(compared(files));
+  else await measure();
+}
+
+function compared([a, b]: readonly string[]): string[] {
+  if (a === undefined || b === undefined) throw new Error('--compare needs two result files');
+  return toComparison(readResult(a), readResult(b));
+}
+
+async function measure(): Promise<void> {
   const quick = process.argv.includes('--quick');
-  const only = option('only')?.split(',');
-  const say = (line: string): void => void process.stderr.write(`bench: ${line}\n`);
-  say('starting servers, worker, gateway and floor');
-  const stage = await openStage(say, option('profile'));
+  const profile = option('profile');
+  const sections = chosen(option('only')?.split(','));
+  const about = describeRun(quick);
   const figures: Figure[] = [];
+  const failed: Record<string, string> = {};
+  say('starting servers, worker, gateway and floor');
+  const stage = await openStage(say, profile);
+  const from = profileClock();
   try {
-    for (const [name, section] of Object.entries(SECTIONS)) {
-      if (only !== undefined && !only.includes(name)) continue;
+    for (const [name, section] of sections) {
       say(`measuring ${name}`);
-      figures.push(...(await section(stage, quick)));
+      try {
+        figures.push(...(await section(stage, quick)));
+      } catch (error) {
+        // What the others measured is worth having.
+        say(`${name} failed: ${String(error)}`);
+        failed[name] = String(error);
+        process.exitCode = 1;
+      }
     }
   } finally {
+    const to = profileClock();
     await stage.close();
+    if (profile !== undefined) print(summariseProfiles(profile, { from, to }));
   }
-  print(figures);
-  write({ at: new Date().toISOString(), commit: commit(), node: process.version, cores: cpus().length, quick, figures });
+  say(`written to ${writeResult({ ...about, failed, figures })}`);
+  print(toLines(figures));
+}
+
+function chosen(names: readonly string[] | undefined): [string, Section][] {
+  if (names === undefined) return Object.entries(SECTIONS);
+  const all: Record<string, Section> = { ...SECTIONS, ...ON_DEMAND };
+  return names.map((name) => {
+    const section = all[name];
+    if (section === undefined) throw new Error(`there is no section ${name}; there are ${Object.keys(all).join(', ')}`);
+    return [name, section];
+  });
 }
 
 const option = (name: string): string | undefined =>
   process.argv.find((argument) => argument.startsWith(`--${name}=`))?.slice(name.length + 3);
 
-function print(figures: readonly Figure[]): void {
-  console.log(
-    `${'figure'.padEnd(44)}${'ours p50'.padStart(10)}${'floor p50'.padStart(11)}${'ratio'.padStart(8)}${'ours p95'.padStart(10)}${'floor p95'.padStart(11)}  unit, goal`,
-  );
-  for (const { name, unit, ours, floor, ratio, goal } of figures) {
-    const cells = [
-      ours.p50.toFixed(1).padStart(10),
-      floor.p50.toFixed(1).padStart(11),
-      ratio.toFixed(2).padStart(8),
-      ours.p95.toFixed(1).padStart(10),
-      floor.p95.toFixed(1).padStart(11),
-    ];
-    console.log(`${name.padEnd(44)}${cells.join('')}  ${unit}${goal === undefined ? '' : `, ${goal}`}`);
-  }
-}
-
-function write(result: { readonly at: string; readonly [key: string]: unknown }): void {
-  const folder = join(__dirname, 'results');
-  mkdirSync(folder, { recursive: true });
-  const file = join(folder, `${result.at.replaceAll(':', '-')}.json`);
-  writeFileSync(file, `${JSON.stringify(result, null, 2)}\n`);
-  process.stderr.write(`bench: written to ${file}\n`);
-}
-
-function commit(): string {
-  try {
-    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
-  } catch {
-    return 'unknown';
-  }
+function print(lines: readonly string[]): void {
+  for (const line of lines) console.log(line);
 }
 
 main().catch((error: unknown) => {

@@ -10,13 +10,21 @@ import { Client, Connection } from '@temporalio/client';
 import { startPostgres } from '../src/embedded/postgres.js';
 import { startTemporal } from '../src/embedded/temporal.js';
 import { freePort } from '../src/embedded/free-port.js';
+import { ModelStub } from './model-stub.js';
 
 const ROOT = join(__dirname, '..');
 const KEY = 'sbx_bench_0123456789abcdefghij';
 
-/** Answers 200 at once and notes when each call came and went, in ms of `performance.now()`. */
+export interface StubCall {
+  readonly at: number;
+  readonly path: string;
+  /** 0 until it is answered. */
+  done: number;
+}
+
+/** Answers 200 at once, or after the milliseconds in `?ms=`, and notes when each call came and went, in ms of `performance.now()`. */
 export class Stub {
-  readonly arrivals = new Map<string, { readonly at: number; done: number }[]>();
+  readonly arrivals = new Map<string, StubCall[]>();
   private readonly waiters = new Set<() => void>();
   private constructor(
     private readonly server: Server,
@@ -29,15 +37,22 @@ export class Stub {
     await once(server, 'listening');
     const stub = new Stub(server, `127.0.0.1:${(server.address() as AddressInfo).port}`);
     server.on('request', (request, response) => {
-      const entry = { at: performance.now(), done: 0 };
-      const key = (request.url ?? '').split('/')[1] ?? '';
-      stub.arrivals.set(key, [...(stub.arrivals.get(key) ?? []), entry]);
+      const { pathname, searchParams } = new URL(request.url ?? '', 'http://stub');
+      const entry: StubCall = { at: performance.now(), path: pathname, done: 0 };
+      const key = pathname.split('/')[1] ?? '';
+      const calls = stub.arrivals.get(key);
+      if (calls === undefined) stub.arrivals.set(key, [entry]);
+      else calls.push(entry);
       request.resume();
       response.setHeader('content-type', 'application/json');
-      response.end('{"ok":true}', () => {
-        entry.done = performance.now();
-        for (const waiter of stub.waiters) waiter();
-      });
+      const answer = (): void =>
+        void response.end('{"ok":true}', () => {
+          entry.done = performance.now();
+          for (const waiter of stub.waiters) waiter();
+        });
+      const delayMs = Number(searchParams.get('ms') ?? 0);
+      if (delayMs > 0) setTimeout(answer, delayMs);
+      else answer();
     });
     return stub;
   }
@@ -47,7 +62,7 @@ export class Stub {
     return Array.from({ length: count }, (_, index) => `http://${this.host}/${run}/${index}`);
   }
 
-  async calls(run: string, count: number): Promise<readonly { readonly at: number; readonly done: number }[]> {
+  async calls(run: string, count: number): Promise<readonly StubCall[]> {
     for (;;) {
       const calls = this.arrivals.get(run) ?? [];
       if (calls.length >= count && calls.every(({ done }) => done > 0)) return calls;
@@ -70,10 +85,15 @@ export class Stub {
 
 export interface Stage {
   readonly stub: Stub;
+  /** What agents talk to. */
+  readonly model: ModelStub;
+  readonly databaseUrl: string;
+  readonly gateway: { readonly url: string; readonly key: string };
   readonly temporal: Client;
   readonly api: Api;
-  /** Pid of our worker, for memory. */
-  readonly workerPid: number;
+  readonly workers: Workers;
+  /** Where the floor's runs are started over HTTP. */
+  readonly floorGatewayUrl: string;
   close(): Promise<void>;
 }
 
@@ -89,6 +109,32 @@ export class Api {
     const text = await response.text();
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
     return JSON.parse(text) as T;
+  }
+}
+
+/** Our worker processes. All but the first are started by sections that kill them. */
+export class Workers {
+  private constructor(
+    private readonly begin: () => Promise<ChildProcess>,
+    /** The one that is up, when one is. */
+    public current: ChildProcess,
+  ) {}
+
+  static async start(begin: () => Promise<ChildProcess>): Promise<Workers> {
+    return new Workers(begin, await begin());
+  }
+
+  /** Starts one more, which is the current one from now on. @returns the one before */
+  async add(): Promise<ChildProcess> {
+    const before = this.current;
+    this.current = await this.begin();
+    return before;
+  }
+
+  /** Lets the current one leave in its own time, and starts another. A profile of the first is written then. */
+  async renew(): Promise<void> {
+    await end(this.current);
+    await this.add();
   }
 }
 
@@ -114,6 +160,8 @@ async function open(opened: Opened, log: (line: string) => void, profileDir: str
   opened.push(async () => rmSync(folder, { recursive: true, force: true }));
   const stub = await Stub.start();
   opened.push(() => stub.close());
+  const model = await ModelStub.start();
+  opened.push(() => model.close());
   const postgres = await startPostgres({ dir: join(folder, 'postgres'), log });
   opened.push(() => postgres.stop());
   const temporal = await startTemporal({ dir: join(folder, 'temporal'), cliCacheDir: join(ROOT, '.cache/temporal-cli'), ui: false, log });
@@ -129,6 +177,8 @@ async function open(opened: Opened, log: (line: string) => void, profileDir: str
     SIGNALBOX_BOOTSTRAP_KEY: KEY,
     SIGNALBOX_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'),
     SIGNALBOX_HTTP_ALLOW: stub.host,
+    ANTHROPIC_BASE_URL: model.url,
+    SIGNALBOX_MODELS: 'bench',
     SIGNALBOX_MAX_ACTIVE: '0',
     SIGNALBOX_MAX_ACTIVE_PER_USER: '0',
     SIGNALBOX_RATE_LIMIT: '0',
@@ -137,11 +187,24 @@ async function open(opened: Opened, log: (line: string) => void, profileDir: str
   };
   const profile = profileDir === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profileDir];
   await begin(opened, 'dist/server.js', env, [], profile);
-  const worker = await begin(opened, 'dist/worker.js', env, [], profile);
-  await begin(opened, 'bench/floor/worker.ts', env, [temporal.address, stub.host], ['-r', join(ROOT, 'scripts/register.cjs')]);
+  const workers = await Workers.start(() => begin(opened, 'dist/worker.js', env, [], profile));
+  const source = ['-r', join(ROOT, 'scripts/register.cjs')];
+  await begin(opened, 'bench/floor/worker.ts', env, [temporal.address, stub.host], source);
+  const floorPort = await freePort();
+  await begin(opened, 'bench/floor/gateway.ts', env, [temporal.address, String(floorPort)], source);
   const connection = await Connection.connect({ address: temporal.address });
   opened.push(() => connection.close());
-  return { stub, temporal: new Client({ connection }), api: new Api(`http://127.0.0.1:${port}`), workerPid: worker.pid ?? 0 };
+  const url = `http://127.0.0.1:${port}`;
+  return {
+    stub,
+    model,
+    databaseUrl: postgres.url,
+    gateway: { url, key: KEY },
+    temporal: new Client({ connection }),
+    api: new Api(url),
+    workers,
+    floorGatewayUrl: `http://127.0.0.1:${floorPort}`,
+  };
 }
 
 /** Starts a process and waits until it says that it is ready. */

@@ -2,7 +2,9 @@
 import { spawn } from 'node:child_process';
 import { prepare } from './prepare.mjs';
 
-await prepare();
+/** What only reads result files builds nothing. */
+const isReading = ['--table', '--compare'].includes(process.argv[2] ?? '');
+await prepare({ build: !isReading });
 const bench = spawn(process.execPath, ['-r', './scripts/register.cjs', 'bench/main.ts', ...process.argv.slice(2)], { stdio: 'inherit' });
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => bench.kill(signal));
 bench.once('exit', (code, signal) => process.exit(signal === null ? code : 1));
