@@ -2,6 +2,7 @@ import { keepSchedules } from '../../src/operations/triggers/reconcile-schedules
 import { freshName, Service } from '../support/service.js';
 import type { DefinitionJson } from '../support/service-shapes.js';
 import { matched, nominal, SchedulesStage } from './schedules-stage.js';
+import { sign } from './triggers-stage.js';
 
 const save = (steps: readonly object[] = [{ id: 'a', type: 'set', values: { x: 1 } }]) =>
   service.save({ name: freshName('Scheduled'), steps } as DefinitionJson);
@@ -65,6 +66,12 @@ describe('a schedule on Temporal', () => {
     const { body } = await service.api.get<{ items: string[] }>(`/api/triggers/${trigger.id}/upcoming?count=12`);
     expect(body.items).toHaveLength(12);
     expect(body.items.slice(0, 5)).toEqual(schedule?.next);
+    // Paused or not, a person may run it; two within one second are two.
+    const run = () => service.api.post<{ execution: { id: string } }>(`/api/triggers/${trigger.id}/run`);
+    const runs = await Promise.all([run(), run()]);
+    const ended = await Promise.all(runs.map((answer) => service.untilEnded(answer.body.execution.id)));
+    expect(ended.map(({ status }) => status)).toEqual(['completed', 'completed']);
+    expect(new Set(ended.map(({ id }) => id)).size).toBe(2);
   });
 
   it('T11 skips 02:30 in spring and has it twice in autumn: what is shown, and what runs', async () => {
@@ -205,6 +212,40 @@ describe('a schedule on Temporal', () => {
     expect(runs.told.toSorted()).toEqual(runs.ticks);
     expect(new Set(runs.ticks).size).toBe(runs.ticks.length);
   }, 90_000);
+});
+
+describe('a webhook on the same service', () => {
+  it('E1 runs its workflow to the end, and feeds one that waits', async () => {
+    const wait = await service.save({
+      name: freshName('Waits'),
+      variables: { order: { type: 'number' } },
+      steps: [{ id: 'paid', type: 'wait_for_event', event: 'paid', match: 'event.payload.order == variables.order', timeout: '1m' }],
+    });
+    const make = async (path: string, config: object, variableMapping: object) =>
+      service.api.post('/api/triggers', {
+        name: freshName('Hook'),
+        type: 'webhook',
+        workflowId: wait.id,
+        config: { path, secret: 'shared', ...config },
+        variableMapping,
+      });
+    await make('orders', {}, { order: '$.order' });
+    await make('payments', { event: { name: 'paid', executionId: '$.query.execution' } }, {});
+    const call = (path: string, body: string) =>
+      service.api
+        .withKey(null)
+        .call<{ executionId: string }>('POST', `/webhooks/${path}`, undefined, {
+          raw: body,
+          headers: { 'x-webhook-signature': sign('shared', body) },
+        });
+    const started = await call('orders', '{"order":7}');
+    expect(started.status).toBe(202);
+    const { executionId } = started.body;
+    await service.untilKind(executionId, 'step.waiting', 'paid');
+    expect((await call(`payments?execution=${executionId}`, '{"order":7,"amount":5}')).status).toBe(202);
+    const ended = await service.untilEnded(executionId);
+    expect([ended.status, ended.output]).toEqual(['completed', { paid: { order: 7, amount: 5, query: { execution: executionId } } }]);
+  }, 60_000);
 });
 
 /** Of the last such month that is over, at midnight UTC. */
