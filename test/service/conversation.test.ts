@@ -220,6 +220,25 @@ describe('a conversation', () => {
     expect((await replies(1))[0]?.content).toBe('re: next');
   });
 
+  it('R10, A12 stop of a turn of a run ends the run, within 2 s, and leaves the conversation alone', async () => {
+    model.script((request) =>
+      lastSaid(request) === 'Work'
+        ? { text: ['Half ', 'done'], fault: 'hang_mid' }
+        : { text: ['re: ', lastSaid(request)], chunkDelayMs: 300 },
+    );
+    const { id } = await service.run([{ id: 'ask', type: 'agent_prompt', prompt: 'Work' }], {}, { body: { sessionId } });
+    const streaming = await turnOf('streaming');
+    expect(streaming).toMatchObject({ executionId: id, stepId: 'ask', iterationPath: '', attempt: 1 });
+    await say('and you?');
+    const from = Date.now();
+    await stop({ turnId: streaming.turn?.id });
+    await model.aborted();
+    expect(Date.now() - from).toBeLessThan(2_000);
+    expect((await service.untilEnded(id)).status).toBe('cancelled');
+    expect((await turnOf('canceled')).parts.at(-1)?.type).toBe('finish');
+    expect((await replies(1))[0]?.content).toBe('re: and you?');
+  });
+
   it('tells in the chat that a message could not be answered, and goes on with the next', async () => {
     model.script((request, nth) =>
       nth === 0 ? { error: { status: 400, type: 'invalid_request_error', message: 'too strange' } } : echo(request),
