@@ -31,6 +31,8 @@ export interface NewChild {
   /** Version or hash; null: the current one. */
   readonly version: string | null;
   readonly input: Json;
+  /** Something in the input is kept out of histories. */
+  readonly isPrivate: boolean;
   readonly depth: number;
 }
 
@@ -73,6 +75,7 @@ async function toChild(source: RunFactsSource, input: StepCallInput & { readonly
     workflow: step.workflow,
     version: step.version ?? null,
     input: childInput,
+    isPrivate: full.isPrivate,
     depth,
   };
 }

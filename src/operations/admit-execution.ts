@@ -20,6 +20,8 @@ export interface Admission {
   readonly trigger: TriggerInfo;
   /** Checked, defaults and the trigger's own included. */
   readonly variables: JsonObject;
+  /** They are kept out of the run's history. */
+  readonly isPrivate?: boolean;
   readonly startedBy: Json;
   readonly sessionId?: string;
   readonly parent?: ParentLink;
@@ -45,7 +47,7 @@ export interface Admitted {
 export async function admitExecution(deps: OperationDeps, admission: Admission): Promise<Admitted> {
   const { ownerId, plan, data, parent } = admission;
   await putPlan(deps.db, { hash: plan.hash, planFormat: plan.planFormat, data, plan });
-  const variables = await storedVariables(deps, ownerId, admission.variables);
+  const variables = await storedVariables(deps, ownerId, admission.variables, { isPrivate: admission.isPrivate === true });
   const { workflowId, trigger, startedBy, sessionId, rerunOf, seeds, depth, repo, idempotency, startedAs } = admission;
   const result = await insertExecution(deps.db, {
     ...(startedAs === undefined ? {} : { id: startedAs }),

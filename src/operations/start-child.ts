@@ -21,6 +21,8 @@ export interface StartChildParams {
   readonly version?: string;
   /** An object; may hold references. */
   readonly input: Value;
+  /** Its variables go by reference: they hold what agents have said. */
+  readonly isPrivate?: boolean;
   /** How many executions are above the child. */
   readonly depth: number;
 }
@@ -35,7 +37,7 @@ export interface PreparedChild {
  * @throws AppError subworkflow_not_found, validation_failed, execution_ended (the parent is being cancelled, or has ended)
  */
 export async function startChild(deps: OperationDeps, params: StartChildParams): Promise<PreparedChild> {
-  const { parent, depth } = params;
+  const { parent, depth, isPrivate = false } = params;
   const above = await getExecution(deps.db, null, parent.executionId);
   if (above === undefined) throw notFound('execution', parent.executionId);
   // Before what may have changed since: the row is there, and will run.
@@ -56,6 +58,7 @@ export async function startChild(deps: OperationDeps, params: StartChildParams):
     startedBy: above.startedBy ?? SYSTEM,
     parent,
     depth,
+    isPrivate,
   });
   return { executionId: execution.id, workflowName: execution.workflowName };
 }

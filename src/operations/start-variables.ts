@@ -6,6 +6,7 @@ import { setOwn } from '../definition/value-parts.js';
 import { type Json, type JsonObject, type Value, wholeRef } from '../definition/value.js';
 import { AppError } from '../errors.js';
 import type { TriggerInfo } from '../store/execution-record.js';
+import { privateRef } from '../definition/private-ref.js';
 import { putValue, storeIfLarge } from '../store/values.js';
 import type { OperationDeps } from './deps.js';
 
@@ -60,15 +61,25 @@ export async function storedVariables(
   deps: OperationDeps,
   ownerId: string,
   variables: JsonObject,
+  { isPrivate = false }: { readonly isPrivate?: boolean } = {},
 ): Promise<{ readonly [name: string]: Value }> {
   const tooMany = largestBeyond(variables);
   const stored: { [name: string]: Json } = {};
   for (const [name, json] of Object.entries(variables)) {
-    const value = tooMany.has(name) ? wholeRef(await putValue(deps.db, ownerId, json)) : await storeIfLarge(deps.db, ownerId, json);
+    const value =
+      isPrivate && saysSomething(name, json)
+        ? wholeRef(privateRef(await putValue(deps.db, ownerId, json)))
+        : tooMany.has(name)
+          ? wholeRef(await putValue(deps.db, ownerId, json))
+          : await storeIfLarge(deps.db, ownerId, json);
     setOwn(stored, name, value as unknown as Json);
   }
   return stored as unknown as { readonly [name: string]: Value };
 }
+
+/** Numbers and truths tell nobody's words; what begins with `_` is the trigger's. */
+const saysSomething = (name: string, json: Json): boolean =>
+  !name.startsWith('_') && json !== null && (typeof json === 'string' || typeof json === 'object');
 
 /** The largest of those that could stay inline, until the rest is small enough. */
 function largestBeyond(variables: JsonObject): ReadonlySet<string> {

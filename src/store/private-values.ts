@@ -17,10 +17,6 @@ interface Stored {
 }
 type Lookup = ReadonlyMap<string, Stored>;
 
-const OF_OWNER = statement(
-  'private_values',
-  `SELECT id, preview, CASE WHEN bytes <= $3 THEN body END AS body FROM "values" WHERE owner_id = $1 AND id = ANY($2)`,
-);
 const OF_RUN = statement(
   'private_values_of_run',
   `SELECT v.id, v.preview, CASE WHEN v.bytes <= $3 THEN v.body END AS body FROM "values" v JOIN executions e ON e.id = $1 AND e.owner_id = v.owner_id
@@ -33,15 +29,7 @@ const privateRefs = (value: Value | null | undefined): string[] =>
     .filter(isPrivate)
     .map(({ ref }) => ref);
 
-/** The values with small private parts in their place; large ones have their preview again. In order. */
-export async function shownValues(db: Queryable, ownerId: string, values: readonly (Value | null)[]): Promise<readonly (Value | null)[]> {
-  const wanted = values.flatMap(privateRefs);
-  if (wanted.length === 0) return values;
-  const stored = await look(db, OF_OWNER, ownerId, wanted);
-  return values.map((value) => (value === null ? null : shown(value, stored)));
-}
-
-/** The same for values of one execution, whose owner the store finds. */
+/** Values of one execution with small private parts in their place; large ones have their preview again. In order. */
 export async function shownOfRun(
   db: Queryable,
   executionId: string,
@@ -49,12 +37,16 @@ export async function shownOfRun(
 ): Promise<readonly (Value | null)[]> {
   const wanted = values.flatMap(privateRefs);
   if (wanted.length === 0) return values;
-  const stored = await look(db, OF_RUN, executionId, wanted);
+  const stored = await look(db, executionId, wanted);
   return values.map((value) => (value === null ? null : shown(value, stored)));
 }
 
-async function look(db: Queryable, by: typeof OF_OWNER, of: string, refs: readonly string[]): Promise<Lookup> {
-  const rows = await db.rows<{ id: string; preview: string; body: string | null }>(by, [of, [...new Set(refs)], LARGE_VALUE_BYTES]);
+async function look(db: Queryable, executionId: string, refs: readonly string[]): Promise<Lookup> {
+  const rows = await db.rows<{ id: string; preview: string; body: string | null }>(OF_RUN, [
+    executionId,
+    [...new Set(refs)],
+    LARGE_VALUE_BYTES,
+  ]);
   return new Map(
     rows.map(({ id, preview, body }) => [id, { preview, json: body === null ? undefined : (JSON.parse(body) as Json) }] as const),
   );
@@ -83,7 +75,6 @@ export async function shownEvents(db: Queryable, executionId: string, events: re
   if (!hasHidden(events)) return events;
   const stored = await look(
     db,
-    OF_RUN,
     executionId,
     events.flatMap(({ record }) => [...privateRefs(record?.input), ...privateRefs(record?.output)]),
   );

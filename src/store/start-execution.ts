@@ -18,6 +18,7 @@ import { newId, instanceKey, keyOf } from './ids.js';
 import { takeKey, type IdempotencyKey } from './idempotency.js';
 import { toJsonText, toNullableJsonText } from './json-text.js';
 import { toAppendedEvent } from './log-event.js';
+import { shownExecutions } from './private-values.js';
 import { statement } from './statement.js';
 
 /** Everything that an execution starts from. */
@@ -204,7 +205,8 @@ async function insert(tx: Tx, start: NewExecution, id: string): Promise<Executio
   ]);
   if (row === undefined) throw new Error(`Execution ${id} was not inserted`);
   const execution = executionFromRow(row);
-  await appendIn(tx, id, [startedEvent(execution)]);
+  const [shown = execution] = await shownExecutions(tx, [execution]);
+  await appendIn(tx, id, [startedEvent(shown)]);
   tx.wake(sessionId);
   return execution;
 }

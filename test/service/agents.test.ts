@@ -1,7 +1,7 @@
 import { startModelServer, type ModelReply, type ModelRequest, type ModelServer } from '../support/model-server.js';
 import { Service } from '../support/service.js';
 import type { Approval, StepJson } from '../support/service-shapes.js';
-import { loop, parallel } from '../support/steps.js';
+import { call, loop, parallel, set } from '../support/steps.js';
 import { startStubServer, type StubServer } from '../support/stub-server.js';
 
 jest.setTimeout(120_000);
@@ -95,7 +95,7 @@ describe('agents', () => {
       expect.stringContaining('no JSON'),
       expect.stringContaining("required property 'score'"),
     ]);
-    expect(String(repairs[0]?.data['reply'])).toHaveLength(800);
+    expect(repairs[0]?.data['reply']).toHaveLength(800);
     const last = textsOf(model.requests[2] as ModelRequest);
     expect(last.map((text) => text.split(':')[0])).toEqual(['user', 'assistant', 'user', 'assistant', 'user']);
     expect(last[0]).toContain('JSON Schema');
@@ -402,6 +402,43 @@ describe('agents', () => {
     // The definition itself is in the plan that the run starts with; the filled prompt is not.
     expect(history).not.toContain('JSON Schema');
     expect(await service.step(ended.id, 'keep')).toMatchObject({ output: { text: 'it is zebra-reply' } });
+  });
+
+  it('keeps it out of the histories of children and reruns, whose threads begin as they were', async () => {
+    stub.on('/fails', [{ status: 400 }, {}]);
+    const child = await service.save({
+      name: 'child of an agent',
+      variables: { about: { type: 'string' } },
+      steps: [agent('inner', 'Inner {{ variables.about }}', { thread: 'own' })],
+      output: '{{ outputs.inner }}',
+    });
+    model.script((request) => ({ text: `walrus ${(textsOf(request).at(-1) ?? '').replace('user: ', '')}` }));
+    const failed = await service.runToEnd([
+      agent('first', 'one'),
+      call('light', stub, '/echo', {}, { body: { said: '{{ outputs.first }}' } }),
+      set('kept', { text: '{{ outputs.first }}' }),
+      { id: 'sub', type: 'subworkflow', workflow: child.id, input: { about: '{{ outputs.first }}' } },
+      call('fails', stub, '/fails'),
+      agent('second', 'two'),
+    ]);
+    expect(failed).toMatchObject({ status: 'failed', error: { code: 'http_400' } });
+    expect(stub.calls('/echo')[0]?.json).toEqual({ said: 'walrus one' });
+    const kept = (await service.events(failed.id)).find(({ kind, stepId }) => kind === 'step.completed' && stepId === 'kept');
+    expect(kept?.data).toMatchObject({ output: { text: 'walrus one' } });
+    const [started] = (
+      await service.api.get<{ items: { id: string; variables: unknown; output: unknown }[] }>(`/api/executions/${failed.id}/children`)
+    ).body.items;
+    expect(started).toMatchObject({ variables: { about: 'walrus one' }, output: 'walrus Inner walrus one' });
+    model.clear();
+    const rerun = await service.api.post<{ execution: { id: string } }>(`/api/executions/${failed.id}/rerun`, { fromStepId: 'fails' });
+    const again = await service.untilEnded(rerun.body.execution.id);
+    expect(again).toMatchObject({
+      status: 'completed',
+      output: { first: 'walrus one', kept: { text: 'walrus one' }, sub: 'walrus Inner walrus one', second: 'walrus two' },
+    });
+    expect(model.requests.map(textsOf)).toEqual([['user: one', 'assistant: walrus one', 'user: two']]);
+    for (const id of [failed.id, started?.id ?? '', again.id])
+      expect([id, (await service.historyText(id)).includes('walrus')]).toEqual([id, false]);
   });
 
   it('keeps the history of 50 turns small', async () => {

@@ -1,6 +1,5 @@
 /** The gate of a tool call that policy holds for a person. */
 import type { AgentPromptPlan } from '../../definition/plan.js';
-import type { Json } from '../../definition/value.js';
 import type { ActivityCommand, GateOutcome } from '../../engine/types.js';
 import { isEnded } from '../../store/execution-record.js';
 import { getExecution } from '../../store/executions.js';
@@ -28,7 +27,7 @@ export async function openCallGate(parts: AgentParts, input: OpenCallGate): Prom
     workflowName,
     instance,
     callKey: `${turnId}:${callId}`,
-    toolCall: { callId, toolId: part.toolName, args: redactor.json(part.args as Json), summary },
+    toolCall: { callId, toolId: part.toolName, args: redactor.json(part.args), summary },
     prompt: [summary ?? `Call ${part.toolName}`, reason].filter((text) => text !== '').join(' - '),
     approvers: null,
     quorum: 1,

@@ -74,7 +74,7 @@ function toParams({ system, tools, messages }: ModelRequest, { model, maxTokens 
     messages: messages.map(({ role, content }, index) => ({
       role,
       content: content.map((block, at) => ({ ...block, ...(index === last && at === content.length - 1 ? cache : {}) })),
-    })) as Anthropic.MessageParam[],
+    })),
   };
 }
 

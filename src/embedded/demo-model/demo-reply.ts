@@ -138,7 +138,8 @@ function defaultParams(toolId: string, asked: string): unknown {
 /** A JSON object that follows the tool's id. */
 function paramsIn(text: string): unknown {
   const from = text.indexOf('{');
-  for (let to = text.indexOf('}', from); from >= 0 && to >= 0; to = text.indexOf('}', to + 1)) {
+  if (from < 0) return undefined;
+  for (let to = text.indexOf('}', from); to >= 0; to = text.indexOf('}', to + 1)) {
     try {
       return JSON.parse(text.slice(from, to + 1)) as unknown;
     } catch {
