@@ -1,4 +1,4 @@
-import type { StartData } from '../../src/engine/types.js';
+import { ENGINE_VERSION, type StartData } from '../../src/engine/types.js';
 import type { Principal } from '../../src/operations/principal.js';
 import { getExecution, getExecutionDefinition, listEvents, listExecutions } from '../../src/operations/read-executions.js';
 import { deleteWorkflow } from '../../src/operations/delete-workflow.js';
@@ -65,7 +65,7 @@ describe('starting executions', () => {
     });
     const data = (start?.input as { start: StartData } | undefined)?.start;
     expect(data).toMatchObject({
-      engineVersion: 1,
+      engineVersion: ENGINE_VERSION,
       execution: { id: execution.id, ownerId: ana.userId, depth: 0, parent: null },
       variables: { a: { v: 1 } },
     });

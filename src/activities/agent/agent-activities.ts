@@ -25,11 +25,11 @@ export type AgentTurnInput = InputOf<'agent_turn'>;
 type AgentToolInput = InputOf<'agent_tool'>;
 
 export interface AgentStepActivities {
-  open(input: OpenInput): Promise<AgentOpened & { readonly bundle?: string; readonly closed?: true }>;
-  turn(input: AgentTurnInput): Promise<{ readonly turn: AgentTurn; readonly closed?: true }>;
-  tool(input: AgentToolInput): Promise<{ readonly end: AgentToolEnd; readonly closed?: true }>;
-  openGate(input: InputOf<'open_call_gate'>): Promise<GateOutcome>;
-  close(input: InputOf<'agent_close'>): Promise<{ readonly closed?: true }>;
+  readonly open: (input: OpenInput) => Promise<AgentOpened & { readonly bundle?: string; readonly closed?: true }>;
+  readonly turn: (input: AgentTurnInput) => Promise<{ readonly turn: AgentTurn; readonly closed?: true }>;
+  readonly tool: (input: AgentToolInput) => Promise<{ readonly end: AgentToolEnd; readonly closed?: true }>;
+  readonly openGate: (input: InputOf<'open_call_gate'>) => Promise<GateOutcome>;
+  readonly close: (input: InputOf<'agent_close'>) => Promise<{ readonly closed?: true }>;
 }
 
 export function createAgentStepActivities(parts: AgentParts): AgentStepActivities {
