@@ -1,4 +1,5 @@
 /** The worker process: Temporal workers for the task queues of its role. Any number of them may run. */
+import { setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -110,6 +111,8 @@ async function openActivities(
   opened: Opened,
 ): Promise<{ activities: Activities; tools: Toolbox; stopping: AbortController }> {
   const stopping = new AbortController();
+  // Every segment at work listens; each stops to when it ends.
+  setMaxListeners(0, stopping.signal);
   const db = openDatabase(config.databaseUrl, {
     poolSize: POOL_SIZE,
     onConnectionLost: (error) => log.warn({ error: error.message }, 'a database connection was lost'),
