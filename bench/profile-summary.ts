@@ -42,7 +42,7 @@ export function selfTimes({ nodes, startTime, samples, timeDeltas }: CpuProfile,
 
 /** The package, the file of ours as it is called under src/, a module of Node's, or V8's own name of what it did. */
 function placeOf({ functionName, url }: { readonly functionName: string; readonly url: string }): string {
-  if (url === '') return functionName.startsWith('(') ? functionName : '(native)';
+  if (url === '') return functionName.startsWith('(') ? functionName : `${functionName === '' ? 'unnamed' : functionName} (native)`;
   const inPackage = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url)?.[1];
   if (inPackage !== undefined) return inPackage;
   return /\/dist\/(.*)\.c?js$/.exec(url)?.[1]?.replace(/^/, 'src/') ?? url;

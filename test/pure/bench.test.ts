@@ -128,7 +128,7 @@ describe('the summary of a CPU profile', () => {
 
   it('adds up self times by package, by file of ours and by what else V8 names, without idleness', () => {
     expect(selfTimes(profile, { from: 0, to: Number.MAX_SAFE_INTEGER })).toEqual([
-      { name: '(native)', ms: 8 },
+      { name: 'writev (native)', ms: 8 },
       { name: '(garbage collector)', ms: 6 },
       { name: 'src/activities/segment/segment', ms: 5 },
       { name: 'node:net', ms: 5 },
