@@ -1,7 +1,7 @@
 import { noticeOf, shortIdOf } from '../../../src/operations/failure-notice.js';
 import { nominalOf } from '../../../src/operations/triggers/start-tick.js';
 import { promptText } from '../../../src/operations/triggers/post-prompt.js';
-import { syntheticPayload } from '../../../src/operations/triggers/test-fire.js';
+import { syntheticPayload } from '../../../src/operations/triggers/synthetic-payload.js';
 
 const TICK = 'exe_01m86sgc2ve8nssvy6rhy0h22c-2026-11-23T02:00:00Z';
 
