@@ -111,6 +111,8 @@ export interface Fiber {
 
 export type Wait =
   | { readonly on: 'call' | 'children' | 'retry' | 'pause' | 'ending' | 'child_start' | 'cancel' }
+  /** Its stretch is ordered when what is inline has been stored. */
+  | { readonly on: 'store' }
   | { readonly on: 'gate'; readonly approvalId: string }
   | { readonly on: 'timer'; readonly until: number }
   | { readonly on: 'event'; readonly event: string }

@@ -40,6 +40,7 @@ function isWork(wait: Wait): boolean {
     case 'ending':
     case 'cancel':
     case 'child_start':
+    case 'store':
       return true;
     case 'gate':
     case 'timer':
@@ -76,6 +77,7 @@ function describe(wait: Wait): { readonly [key: string]: Json } {
     case 'ending':
     case 'cancel':
     case 'child_start':
+    case 'store':
     case 'children':
       return { for: wait.on };
   }

@@ -44,7 +44,11 @@ export function boundInlineValues(run: Run): void {
 
 function candidatesOf(state: EngineState): Candidate[] {
   const held = holdingsOf(state).map(({ address, value }) => ({ address, value, bytes: roughBytes(value.v), passes: 0 }));
-  return [...held, ...resultChunksOf(state).map(chunkCandidate)];
+  const all = [...held, ...resultChunksOf(state).map(chunkCandidate)];
+  if (state.segments === undefined) return all;
+  // What a segment has with it comes back as it was.
+  const away = new Set(Object.values(state.segments).map(({ fiber }) => fiber));
+  return all.filter(({ address }) => !away.has(address.slice(0, address.indexOf('/'))));
 }
 
 /** As many of the passes as one order carries; the rest goes with a later one. */
@@ -94,6 +98,7 @@ export function takeStored(run: Run, id: string, result: ActivityResult): void {
     // One order carries a part: what was published at once may be many times more.
     state.grown = Math.max(state.grown, MEASURE_AFTER_BYTES);
   }
+  for (const fiber of Object.values(state.fibers)) if (fiber.wait?.on === 'store') wake(run, fiber);
   const root = run.fiber(ROOT_FIBER);
   if (root !== undefined && root.end !== null) wake(run, root);
 }

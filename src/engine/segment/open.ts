@@ -2,6 +2,7 @@
 import { type At, instanceId, instanceOf, type Run } from '../run.js';
 import { itemOf, ownerFrame } from '../scopes.js';
 import { type EngineState, type Fiber, initialState } from '../state.js';
+import { boundInlineValues } from '../store-values.js';
 import { isCleanup } from '../unwind.js';
 import { isWorthSegment, SEGMENT_STEPS } from './light.js';
 import { surroundingsOf } from './surroundings.js';
@@ -9,11 +10,21 @@ import { surroundingsOf } from './surroundings.js';
 /** Runs with states of an older engine have every step as an activity of its own. */
 const SINCE_VERSION = 2;
 
-/** Whether the step on top is to run in a segment, which is then ordered here. @returns whether it was */
+/** Whether the step on top is to run in a segment, which is then ordered here, or is to be when there is room for it. @returns whether it is */
 export function openSegment(at: At): boolean {
   if (!isWorthSegment(at.step) || !mayOpen(at)) return false;
-  order(at);
+  if (!hasRoom(at.run)) at.fiber.wait = { on: 'store' };
+  else order(at);
   return true;
+}
+
+/**
+ * What is inline travels with a segment and comes back with it: it is stored before, as what is exchanged meanwhile would be overwritten.
+ * Long loops would take all their results along each time.
+ */
+function hasRoom(run: Run): boolean {
+  boundInlineValues(run);
+  return run.state.storing === null;
 }
 
 function mayOpen({ run, fiber, frame }: At): boolean {
