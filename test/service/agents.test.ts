@@ -41,6 +41,13 @@ const callTool = (toolId: string, params: Fields, id?: string): ModelReply => ({
   toolCalls: [{ ...(id === undefined ? {} : { id }), name: 'call_tool', input: { toolId, params, summary: 'for the test' } }],
 });
 
+/** What activities were given and have answered, in bytes. */
+function payloadBytes(part: unknown): number {
+  if (typeof part !== 'object' || part === null) return 0;
+  if (part instanceof Uint8Array) return part.length;
+  return Object.values(part).reduce((sum: number, inner: unknown) => sum + payloadBytes(inner), 0);
+}
+
 describe('agents', () => {
   let model: ModelServer;
   let stub: StubServer;
@@ -449,9 +456,11 @@ describe('agents', () => {
     const ended = await service.runToEnd([agent('ask', 'Go on', { maxTurns: 50 })]);
     expect(ended).toMatchObject({ status: 'completed', output: { ask: 'done' } });
     expect(stub.calls('/n')).toHaveLength(49);
-    const history = await service.historyText(ended.id);
-    console.log(`50 turns: ${history.length} characters of history`);
-    expect(history.length).toBeLessThan(500_000);
+    const history = await service.history(ended.id);
+    const bytes = payloadBytes(history);
+    console.log(`50 turns: ${history.length} events, ${bytes} bytes of payloads`);
+    expect(history.length).toBeLessThan(1_000);
+    expect(bytes).toBeLessThan(120_000);
   });
 
   it("E9 fails over twice, repairs twice, then stops before the budget; totals are the server's", async () => {
