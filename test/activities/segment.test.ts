@@ -81,9 +81,9 @@ describe('segment activity', () => {
     const { executionId, carry } = run.execution.common;
     const seen = new Set<number>();
     const running = stage.attempt(run.input());
-    let isRunning = true;
-    const ended = running.finally(() => (isRunning = false));
-    while (isRunning) {
+    const over = new AbortController();
+    const ended = running.finally(() => over.abort());
+    while (!over.signal.aborted) {
       const row = await getExecution(stage.store.db, null, executionId);
       if (row?.status === 'running') seen.add(row.progress.done);
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -99,7 +99,7 @@ describe('segment activity', () => {
     const branches = Array.from({ length: 50 }, (_, index) => ({ id: `br${index}`, steps: [doing(`c${index}`)] }));
     for (let index = 0; index < 50; index += 1) {
       stage.on(`c${index}`, async (args, call) => {
-        open.push(String(args['name']));
+        open.push(call.idempotencyKey);
         most = Math.max(most, open.length);
         const output = await after(50)(args, call);
         open.pop();
