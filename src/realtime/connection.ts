@@ -174,7 +174,7 @@ export class Connection {
   }
 
   private unsubscribeAll(): void {
-    for (const channel of [...this.subscriptions.keys()]) this.drop(channel);
+    for (const channel of this.subscriptions.keys()) this.drop(channel);
   }
 }
 

@@ -32,9 +32,9 @@ export function turnOfEvent(frame: LogFrame): TurnState | undefined {
 }
 
 /** The message that an event is about, as it was then. */
-export function messageOfEvent<M extends TurnMessage>(frame: LogFrame): M | undefined {
+function messageOfEvent(frame: LogFrame): TurnMessage | undefined {
   if (!frame.kind.startsWith('message.') && !frame.kind.startsWith('turn.')) return undefined;
-  const { data } = JSON.parse(frame.json) as { readonly data: { readonly message?: M } | null };
+  const { data } = JSON.parse(frame.json) as { readonly data: { readonly message?: TurnMessage } | null };
   return Array.isArray(data?.message?.parts) ? data.message : undefined;
 }
 
@@ -43,10 +43,12 @@ export function withTexts<M extends TurnMessage>(message: M, texts: ReadonlyMap<
   if (texts === undefined) return message;
   const parts = message.parts.map((part, index) => {
     const text = texts.get(index);
-    return part.type === 'text' && text !== undefined && text.length > String(part.text ?? '').length ? { ...part, text } : part;
+    return part.type === 'text' && text !== undefined && text.length > textOf(part).length ? { ...part, text } : part;
   });
   const next = texts.get(parts.length);
   if (next !== undefined) parts.push({ type: 'text', text: next });
-  const content = parts.map((part) => (part.type === 'text' ? String(part.text ?? '') : '')).join('');
+  const content = parts.map(textOf).join('');
   return { ...message, parts, ...('content' in message ? { content } : {}) };
 }
+
+const textOf = (part: TurnMessage['parts'][number]): string => (part.type === 'text' && typeof part.text === 'string' ? part.text : '');

@@ -98,12 +98,18 @@ class Sender implements DeltaSender {
     const payloads = toPayloads(this.take());
     if (payloads.length === 0) return;
     this.lastSentAt = Date.now();
-    const done = (): void => {
+    this.sending = this.tell(payloads).finally(() => {
       this.sending = undefined;
       this.schedule();
-    };
-    // A batch that PostgreSQL did not take is made up for by the checkpoint.
-    this.sending = this.pool.query({ ...NOTIFY, values: [DELTA_CHANNEL, payloads] }).then(done, done);
+    });
+  }
+
+  private async tell(payloads: readonly string[]): Promise<void> {
+    try {
+      await this.pool.query({ ...NOTIFY, values: [DELTA_CHANNEL, payloads] });
+    } catch {
+      // A batch that PostgreSQL did not take is made up for by the checkpoint.
+    }
   }
 
   private take(): Delta[] {

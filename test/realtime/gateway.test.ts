@@ -96,8 +96,9 @@ describe('tickets and handshake', () => {
     ['null', 'null', false],
     ['no URL', '::', false],
   ])('S7 of origins takes only its own: %s', async (_what, origin, isTaken) => {
-    const headers = origin === undefined ? {} : { origin: origin === 'own' ? `http://127.0.0.1:${api.port}` : origin };
-    const opening = byTicket(await ticketOf(), headers as { [name: string]: string });
+    const headers: { [name: string]: string } =
+      origin === undefined ? {} : { origin: origin === 'own' ? `http://127.0.0.1:${api.port}` : origin };
+    const opening = byTicket(await ticketOf(), headers);
     if (isTaken) await expect(opening).resolves.toBeDefined();
     else await expect(opening).rejects.toThrow('HTTP 403');
   });

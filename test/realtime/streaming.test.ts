@@ -4,7 +4,7 @@ import { createDeltaSender, type DeltaSender } from '../../src/store/deltas.js';
 import { checkpointTurn, finishTurn } from '../../src/store/turns.js';
 import { ApiUnderTest } from '../api/api-under-test.js';
 import { LiveSession } from './support/live-session.js';
-import { SocketClient, type Frame } from './support/socket-client.js';
+import type { Frame, SocketClient } from './support/socket-client.js';
 import { TextReader } from './support/text-reader.js';
 
 let api: ApiUnderTest;

@@ -1,7 +1,6 @@
 /** `GET /api/executions/:id/stream`: the log as server-sent events, from any point on; or the run in a UI's own format. */
 import type { Response } from 'express';
 import { z } from 'zod';
-import type { Json } from '../../definition/value.js';
 import type { Principal } from '../../operations/principal.js';
 import { ownExecution } from '../../operations/read-executions.js';
 import { readRunSnapshot } from '../../operations/read-live.js';
@@ -73,14 +72,7 @@ async function writeRun({ deps, principal, run, format, mayGoOn }: RunStream, re
 }
 
 function outcomeOf({ status, output, error, reason }: WireExecution): RunOutcome | null {
-  switch (status) {
-    case 'completed':
-      return { status, output: output as Json };
-    case 'failed':
-      return { status, code: error?.code ?? 'internal_error', message: error?.message ?? 'The run failed' };
-    case 'cancelled':
-      return { status, reason };
-    default:
-      return null;
-  }
+  if (status === 'completed') return { status, output };
+  if (status === 'failed') return { status, code: error?.code ?? 'internal_error', message: error?.message ?? 'The run failed' };
+  return status === 'cancelled' ? { status, reason } : null;
 }

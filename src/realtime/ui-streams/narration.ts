@@ -121,7 +121,7 @@ export class Narration {
     if (kind.startsWith('step.') && stepId !== undefined) {
       this.step({ stepId, iterationPath, attempt, ...(data?.['step'] as object | undefined) });
     } else if (kind.startsWith('approval.')) {
-      this.told({ tell: 'state', name: 'approval', id: String(data?.['approvalId'] ?? stepId ?? ''), value: { ...data, kind } });
+      this.told({ tell: 'state', name: 'approval', id: textOf(data?.['approvalId']) || (stepId ?? ''), value: { ...data, kind } });
     } else if (kind.startsWith('execution.')) this.executionIs(kind.slice('execution.'.length), data ?? {});
   }
 
@@ -190,7 +190,7 @@ export class Narration {
     const callId = `${state.messageId}:${part.callId}`;
     if (!this.calls.has(callId)) {
       this.calls.set(callId, 'called');
-      this.told({ tell: 'call', callId, toolName: String(part.toolName ?? ''), args: (part.args ?? null) as Json });
+      this.told({ tell: 'call', callId, toolName: textOf(part.toolName), args: (part.args ?? null) as Json });
     }
     if (this.calls.get(callId) === 'ended') return;
     if (part.status === 'completed') this.told({ tell: 'call-result', callId, result: (part.result ?? null) as Json });
@@ -216,3 +216,5 @@ function errorOf(error: Json | undefined): { readonly code: string; readonly mes
   const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown };
   return { code: typeof code === 'string' ? code : 'internal_error', message: typeof message === 'string' ? message : 'The run failed' };
 }
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
