@@ -2,6 +2,7 @@
 import type { GateStatus } from '../engine/types.js';
 import { notFound } from '../errors.js';
 import { listGates } from '../store/gate-list.js';
+import { postsOf } from '../store/gate-posts.js';
 import { getGate } from '../store/gates.js';
 import type { Page, PageRequest } from '../store/page.js';
 import { getUser } from '../store/users.js';
@@ -10,7 +11,7 @@ import { audienceOf } from './cast-vote.js';
 import type { OperationDeps } from './deps.js';
 import { maySee } from './gate-audience.js';
 import type { Principal } from './principal.js';
-import { toWireApproval, type WireApproval } from './wire.js';
+import { toWireApproval, toWireNotice, type WireApproval, type WireNotice } from './wire.js';
 
 export interface ListApprovalsParams extends PageRequest {
   readonly status?: GateStatus;
@@ -28,15 +29,15 @@ export async function listApprovals(deps: OperationDeps, principal: Principal, p
   return { ...page, items: page.items.map(toWireApproval) };
 }
 
-/** @throws AppError not_found */
+/** With who was told of it, and how far that got. @throws AppError not_found */
 export async function getApproval(
   deps: OperationDeps,
   principal: Principal,
   { id }: { readonly id: string },
-): Promise<{ readonly approval: WireApproval }> {
+): Promise<{ readonly approval: WireApproval & { readonly notices: readonly WireNotice[] } }> {
   authorize(principal, 'read');
   const gate = await getGate(deps.db, id);
   const owner = gate === undefined ? undefined : await getUser(deps.db, gate.ownerId);
   if (gate === undefined || !maySee(audienceOf(gate, owner?.groups ?? []), principal)) throw notFound('approval', id);
-  return { approval: toWireApproval(gate) };
+  return { approval: { ...toWireApproval(gate), notices: (await postsOf(deps.db, id)).map(toWireNotice) } };
 }

@@ -4,6 +4,7 @@ import type { Json, Value } from '../definition/value.js';
 import type { StepError } from '../engine/types.js';
 import type { EventRecord } from '../store/event-log.js';
 import type { ExecutionRecord } from '../store/execution-record.js';
+import type { PostState } from '../store/gate-posts.js';
 import type { GateRecord } from '../store/gate-record.js';
 import type { StepRecord } from '../store/step-list.js';
 
@@ -96,6 +97,18 @@ export function toWireApproval(gate: GateRecord) {
     escalatedTo: [...gate.escalatedTo],
   };
 }
+
+export type WireNotice = ReturnType<typeof toWireNotice>;
+
+/** How far a telling of a gate got. */
+export function toWireNotice({ cause, target, isTold, isDue, isDropped, failure, createdAt }: PostState) {
+  const status: 'told' | 'due' | 'failed' | 'dropped' = isTold ? 'told' : isDropped ? 'dropped' : isDue ? 'due' : 'failed';
+  return { target: shownTarget(target), cause, status, failure, createdAt };
+}
+
+/** What follows a webhook's host is its credential. Pure. */
+export const shownTarget = (target: string): string =>
+  target.startsWith('webhook:') && URL.canParse(target.slice(8)) ? `webhook:${new URL(target.slice(8)).origin}` : target;
 
 export type WireEvent = ReturnType<typeof toWireEvent>;
 

@@ -30,6 +30,8 @@ export interface PostRecord {
 }
 
 const LEASE_SECONDS = 60;
+/** Stands in place of a failure. */
+const DROPPED = 'settled';
 const INSERT = statement(
   'insert_gate_posts',
   `INSERT INTO gate_posts (id, approval_id, owner_id, post_key, cause, target, due_at)
@@ -99,6 +101,43 @@ export async function readAgenda(db: Database): Promise<Agenda> {
   return { postsDue, nudgeInMs: nextNudge === null ? undefined : Math.max(0, nextNudge.getTime() - now.getTime()) };
 }
 
+const OF_GATE = statement(
+  'posts_of_gate',
+  'SELECT cause, target, shown, due_at, failure, created_at FROM gate_posts WHERE approval_id = $1 ORDER BY created_at, id',
+);
+
+/** How far one telling of a gate got. */
+export interface PostState {
+  readonly cause: PostCause;
+  readonly target: string;
+  /** It was told at least once; a message may be due for rewriting. */
+  readonly isTold: boolean;
+  /** It is tried (again), or rewritten. */
+  readonly isDue: boolean;
+  /** The gate was settled before anybody was told. */
+  readonly isDropped: boolean;
+  /** Why the last try failed. */
+  readonly failure: string | null;
+  readonly createdAt: string;
+}
+
+/** Everything that is told of a gate, oldest first. */
+export async function postsOf(db: Database, approvalId: string): Promise<readonly PostState[]> {
+  const rows = await db.rows<Pick<GatePost, 'cause' | 'target' | 'shown' | 'failure'> & { due_at: Date | null; created_at: Date }>(
+    OF_GATE,
+    [approvalId],
+  );
+  return rows.map(({ cause, target, shown, due_at, failure, created_at }) => ({
+    cause: cause as PostCause,
+    target,
+    isTold: shown > 0,
+    isDue: due_at !== null,
+    isDropped: failure === DROPPED,
+    failure: failure === DROPPED ? null : failure,
+    createdAt: created_at.toISOString(),
+  }));
+}
+
 export interface NewPosts {
   readonly approvalId: string;
   readonly ownerId: string;
@@ -146,6 +185,9 @@ export async function postDone(db: Database, post: PostRecord, place: PostRecord
 export async function postFailed(db: Database, post: PostRecord, failure: string, retryInMs: number | null): Promise<void> {
   await db.rows(FAILED, [post.id, post.claim, toStorableText(failure.slice(0, 500)), retryInMs === null ? null : Math.round(retryInMs)]);
 }
+
+/** Notes that there is nothing left to tell: the gate was settled before. */
+export const postDropped = (db: Database, post: PostRecord): Promise<void> => postFailed(db, post, DROPPED, null);
 
 /** Makes a row for a message of this gate that has none, so that it is kept up to date as the others are. May repeat. */
 export async function adoptPost(db: Database, approvalId: string, { channel, ts }: { channel: string; ts: string }): Promise<void> {

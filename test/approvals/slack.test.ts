@@ -129,7 +129,7 @@ describe('approvals in Slack, on the real service', () => {
         { wait: 'any' },
       ),
     ]);
-    const expired = await service.run([gate('g', { timeout: '2s', notify: 'slack:C6' })]);
+    const expired = await service.run([gate('g', { timeout: '5s', notify: 'slack:C6' })]);
     const [, , first] = await Promise.all(['C3', 'C4', 'C5', 'C6'].map((channel) => inChannel(channel)));
     await service.api.post(`/api/executions/${cancelled.id}/cancel`);
     await click(first as SlackMessage, 'Approve', 'U1');

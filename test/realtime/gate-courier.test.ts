@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createMessagePoster } from '../../src/activities/session-messages.js';
 import { decideApproval } from '../../src/operations/decide-approval.js';
 import type { Principal } from '../../src/operations/principal.js';
+import { getApproval } from '../../src/operations/read-approvals.js';
 import { GateCourier } from '../../src/realtime/notices/gate-courier.js';
 import { createSlackClient } from '../../src/realtime/slack/slack-client.js';
 import { readEvents } from '../../src/store/event-log.js';
@@ -16,6 +17,7 @@ import { shownBy, SlackServer } from '../support/slack-server.js';
 import { startStubServer, type StubServer } from '../support/stub-server.js';
 
 let nth = 0;
+const sorted = (texts: readonly string[]): string[] => texts.toSorted((a, b) => a.localeCompare(b));
 const fresh = () => `C${(nth += 1)}`;
 
 describe('what gates have to say', () => {
@@ -72,6 +74,8 @@ describe('what gates have to say', () => {
         [approvalId],
       )
     ).rows[0];
+  const noticesOf = async (id: string) =>
+    Object.fromEntries((await getApproval(bench, ana, { id })).approval.notices.map(({ target, status }) => [target, status]));
   const contents = async (sessionId: string) =>
     (await listMessages(bench.db, ana.userId, sessionId, { after: 0, limit: 50 })).items.map(({ content }) => content);
 
@@ -113,15 +117,16 @@ describe('what gates have to say', () => {
     const gate = await aGate({ targets, remindAt: [at + 400], escalate: { at: at + 800, to: [ana.email, 'group:ops'] } }, { quorum: 2 });
     aCourier();
     const messages = await slack.untilMessages(channel, 3);
-    expect(messages.map((message) => /Reminder|Escalated to Ana, ops|Approval needed/.exec(shownBy(message))?.[0])).toEqual([
+    // Two that are late together overtake each other.
+    expect(sorted(messages.map((message) => /Reminder|Escalated to Ana, ops|Approval needed/.exec(shownBy(message))?.[0] ?? ''))).toEqual([
       'Approval needed',
-      'Reminder',
       'Escalated to Ana, ops',
+      'Reminder',
     ]);
-    expect((await stub.called('/nag', 3)).map(({ json }) => (json as { event: string }).event)).toEqual([
-      'approval.required',
-      'approval.reminded',
+    expect(sorted((await stub.called('/nag', 3)).map(({ json }) => (json as { event: string }).event))).toEqual([
       'approval.escalated',
+      'approval.reminded',
+      'approval.required',
     ]);
     const events = await readEvents(bench.db, gate.executionId ?? '', 0, 50);
     const told = events.filter(({ kind }) => kind === 'approval.reminded' || kind === 'approval.escalated');
@@ -132,11 +137,18 @@ describe('what gates have to say', () => {
     for (const [index, due] of [at + 400, at + 800].entries()) {
       const late = Date.parse(told[index]?.at ?? '') - due;
       expect(late).toBeGreaterThanOrEqual(0);
-      expect(late).toBeLessThan(1_000);
+      // A second, and what a busy machine adds.
+      expect(late).toBeLessThan(4_000);
     }
-    expect(
-      await until('both in the chat', async () => ((await contents(gate.sessionId)).length >= 3 ? contents(gate.sessionId) : undefined)),
-    ).toEqual([expect.stringMatching(/^Approval needed/), expect.stringMatching(/^Reminder/), expect.stringMatching(/^Escalated to/)]);
+    const said = await until('both in the chat', async () => {
+      const all = await contents(gate.sessionId);
+      return all.length >= 3 ? all : undefined;
+    });
+    expect(sorted(said)).toEqual([
+      expect.stringMatching(/^Approval needed/),
+      expect.stringMatching(/^Escalated to/),
+      expect.stringMatching(/^Reminder/),
+    ]);
     await decideApproval(bench, ana, { id: gate.id, decision: 'deny' });
     await slack.until('all three rewritten', () =>
       slack.messages(channel).every((message) => shownBy(message).includes('Denied* by Ana')) ? true : undefined,
@@ -145,7 +157,7 @@ describe('what gates have to say', () => {
 
   it('waits as long as Slack asks for, for all that is for Slack, and keeps nobody else waiting', async () => {
     const [first, second] = [fresh(), fresh()];
-    slack.next('chat.postMessage', { retryAfter: 1 });
+    slack.next('chat.postMessage', { retryAfter: 3 });
     await aGate({ targets: [`slack:${first}`] });
     aCourier();
     const refused = await slack.until('the refusal', () => slack.callsOf('chat.postMessage')[0]);
@@ -153,10 +165,10 @@ describe('what gates have to say', () => {
     const asked = Date.now();
     await aGate({ targets: [`slack:${second}`, `webhook:${stub.url}/meanwhile`] });
     await stub.called('/meanwhile');
-    expect(Date.now() - asked).toBeLessThan(800);
+    expect(Date.now() - asked).toBeLessThan(2_500);
     await slack.untilMessages(first);
     await slack.untilMessages(second);
-    for (const { at } of slack.callsOf('chat.postMessage').slice(1)) expect(at - refused.at).toBeGreaterThanOrEqual(990);
+    for (const { at } of slack.callsOf('chat.postMessage').slice(1)) expect(at - refused.at).toBeGreaterThanOrEqual(2_990);
   });
 
   it('comes through when Slack and the receiver are back', async () => {
@@ -195,6 +207,7 @@ describe('what gates have to say', () => {
     );
     expect(slack.messages(channel)).toEqual([]);
     expect(await contents(gate.sessionId)).toEqual([]);
+    expect(await noticesOf(gate.id)).toEqual({ [`slack:${channel}`]: 'dropped', [`webhook:${stub.url}`]: 'told', chat: 'dropped' });
   });
 
   it.each<[string, string, (channel: string) => string, 'never' | 'later']>([
@@ -211,6 +224,7 @@ describe('what gates have to say', () => {
       return (found?.failures ?? 0) > 0 ? found : undefined;
     });
     expect([row.failure, row.due_at === null]).toEqual([failure, hope === 'never']);
+    expect(Object.values(await noticesOf(gate.id))).toEqual([hope === 'never' ? 'failed' : 'due']);
   });
 
   it('does not fall over a message that somebody has deleted', async () => {
@@ -242,14 +256,14 @@ describe('what gates have to say', () => {
 
   it('does not let a stalled Slack keep a webhook waiting', async () => {
     const channels = Array.from({ length: 12 }, fresh);
-    slack.next('chat.postMessage', ...channels.map(() => ({ stallMs: 3_000 })));
+    slack.next('chat.postMessage', ...channels.map(() => ({ stallMs: 4_000 })));
     await aGate({ targets: channels.map((channel) => `slack:${channel}`) });
     aCourier();
     await slack.until('ten calls under way', () => (slack.callsOf('chat.postMessage').length === 10 ? true : undefined));
     const asked = Date.now();
     await aGate({ targets: [`webhook:${stub.url}/free`] });
     await stub.called('/free');
-    expect(Date.now() - asked).toBeLessThan(2_000);
+    expect(Date.now() - asked).toBeLessThan(3_500);
     for (const channel of channels) await slack.untilMessages(channel);
   });
 });

@@ -38,5 +38,17 @@ export const ApprovalShape = component(
     deadline: NullableInstant,
     createdAt: Instant,
     escalatedTo: JsonOut,
+    notices: z
+      .array(
+        z.object({
+          target: z.string().describe('Of a webhook its origin alone'),
+          cause: z.enum(['required', 'reminded', 'escalated', 'found']),
+          status: z.enum(['told', 'due', 'failed', 'dropped']).describe('dropped: it was settled before anybody was told'),
+          failure: z.string().nullable().describe('Why the last try failed'),
+          createdAt: Instant,
+        }),
+      )
+      .exactOptional()
+      .describe('Who was told of it; only where one approval is asked for'),
   }),
 );

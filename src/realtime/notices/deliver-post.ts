@@ -1,9 +1,10 @@
 /** Carries out one telling of a gate: to Slack, a webhook, or a session of the owner's. Durable where the row is; may repeat. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessagePoster } from '../../activities/notify-activity.js';
+import { shownTarget } from '../../operations/wire.js';
 import type { Database } from '../../store/database.js';
 import type { GateRecord } from '../../store/gate-record.js';
-import { adoptPost, postDone, postFailed, type PostRecord } from '../../store/gate-posts.js';
+import { adoptPost, postDone, postDropped, postFailed, type PostRecord } from '../../store/gate-posts.js';
 import { getGate } from '../../store/gates.js';
 import { getUsersNamed } from '../../store/users.js';
 import type { HttpClient } from '../../tools/http/send-http.js';
@@ -51,18 +52,16 @@ export async function deliverPost(parts: NoticeParts, post: PostRecord): Promise
 async function deliver(parts: NoticeParts, post: PostRecord, gate: GateRecord): Promise<void> {
   const { target } = post;
   if (target.startsWith('slack:')) return await toSlack(parts, post, gate);
+  const isWebhook = target.startsWith('webhook:');
   // A receiver that keeps books hears of every gate; people are not asked for what is decided already.
-  if (target.startsWith('webhook:') && (gate.status === 'pending' || post.cause === 'required'))
-    await postWebhook(parts.http, target.slice('webhook:'.length), post, gate);
-  else if (gate.status === 'pending' && !target.startsWith('webhook:')) await toSession(parts.messages, post, gate);
+  if (gate.status !== 'pending' && !(isWebhook && post.cause === 'required')) return await postDropped(parts.db, post);
+  if (isWebhook) await postWebhook(parts.http, target.slice('webhook:'.length), post, gate);
+  else await toSession(parts.messages, post, gate);
   await postDone(parts.db, post);
 }
 
 async function toSlack(parts: NoticeParts, post: PostRecord, gate: GateRecord): Promise<void> {
-  if (post.place === null && gate.status !== 'pending') {
-    await postDone(parts.db, post);
-    return;
-  }
+  if (post.place === null && gate.status !== 'pending') return await postDropped(parts.db, post);
   const { slack } = parts;
   if (slack === undefined) throw new SlackFault('not_authed', 'repaired', undefined);
   const message = gateMessage(gate, post.cause, await mentionsOf(parts.db, gate));
@@ -133,7 +132,3 @@ function retryAfter(post: PostRecord, fault: SlackFault | undefined): number | n
   const waitMs = Math.min(1_000 * 2 ** Math.min(post.failures, 10), fault?.hope === 'repaired' ? REPAIR_WAIT_MS : MOST_WAIT_MS);
   return Math.max(fault?.retryAfterMs ?? 0, waitMs);
 }
-
-/** What follows a webhook's host is its credential. */
-const shownTarget = (target: string): string =>
-  target.startsWith('webhook:') && URL.canParse(target.slice(8)) ? `webhook:${new URL(target.slice(8)).origin}` : target;
