@@ -6,23 +6,26 @@ const LONGEST_TIMER_MS = 2_147_483_647;
 export class Interruption {
   private readonly call = new WorkingCall();
   private readonly controller = new AbortController();
-  private readonly limit: NodeJS.Timeout | undefined;
+  private limit: NodeJS.Timeout | undefined;
   private isOutOfTime = false;
 
   /**
    * @param stopping aborted when the worker begins to stop: time is left for what is in flight
-   * @param endsAt when the run's own time is over, in ms; null: it does not count
    * @param onChange told of each that comes
    */
   constructor(
     private readonly stopping: AbortSignal | undefined,
-    endsAt: number | null,
     private readonly onChange: () => void,
   ) {
     this.call.signal.addEventListener('abort', this.onAbort, { once: true });
     this.stopping?.addEventListener('abort', this.onChange, { once: true });
-    if (endsAt !== null) this.limit = setTimeout(this.onOutOfTime, Math.min(Math.max(0, endsAt - Date.now()), LONGEST_TIMER_MS));
     if (this.call.signal.aborted) this.onAbort();
+  }
+
+  /** When the run's own time is over, in ms. */
+  endAt(endsAt: number): void {
+    const leftMs = Math.max(0, endsAt - Date.now());
+    if (leftMs <= LONGEST_TIMER_MS) this.limit = setTimeout(this.onOutOfTime, leftMs);
   }
 
   /** Aborted when nothing must be waited for any longer. */

@@ -39,11 +39,10 @@ export function createSegmentActivity(dependencies: SegmentDependencies): (input
   const slots = new CallSlots(CONCURRENT_CALLS);
   return async (input) => {
     let run: SegmentRun | undefined;
-    const { startedAt } = input.state;
-    // The plan is read first: its limit is one of what may interrupt.
-    const facts = await dependencies.facts.of(input).catch(again);
-    const interruption = new Interruption(dependencies.stopping, startedAt + facts.plan.constraints.maxDurationMs, () => run?.nudge());
+    const interruption = new Interruption(dependencies.stopping, () => run?.nudge());
     try {
+      const facts = await dependencies.facts.of(input);
+      interruption.endAt(input.state.startedAt + facts.plan.constraints.maxDurationMs);
       if (input.recover === true) return await recover(dependencies.db, facts, input);
       const work = toolWork(dependencies.tools, input);
       run = new SegmentRun({ db: dependencies.db, facts, work, interruption, slots }, input, Context.current().info.attempt);

@@ -36,6 +36,8 @@ const PROGRESS_EVERY_MS = 250;
 /** Evaluations go with the transaction that they follow; after so many there is one in between. */
 const MAX_EVALUATIONS = 50;
 
+const NEVER_RAN: SegmentResult = { of: 'segment', inputs: [], hash: null, late: [] };
+
 /** What the next transaction is to do. */
 interface Batch {
   readonly ops: SegmentOp[];
@@ -99,7 +101,7 @@ export class SegmentRun {
     const { interruption } = this.parts;
     try {
       if (interruption.isAborted) return await this.abortUnopened();
-      return (await this.open()) ? await this.drive() : this.answer({ hash: null });
+      return (await this.open()) ? await this.drive() : NEVER_RAN;
     } catch (error) {
       if (!isPlatformFault(error) || !interruption.isAborted) throw error;
       return this.isOpen ? await this.abort() : await this.abortUnopened();
@@ -118,7 +120,7 @@ export class SegmentRun {
       if (this.mustHalt()) await this.follow(this.fed.feed({ kind: 'halt' }));
       await this.takeEnds(this.calls.take());
     }
-    return this.answer({});
+    return this.answer();
   }
 
   // ---- one transaction after the other ----
@@ -303,7 +305,7 @@ export class SegmentRun {
   private async abortUnopened(): Promise<SegmentResult> {
     const found = await persist(() => refuseSegment(this.parts.db, this.attempt, this.input.carry));
     if (found.kind === 'superseded' || found.kind === 'closed') throw new SegmentGoneError(found.kind);
-    if (found.kind === 'refused') return this.answer({ hash: null });
+    if (found.kind === 'refused') return NEVER_RAN;
     this.fed.replay(found.journal);
     this.clear();
     return await this.endWith(this.fed.inFlight().flatMap((call) => (call.name === 'evaluate' ? [] : [this.neverAgain(call)])));
@@ -319,7 +321,7 @@ export class SegmentRun {
     for (const end of await this.record(ends)) late.push({ id: end.call.id, at: this.fed.now, result: end.result });
     const lost: ActivityResult = { of: 'lost', timedOut: false };
     for (const { id } of this.evaluations) late.push({ id, at: this.fed.now, result: lost });
-    return this.answer({ late });
+    return this.answer(late);
   }
 
   /** Writes ends outside the journal. @returns them as their rows say */
@@ -350,8 +352,8 @@ export class SegmentRun {
     return recorded;
   }
 
-  private answer(rest: { readonly hash?: null; readonly late?: readonly LateAnswer[] }): SegmentResult {
-    return { of: 'segment', inputs: this.fed.inputs, hash: this.fed.hash(), late: [], ...rest };
+  private answer(late: readonly LateAnswer[] = []): SegmentResult {
+    return { of: 'segment', inputs: this.fed.inputs, hash: this.fed.hash(), late };
   }
 
   // ---- waiting ----
