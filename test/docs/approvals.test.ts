@@ -2,6 +2,26 @@ import { slackRoutes } from '../../src/api/slack/routes.js';
 import { compileDefinition } from '../../src/definition/index.js';
 import { blocksOf, readDocument } from './readme-blocks.js';
 
+const slug = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replaceAll(/[^\w\s-]/g, '')
+    .trim()
+    .replaceAll(/\s+/g, '-');
+
+describe.each(['docs/approvals.md', 'docs/slack.md'])('%s', (page) => {
+  it('links only to pages and headings that exist', () => {
+    const links = [...readDocument(page).matchAll(/\]\(([\w./-]*\.md)?(?:#([\w-]+))?\)/g)];
+    expect(links.length).toBeGreaterThan(1);
+    for (const [, file, anchor] of links) {
+      const headings = [...readDocument(file === undefined ? page : `docs/${file}`).matchAll(/^#+ (.*)$/gm)].map((match) =>
+        slug(match[1] ?? ''),
+      );
+      if (anchor !== undefined) expect(headings).toContain(anchor);
+    }
+  });
+});
+
 describe('docs/approvals.md', () => {
   const page = readDocument('docs/approvals.md');
 
