@@ -61,8 +61,10 @@ async function measure(): Promise<void> {
   try {
     for (const [name, section] of sections) {
       say(`measuring ${name}`);
+      const started = performance.now();
       try {
         figures.push(...(await section(stage, quick)));
+        say(`${name} took ${((performance.now() - started) / 1000).toFixed(0)} s`);
       } catch (error) {
         // What the others measured is worth having.
         say(`${name} failed: ${String(error)}`);

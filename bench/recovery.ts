@@ -45,7 +45,7 @@ export async function recovery(stage: Stage, quick: boolean): Promise<Figure[]> 
   ];
 }
 
-const CALLS = 150;
+const CALLS = 100;
 
 /** Runs of both kinds, all on the one worker that is up, each past its fifth call. */
 async function begun(stage: Stage, each: number): Promise<Running[]> {

@@ -54,8 +54,8 @@ export async function throughput(stage: Stage, quick: boolean): Promise<Figure[]
   const figures: Figure[] = [];
   const three = await save(stage, sequenceDefinition(3, 'light'));
   for (const concurrency of [1, 10, 30]) {
-    const runs = concurrency * (quick ? 3 : 5) + (quick ? 7 : 35);
-    const [mine = [], theirs = []] = await inTurns(quick ? 1 : 3, [
+    const runs = concurrency * (quick ? 2 : 4) + (quick ? 8 : 20);
+    const [mine = [], theirs = []] = await inTurns(quick ? 1 : 2, [
       () => rate(runs, concurrency, () => ours(stage, three, 3)),
       () => rate(runs, concurrency, () => floorOverHttp(stage, 'sequence', 3)),
     ]);
