@@ -79,8 +79,10 @@ export function nudgeGate(db: Database, approvalId: string): Promise<Nudged | un
     const escalation = due.find(({ kind }) => kind === 'escalate');
     const reminder = due.filter(({ kind }) => kind === 'remind').toSorted((a, b) => b.ordinal - a.ordinal)[0];
     const targets = await targetsOf(tx, approvalId);
+    const isFirst = reminder !== undefined && (escalation === undefined || reminder.dueAt <= escalation.dueAt);
+    if (isFirst) await remind(tx, gate, reminder.ordinal, targets);
     const escalated = escalation === undefined ? gate : await escalate(tx, gate, escalation.to, targets);
-    if (reminder !== undefined) await remind(tx, escalated, reminder.ordinal, targets);
+    if (reminder !== undefined && !isFirst) await remind(tx, escalated, reminder.ordinal, targets);
     return {
       gate: escalated,
       ...(reminder === undefined ? {} : { reminded: reminder.ordinal }),

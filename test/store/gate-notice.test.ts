@@ -61,6 +61,15 @@ describe('what a gate says by itself', () => {
       });
     });
 
+    it.each<[string, number, number, readonly string[]]>([
+      ['reminder', PAST - 1, PAST, ['approval.reminded', 'approval.escalated']],
+      ['escalation', PAST, PAST - 1, ['approval.escalated', 'approval.reminded']],
+    ])('makes what fell due together in its order: the %s first', async (_what, remindAt, escalateAt, expected) => {
+      const gate = await aGate(notice({ remindAt: [remindAt], escalate: { at: escalateAt, to: ['cy'] } }));
+      await nudgeGate(db(), gate.id);
+      expect((await kinds(gate.executionId)).slice(-2)).toEqual(expected);
+    });
+
     it.each([
       ['decided', (id: string) => vote(id)],
       ['expired', (id: string) => closeGate(db(), { approvalId: id, to: 'expired' })],
