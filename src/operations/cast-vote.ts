@@ -37,13 +37,9 @@ export type Decided =
 
 /** Casts it; the row is the judge. The workflow of a gate that ends by it is woken behind the answer. */
 export async function castVote(deps: OperationDeps, ballot: Ballot): Promise<Decided> {
-  const answer = ballot.answer ?? null;
-  const refuse = (view: GateView) => refusalOf(view, ballot, answer);
-  // Asked once before: an answer is stored only for a vote that may count.
-  const known = await getGate(deps.db, ballot.id);
-  if (known === undefined) return { refusal: notFound('approval', ballot.id) };
-  const early = refuse({ gate: known, owner: await getUser(deps.db, known.ownerId) });
-  if (early !== undefined) return { refusal: early, gate: known };
+  const refuse = (view: GateView) => refusalOf(view, ballot, ballot.answer ?? null);
+  const answered = await storeAnswer(deps, ballot, refuse);
+  if ('refusal' in answered) return answered;
   const result = await decideGate<AppError>(deps.db, {
     approvalId: ballot.id,
     ...(ballot.executionId === undefined ? {} : { executionId: ballot.executionId }),
@@ -51,7 +47,7 @@ export async function castVote(deps: OperationDeps, ballot: Ballot): Promise<Dec
     via: ballot.via,
     decision: ballot.decision,
     reason: ballot.reason ?? null,
-    answer: await storedAnswer(deps, known, ballot.answer),
+    answer: answered.answer,
     refuse,
   });
   if (result.kind === 'not_found') return { refusal: notFound('approval', ballot.id) };
@@ -64,9 +60,17 @@ export async function castVote(deps: OperationDeps, ballot: Ballot): Promise<Dec
   return { gate: result.gate };
 }
 
-/** Answers are values of the gate's owner, as their workflow reads them. */
-async function storedAnswer(deps: OperationDeps, gate: GateRecord, answer: Json | undefined): Promise<Value | null> {
-  return answer === undefined || answer === null ? null : storeIfLarge(deps.db, gate.ownerId, answer);
+/** Answers are values of the gate's owner, as their workflow reads them. One is stored only for a vote that may count, which is asked before. */
+async function storeAnswer(
+  deps: OperationDeps,
+  { id, answer }: Ballot,
+  refuse: (view: GateView) => AppError | undefined,
+): Promise<Extract<Decided, { refusal: AppError }> | { readonly answer: Value | null }> {
+  if (answer === undefined || answer === null) return { answer: null };
+  const gate = await getGate(deps.db, id);
+  if (gate === undefined) return { refusal: notFound('approval', id) };
+  const refusal = refuse({ gate, owner: await getUser(deps.db, gate.ownerId) });
+  return refusal === undefined ? { answer: await storeIfLarge(deps.db, gate.ownerId, answer) } : { refusal, gate };
 }
 
 /** Why a vote would not count, in api.md's order; undefined when it would. Pure. */

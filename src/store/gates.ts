@@ -56,6 +56,10 @@ const INSERT = statement(
 const BY_KEY = statement('gate_by_key', 'SELECT * FROM approvals WHERE gate_key = $1');
 const BY_ID = statement('gate_by_id', 'SELECT * FROM approvals WHERE id = $1');
 const ALONE = statement('gate_with_votes', `SELECT a.*, ${VOTES_COLUMN} FROM approvals a WHERE a.id = $1`);
+const LOCK_STREAM_OF = statement(
+  'lock_stream_of_gate',
+  `SELECT a.execution_id FROM approvals a JOIN streams s ON s.id = coalesce(a.execution_id, a.session_id) WHERE a.id = $1 FOR NO KEY UPDATE OF s`,
+);
 const LOCK = statement('lock_gate', 'SELECT * FROM approvals WHERE id = $1 FOR NO KEY UPDATE');
 const CLOCK = statement('clock', 'SELECT clock_timestamp() AS now');
 const VOTE = statement(
@@ -180,10 +184,9 @@ export type DecisionResult<Refusal> =
  */
 export function decideGate<Refusal>(db: Database, request: GateDecision<Refusal>): Promise<DecisionResult<Refusal>> {
   return db.transaction(async (tx): Promise<DecisionResult<Refusal>> => {
-    const [found] = await tx.rows<{ execution_id: string | null; session_id: string }>(BY_ID, [request.approvalId]);
+    const [found] = await tx.rows<{ execution_id: string | null }>(LOCK_STREAM_OF, [request.approvalId]);
     if (found === undefined || (request.executionId !== undefined && found.execution_id !== request.executionId))
       return { kind: 'not_found' };
-    await lockStream(tx, found.execution_id ?? found.session_id);
     const { gate, now } = await lockCurrent(tx, request.approvalId);
     const refusal = request.refuse({ gate, owner: await getUser(tx, gate.ownerId) });
     if (refusal !== undefined) return { kind: 'refused', refusal, gate };
