@@ -94,6 +94,7 @@ class Follower {
   /** What is wrong with what it got. */
   fault: string | undefined;
   readonly finished: Promise<void>;
+  private began: (() => void) | undefined;
   private length = 0;
 
   private constructor(
@@ -105,6 +106,7 @@ class Follower {
         const at = clock();
         const frame = JSON.parse((data as Buffer).toString()) as Frame;
         if (frame.type === 'delta') this.take(frame, at);
+        else if (frame.type === 'snapshot') this.began?.();
         else if (frame.type === 'lagged' || frame.type === 'error') this.fault = frame.type;
         else if (frame.type === 'event' && frame.event !== undefined && this.event(frame.event)) resolve();
       });
@@ -117,7 +119,9 @@ class Follower {
     });
     await once(socket, 'open');
     const follower = new Follower(socket, samples);
+    const begun = new Promise<void>((resolve) => (follower.began = resolve));
     socket.send(JSON.stringify({ type: 'subscribe', id: 1, channel: `session:${sessionId}` }));
+    await begun;
     return follower;
   }
 

@@ -1,5 +1,5 @@
 /** The listening socket: limits of time and size, faults of the wire, and an orderly end. */
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import { createServer, IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { newRequestId } from './request-id.js';
@@ -33,10 +33,28 @@ const HEADERS_MS = 20_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 const IDLE_LOOK_MS = 50;
 
+/**
+ * Once something takes upgrades, Node hands it every request that offers one. Some clients offer HTTP/2 with each request (`Upgrade:
+ * h2c`): those are requests like all others.
+ */
+class Message extends IncomingMessage {
+  // Set by the constructor above this one, before any field of ours would be.
+  declare private isOffered: boolean;
+
+  set upgrade(isOffered: boolean) {
+    this.isOffered = isOffered;
+  }
+
+  get upgrade(): boolean {
+    return this.isOffered && this.headers.upgrade?.toLowerCase() === 'websocket';
+  }
+}
+
 /** @throws ListenError that says which port is taken, or what else forbids it */
 export async function listen(app: RequestListener, options: ListenOptions): Promise<HttpServer> {
   const server = createServer(
     {
+      IncomingMessage: Message,
       keepAliveTimeout: KEEP_ALIVE_MS,
       requestTimeout: REQUEST_MS,
       headersTimeout: HEADERS_MS,

@@ -35,7 +35,7 @@ const WINDOW_CHARACTERS = 256 * 1024;
 const TERMINAL_KINDS: ReadonlySet<string> = new Set(['execution.completed', 'execution.failed', 'execution.cancelled']);
 
 /** Whether nothing follows an event of this kind in the log of an execution. Pure. */
-export const isTerminalKind = (kind: string): boolean => TERMINAL_KINDS.has(kind);
+const isTerminalKind = (kind: string): boolean => TERMINAL_KINDS.has(kind);
 
 /** Whether nothing follows this event in its stream: sessions outlive the executions that they show. Pure. */
 const endsStream = (streamId: string, kind: string): boolean => isTerminalKind(kind) && !isSessionId(streamId);

@@ -26,7 +26,7 @@ import { answerHandshake, handshakeOf, isForeign } from './handshake.js';
 import { ListSubscription } from './list-subscription.js';
 import type { ListFollower, ListWatch } from './list-watch.js';
 import type { ListChange } from './list-change.js';
-import { Subscription } from './subscription.js';
+import { Subscription, type Snapshot } from './subscription.js';
 
 export interface Count {
   inc(): void;
@@ -79,6 +79,8 @@ export class Gateway {
   private readonly server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false });
   private readonly connections = new Set<Connection>();
   private readonly timers: NodeJS.Timeout[];
+  /** Snapshots that are being read. */
+  private readonly reading = new Map<string, Promise<Snapshot>>();
   private isClosing = false;
 
   constructor(private readonly options: GatewayOptions) {
@@ -235,12 +237,11 @@ export class Gateway {
     channel: StreamChannel,
     outlet: ChannelOutlet,
   ): OpenSubscription {
-    const { operations, feeds, maxBehind, patienceMs } = this.options;
-    const read = channel.kind === 'session' ? readSessionSnapshot : readExecutionSnapshot;
+    const { feeds, maxBehind, patienceMs } = this.options;
     const subscription = new Subscription({
       feed: feeds.open(channel.id),
       outlet,
-      readSnapshot: () => read(operations, connection.principal, channel.id),
+      readSnapshot: () => this.readSnapshot(connection.principal, channel),
       onError: this.onReadError,
       ...(after == null ? {} : { after }),
       ...(texts == null ? {} : { texts }),
@@ -255,6 +256,17 @@ export class Gateway {
         feeds.release(channel.id);
       },
     };
+  }
+
+  /** Who comes while it is being read gets the same one: what has happened since follows it anyway. */
+  private readSnapshot(principal: Principal, { kind, id }: StreamChannel): Promise<Snapshot> {
+    const key = `${kind}:${id} ${principal.userId}`;
+    const known = this.reading.get(key);
+    if (known !== undefined) return known;
+    const read = kind === 'session' ? readSessionSnapshot : readExecutionSnapshot;
+    const reading: Promise<Snapshot> = read(this.options.operations, principal, id).finally(() => this.reading.delete(key));
+    this.reading.set(key, reading);
+    return reading;
   }
 
   private followList(

@@ -15,6 +15,7 @@ export interface EventStreamOptions {
 export const EVENT_STREAM_TYPE = 'text/event-stream';
 const HEARTBEAT_MS = 15_000;
 const STALLED_MS = 60_000;
+const STALLED_BEATS = 4;
 /** What a browser waits before it connects again. */
 const RETRY_MS = 1_000;
 
@@ -55,9 +56,12 @@ export const toServerSentEvent = (frame: LogFrame): string => `id: ${frame.seq}\
 
 /** Comments that keep the line up, and a look at the reader's rights with each. @returns what ends them */
 export function keepAlive(res: ServerResponse, options: Pick<EventStreamOptions, 'heartbeatMs' | 'mayGoOn'>, stop: () => void): () => void {
+  let unread = 0;
   const beat = async (): Promise<void> => {
-    // A reader with unread bytes knows that the line is up.
-    if (!res.writableNeedDrain) res.write(': heartbeat\n\n');
+    unread = res.writableNeedDrain ? unread + 1 : 0;
+    // A reader with unread bytes knows that the line is up; one that has had them for long is gone.
+    if (unread === 0) res.write(': heartbeat\n\n');
+    else if (unread >= STALLED_BEATS) stop();
     if (options.mayGoOn !== undefined && !(await options.mayGoOn())) stop();
   };
   // A check that fails (database away) is asked again at the next beat.

@@ -53,6 +53,9 @@ export const MAX_BEHIND = 5_000;
 const PATIENCE_MS = 250;
 const RETRY_MS = 500;
 
+const isSo = (): boolean => true;
+const isNot = (): boolean => false;
+
 export class Subscription implements FeedFollower {
   cursor = 0;
   private readonly closing = new AbortController();
@@ -71,8 +74,8 @@ export class Subscription implements FeedFollower {
   /** Resolves when it was closed. @throws AppError when its rows are gone, or no longer the reader's */
   async run(): Promise<void> {
     const { feed, outlet } = this.options;
-    await feed.ready;
-    if (this.isClosed) return;
+    // It is closed, as we are then.
+    if (!(await feed.ready.then(isSo, isNot)) || this.isClosed) return;
     await this.begin();
     while (!this.isClosed) {
       const left = new Promise<void>((resolve) => (this.leftHead = resolve));

@@ -47,6 +47,31 @@ describe('HTTP server', () => {
     expect((await fetch(url)).status).toBe(200);
   });
 
+  it('answers requests that offer HTTP/2 like all others, and hands over those that ask for a WebSocket', async () => {
+    const handed: string[] = [];
+    const server = await listen(
+      (req, res) => {
+        let body = '';
+        req.on('data', (chunk: Buffer) => (body += chunk.toString())).on('end', () => res.end(`${req.method} ${body}`));
+      },
+      {
+        host: '127.0.0.1',
+        port: 0,
+        onUpgrade: (req, socket) => {
+          handed.push(req.url ?? '');
+          socket.end("HTTP/1.1 418 I'm a teapot\r\n\r\n");
+        },
+      },
+    );
+    servers.push(server);
+    const head = (method: string, path: string, protocol: string) =>
+      `${method} ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\nUpgrade: ${protocol}\r\n`;
+    expect(await raw(server.port, `${head('POST', '/a', 'h2c')}Content-Length: 5\r\n\r\nhello`)).toMatch(/^HTTP\/1.1 200 [^]*POST hello/);
+    expect(await raw(server.port, `${head('GET', '/b', 'h2c')}\r\n`)).toMatch(/^HTTP\/1.1 200 /);
+    expect(await raw(server.port, `${head('GET', '/ws', 'WebSocket')}\r\n`)).toMatch(/^HTTP\/1.1 418 /);
+    expect(handed).toEqual(['/ws']);
+  });
+
   it('lets a request under way end, takes no new one, and then closes', async () => {
     let finish: (() => void) | undefined;
     let arrive: (() => void) | undefined;

@@ -123,11 +123,11 @@ describe('hostile frames', () => {
     await expectServing();
   });
 
-  it('takes no upgrade to anything else', async () => {
+  it('takes no WebSocket at a route', async () => {
     const raw = connect(api.port, '127.0.0.1');
     let text = '';
     raw.on('data', (chunk: Buffer) => (text += chunk.toString()));
-    raw.write(`GET /api/executions HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n`);
+    raw.write(`GET /api/executions HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`);
     await new Promise((resolve) => raw.once('close', resolve));
     expect(text).toMatch(/^HTTP\/1.1 404 /);
   });
