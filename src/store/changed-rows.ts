@@ -12,12 +12,16 @@ export interface RowMark {
 }
 
 const EXECUTION_MARK = `status || ' ' || counter || ' ' || updated_at::text`;
+/** Each part by an index of its own: an owner may have had a million executions, and has few open ones. */
 const EXECUTION_MARKS = statement(
   'execution_marks',
   `SELECT id, ${EXECUTION_MARK} AS mark FROM executions
-   WHERE owner_id = ANY($1) AND trigger_type <> 'test' AND (status NOT IN ('completed', 'failed', 'cancelled') OR id = ANY($2)
-     OR created_at > now() - interval '30 seconds')
-   ORDER BY created_at DESC LIMIT 2000`,
+     WHERE owner_id = ANY($1) AND trigger_type <> 'test'
+       AND status IN ('pending', 'running', 'waiting_approval', 'waiting_event', 'paused', 'cancelling')
+   UNION SELECT id, ${EXECUTION_MARK} FROM executions
+     WHERE owner_id = ANY($1) AND trigger_type <> 'test' AND created_at > now() - interval '30 seconds'
+   UNION SELECT id, ${EXECUTION_MARK} FROM executions WHERE id = ANY($2)
+   LIMIT 5000`,
 );
 const EXECUTIONS = statement(
   'executions_by_id',
