@@ -12,19 +12,20 @@ const STEP_STATUS: Readonly<Record<string, string>> = {
   'step.skipped': 'skipped',
 };
 
-export type SessionEvent = ReturnType<typeof toSessionEvent>;
+/** What the definition calls a step. */
+export type StepTitle = { readonly name: string | null; readonly type: string };
 
 /** `seq` is the session's numbering; `data.message`, `data.turn` or `data.step` has what the event is about. */
-export function toSessionEvent(record: EventRecord) {
+export function toSessionEvent(record: EventRecord, title?: StepTitle) {
   const event = toWireEvent(record);
-  return { ...event, sessionId: record.sessionId, data: withStep(record) };
+  return { ...event, sessionId: record.sessionId, data: withStep(record, title) };
 }
 
-function withStep({ kind, stepId, iterationPath, attempt, data }: EventRecord): Json {
+function withStep({ kind, stepId, iterationPath, attempt, data }: EventRecord, title: StepTitle | undefined): Json {
   if (stepId === null || !kind.startsWith('step.')) return data;
   const told = isObject(data) ? data : {};
   const { input, output, error, warnings } = told;
-  const step: { [key: string]: Json } = { stepId, iterationPath: iterationPath ?? '', attempt: attempt ?? 1 };
+  const step: { [key: string]: Json } = { stepId, iterationPath: iterationPath ?? '', attempt: attempt ?? 1, ...title };
   const status = kind === 'step.waiting' ? (told['for'] === 'approval' ? 'waiting_approval' : 'waiting_event') : STEP_STATUS[kind];
   if (status !== undefined) step['status'] = status;
   if (input !== undefined) step['input'] = input;

@@ -12,6 +12,7 @@ const OF_EXECUTION = statement(
   'messages_of_execution',
   'SELECT * FROM messages WHERE session_id = $1 AND execution_id = $2 ORDER BY seq LIMIT $3',
 );
+const PLAN_KEY = statement('plan_key_of_execution', 'SELECT hash, plan_format AS "planFormat" FROM executions WHERE id = $1');
 const OPEN_TURNS = statement('open_turn_messages', 'SELECT * FROM messages WHERE session_id = $1 AND turn_open ORDER BY seq');
 const TURN = statement('turn_message', 'SELECT * FROM messages WHERE turn_id = $1');
 const EXECUTIONS = statement(
@@ -51,6 +52,15 @@ export async function openTurnMessages(db: Database, sessionId: string): Promise
 export async function turnMessage(db: Database, turnId: string): Promise<MessageRecord | undefined> {
   const [row] = await db.rows(TURN, [turnId]);
   return row === undefined ? undefined : messageFromRow(row);
+}
+
+/** The definition that an execution runs, to look its steps' names up in. */
+export async function planKeyOf(
+  db: Database,
+  executionId: string,
+): Promise<{ readonly hash: string; readonly planFormat: number } | undefined> {
+  const [row] = await db.rows<{ hash: string; planFormat: number }>(PLAN_KEY, [executionId]);
+  return row;
 }
 
 /** Executions that a session shows, newest first. */

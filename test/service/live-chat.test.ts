@@ -33,7 +33,7 @@ async function follow(sessionId: string, place: object = {}): Promise<SocketClie
 async function parkedTalk(): Promise<{ readonly id: string; readonly sessionId: string; start(): Promise<unknown> }> {
   const { id, sessionId } = await service.run([
     { id: 'gate', type: 'approval' },
-    { id: 'talk', type: 'agent_prompt', prompt: 'Talk.' },
+    { id: 'talk', name: 'Small talk', type: 'agent_prompt', prompt: 'Talk.' },
   ]);
   const gate = await service.openApproval(id);
   return { id, sessionId: String(sessionId), start: () => service.api.post(`/api/approvals/${gate.id}/approve`) };
@@ -83,6 +83,9 @@ it('E3 a worker that is killed in the middle leaves a turn that is given up, and
   await client.next(isOver);
   const reader = new TextReader(client);
   expect(reader.faults).toEqual([]);
+  const card = client.frames.find(({ event }) => event?.kind === 'step.completed' && event.stepId === 'talk')?.event;
+  expect(card).toMatchObject({ executionId: run.id, sessionId: run.sessionId, iterationPath: '', attempt: 1 });
+  expect(card?.data['step']).toMatchObject({ stepId: 'talk', name: 'Small talk', type: 'agent_prompt', status: 'completed' });
   const turns = [...reader.statuses];
   expect(turns.map(([, status]) => status)).toEqual(['canceled', 'end_turn']);
   expect(reader.textOf(turns[1]?.[0] ?? '')).toBe(wordsOf(30, 'kept').join(''));
