@@ -69,6 +69,7 @@ describe('a segment whose attempts die', () => {
     const undisturbed = await stage.run(plan);
     const wire = new Wire(stage.store.db);
     undisturbed.take(await stage.attempt(undisturbed.input(), { db: wire.db }));
+    await stage.finish(undisturbed);
     expect(undisturbed.outcome).toMatchObject({ status: 'completed', error: null });
     const expected = shapeOf(await stage.seen(undisturbed));
     expect(wire.writes).toBeGreaterThan(10);
@@ -88,6 +89,7 @@ describe('a segment whose attempts die', () => {
         expect(result.inputs.slice(0, before.length)).toEqual(before);
         // The host comes to the same state, or this throws.
         run.take(result);
+        await stage.finish(run);
         expect(run.outcome).toMatchObject({ status: 'completed' });
         expect(shapeOf(await stage.seen(run))).toEqual(expected);
         expectNoRepeat(
@@ -118,6 +120,7 @@ describe('a segment whose attempts die', () => {
     });
     try {
       run.take(await stage.attempt(run.input(), { db }));
+      await stage.finish(run);
       expect(run.outcome).toMatchObject({ status: 'completed' });
       expect(stage.callsOf().map(({ name }) => name)).toEqual(['a', 'b', 'c']);
       expect((await run.execution.events()).map(({ kind }) => kind).filter((kind) => kind === 'step.completed')).toHaveLength(3);
@@ -194,6 +197,7 @@ describe('a segment whose attempts die', () => {
     );
     const wire = new Wire(stage.store.db).refuse((text) => text.includes('[[[[[[[['));
     run.take(await stage.attempt(run.input(), { db: wire.db }));
+    await stage.finish(run);
     expect(run.outcome).toMatchObject({ status: 'completed' });
     const kinds = (await run.execution.events()).map(({ kind, stepId }) => `${kind} ${stepId ?? ''}`);
     expect(kinds).toEqual(expect.arrayContaining(['step.failed deep', 'step.completed plain', 'step.completed more']));

@@ -90,7 +90,7 @@ describe('a light stretch of 60 steps, interrupted at step 40', () => {
     stub.on('/work', (made) => (made.query['n'] === '4' ? { fault: 'hang' } : { body: { n: Number(made.query['n']) } }));
     const { id } = await service.run([
       {
-        ...loop('l', { over: 'range(9)', timeout: '2s', onError: 'continue' }, [call('c', stub, '/work?n={{ loop.item }}')]),
+        ...loop('l', { over: 'range(9)', timeout: '4s', onError: 'continue' }, [call('c', stub, '/work?n={{ loop.item }}')]),
       },
       call('after', stub, '/after'),
     ]);

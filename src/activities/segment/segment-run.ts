@@ -27,8 +27,8 @@ import type { SegmentInputs } from './segment-activity.js';
 
 /** A segment halts when it has spent this much without a call in flight. */
 const OWN_TIME_MS = 1_000;
-/** Calls that do not heed their abort are left behind: a segment is over within 2 s of a cancel. */
-const ABORT_MS = 1_500;
+/** Calls that do not heed their abort are left behind: a segment is over within 2 s of a cancel, which comes with a heartbeat. */
+const ABORT_MS = 1_200;
 /** The worker's other work gets its turn at least this often. */
 const BREATH_MS = 5;
 /** A row that changed with every short step would cost more than it tells. */
