@@ -170,6 +170,15 @@ describe('agent loop', () => {
       expect(driver.agents.toolCalls).toMatchObject([{ approvalId: 'apr_a#1:held1' }]);
     });
 
+    it('are closed when another call of the turn is lost, and the step fails', () => {
+      const driver = run([agent('a')], [{ calls: ['held1', 't1', 't2'] }], {
+        tool: (id) => (id === 't1' ? { lost: true } : { never: true }),
+      }).run(200);
+      expect(driver.outcome?.error?.code).toBe('outcome_unknown');
+      expect([...driver.gates.values()].map(({ status }) => status)).toEqual(['cancelled']);
+      expect(driver.agents.closings).toEqual([{ step: 'a#1', status: 'error' }]);
+    });
+
     it('are closed by a cancel', () => {
       const driver = run([agent('a')], [{ calls: ['held1', 't1'] }], { tool: () => ({ never: true }) })
         .cancel(1_000)

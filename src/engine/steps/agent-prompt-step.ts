@@ -255,7 +255,7 @@ function takeGate(at: AgentAt, callId: string, gateRow: GateOutcome): void {
     dropHold(at, callId);
     delete run.state.gates[gateRow.approvalId];
     // Nobody waits for it: the step is being taken down.
-    if (activeUnwind(fiber) !== undefined) data.agent = dropCall(data.agent, callId);
+    if (activeUnwind(fiber) !== undefined || data.agent.end !== null) data.agent = dropCall(data.agent, callId);
     return;
   }
   run.state.gates[gateRow.approvalId] = fiber.id;
