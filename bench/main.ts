@@ -58,6 +58,8 @@ async function measure(): Promise<void> {
   say('starting servers, worker, gateway and floor');
   const stage = await openStage(say, profile);
   const from = profileClock();
+  // What it started must not outlive it.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stage.close().finally(() => process.exit(1)));
   try {
     for (const [name, section] of sections) {
       say(`measuring ${name}`);
