@@ -4,6 +4,7 @@ import { WORKFLOW_TASK_TIMEOUT } from '../src/workflows/messages.js';
 import { figure, type Figure } from './measure.js';
 import type { Stage } from './stage.js';
 
+const REST_MS = 200;
 const runId = (): string => randomBytes(6).toString('hex');
 
 export async function decisions(stage: Stage, quick: boolean): Promise<Figure[]> {
@@ -47,7 +48,11 @@ async function parked(stage: Stage, executionId: string): Promise<string> {
   for (;;) {
     const { execution } = await stage.api.call<{ execution: { status: string } }>('GET', `/api/executions/${executionId}`);
     const { items } = await stage.api.call<{ items: { id: string }[] }>('GET', `/api/approvals?status=pending&executionId=${executionId}`);
-    if (execution.status === 'waiting_approval' && items[0] !== undefined) return items[0].id;
+    if (execution.status === 'waiting_approval' && items[0] !== undefined) {
+      // The task that wrote this is still being completed; nobody clicks so fast.
+      await new Promise((resolve) => setTimeout(resolve, REST_MS));
+      return items[0].id;
+    }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
