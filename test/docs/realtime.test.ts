@@ -60,7 +60,7 @@ describe('docs/realtime.md', () => {
     const following = followSession(`http://127.0.0.1:${port}`, session.key, session.id, messages, () => undefined, stop.signal);
     const shown = (): string => [...messages.values()].map(({ parts }) => parts.map((part) => part.text ?? '').join('')).join('|');
     const until = async (holds: () => boolean): Promise<void> => {
-      for (const deadline = Date.now() + 15_000; !holds(); await sleep(10))
+      for (const deadline = Date.now() + 25_000; !holds(); await sleep(10))
         if (Date.now() > deadline) throw new Error(`it shows ${shown()}`);
     };
 

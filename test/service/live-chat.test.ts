@@ -36,7 +36,7 @@ async function parkedTalk(): Promise<{ readonly id: string; readonly sessionId: 
     { id: 'talk', name: 'Small talk', type: 'agent_prompt', prompt: 'Talk.' },
   ]);
   const gate = await service.openApproval(id);
-  return { id, sessionId: String(sessionId), start: () => service.api.post(`/api/approvals/${gate.id}/approve`) };
+  return { id, sessionId, start: () => service.api.post(`/api/approvals/${gate.id}/approve`) };
 }
 /** A reader that comes when all is over finds it in its snapshot. */
 const isOver = ({ event, data }: Frame): boolean =>
@@ -103,7 +103,7 @@ it('R10 a person sends, watches and stops over one socket', async () => {
   client.send({ type: 'stop', id: 2, sessionId: body.session.id, turnId: delta.turnId });
   expect(await client.answer(2)).toMatchObject({ type: 'result' });
   await model.aborted();
-  expect(Date.now() - stopping).toBeLessThan(5_000);
+  expect(Date.now() - stopping).toBeLessThan(8_000);
   const finished = await client.next((frame) => frame.event?.kind === 'turn.finished');
   expect(finished.event?.data['turn']).toMatchObject({ id: delta.turnId, status: 'canceled' });
   await sleep(300);
