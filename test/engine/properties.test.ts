@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { buildSeeds } from '../../src/engine/index.js';
 import { Driver, type Options, planOf, type Reply } from './support/driver.js';
-import { hash, randomReply, randomSteps } from './support/random-runs.js';
+import { hash, randomAgent, randomReply, randomSteps } from './support/random-runs.js';
 
 jest.setTimeout(600_000);
 const world = fc.nat();
@@ -10,8 +10,9 @@ const runs = { numRuns: Number(process.env['PROPERTY_RUNS'] ?? 100) };
 function aRun(steps: readonly unknown[], number: number, options: Options = {}): Driver {
   let picks = 0;
   const pick = (count: number) => hash(`${number}/${(picks += 1)}`) % count;
-  const run = new Driver(planOf({ steps, constraints: { maxSteps: 400 } }), {
+  const run = new Driver(planOf({ steps, constraints: { maxSteps: 400, ...(number % 3 === 0 ? { maxTokens: 900 } : {}) } }), {
     world: randomReply(number),
+    agent: randomAgent(number),
     variables: { n: 0 },
     pick,
     ...options,

@@ -1,5 +1,6 @@
 /** Random definitions and random worlds for them: whatever is drawn, the run must end. */
 import * as fc from 'fast-check';
+import type { AgentScript } from './agent-world.js';
 import type { Reply } from './driver.js';
 import type { Written } from './steps.js';
 
@@ -15,7 +16,12 @@ function stepOf(depth: number): fc.Arbitrary<Draw> {
       weight: 4,
       arbitrary: fc.constantFrom({ type: 'set', values: { n: '{{(n ?? 0) + 1}}' } }, { type: 'set', values: { m: '{{1 / (n - 2)}}' } }),
     },
-    { weight: 1, arbitrary: fc.constant({ type: 'agent_prompt', prompt: 'say {{n}}', await_timeout_ms: 5_000 }) },
+    {
+      weight: 2,
+      arbitrary: fc
+        .constantFrom('default', '@new', 'x{{n}}')
+        .map((thread) => ({ type: 'agent_prompt', prompt: 'say {{n}}', thread, await_timeout_ms: 5_000, maxTurns: 4 })),
+    },
     { weight: 2, arbitrary: fc.constantFrom({ type: 'wait', duration: '20ms' }, { type: 'wait', duration: '2s' }) },
     {
       weight: 1,
@@ -103,6 +109,31 @@ export function randomReply(
     if (draw % 7 === 3) return { afterMs, error: { code: draw % 2 === 0 ? 'http_503' : 'tool_failed', retryable: true } };
     if (draw % 23 === 5) return { lost: true, afterMs };
     return { afterMs, output: draw % 11 };
+  };
+}
+
+/** What models say and tools take in that world: turns of calls, some of them held, failovers, silence, answers that never come. */
+export function randomAgent(world: number): AgentScript {
+  return {
+    models: ['m1', 'm2'],
+    characters: 300,
+    says: ({ stepId, iterationPath, attempt, call }) => {
+      const draw = hash(`${world}|says|${stepId}|${iterationPath}|${attempt}|${call}`);
+      const afterMs = [0, 1, 20, 300][draw % 4] ?? 0;
+      const tokens = { input: 100, output: draw % 90 };
+      if (draw % 5 === 0)
+        return { calls: [`t${call}`, `held${call}`, `shell${call}`, `refused${call}`].slice(0, 1 + (draw % 4)), tokens, afterMs };
+      if (draw % 7 === 1) return { fault: { code: 'agent_prompt_model_error', failover: draw % 2 === 0, retryable: true }, afterMs };
+      if (draw % 11 === 2) return { misfit: 'no JSON', tokens, afterMs };
+      if (draw % 19 === 3) return { never: true, tokens };
+      if (draw % 23 === 4) return { lost: true };
+      return { text: draw % 11, tokens, afterMs };
+    },
+    tool: (callId) => {
+      const draw = hash(`${world}|tool|${callId}`);
+      if (draw % 17 === 3) return { lost: true };
+      return draw % 13 === 2 ? { never: true } : { afterMs: draw % 400 };
+    },
   };
 }
 
