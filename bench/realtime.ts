@@ -108,7 +108,7 @@ class Follower {
         if (frame.type === 'delta') this.take(frame, at);
         else if (frame.type === 'snapshot') this.began?.();
         else if (frame.type === 'lagged' || frame.type === 'error') this.fault = frame.type;
-        else if (frame.type === 'event' && frame.event !== undefined && this.event(frame.event)) resolve();
+        else if (frame.type === 'event' && frame.event !== undefined && this.event(frame.event, at)) resolve();
       });
     });
   }
@@ -129,18 +129,19 @@ class Follower {
     this.socket.terminate();
   }
 
-  private take({ offset, text }: Frame, at: number): void {
+  private take({ offset, text }: Pick<Frame, 'offset' | 'text'>, at: number): void {
     if (offset !== this.length) this.fault = `a piece at ${offset}, it has ${this.length}`;
     this.length = offset + text.length;
     for (const time of text.split(' ')) if (time !== '') this.samples.push(at - Number(time));
   }
 
-  /** @returns whether the turn has ended, with the text that came */
-  private event({ kind, data }: NonNullable<Frame['event']>): boolean {
+  /** @returns whether the turn has ended. What its end has beyond the pieces has arrived with it. */
+  private event({ kind, data }: NonNullable<Frame['event']>, at: number): boolean {
     const content = data.message?.content;
     if (kind === 'turn.started' && content !== undefined) this.length = content.length;
     if (kind !== 'turn.finished') return false;
-    if (content?.length !== this.length) this.fault = `a text of ${content?.length}, it has ${this.length}`;
+    if (content === undefined || content.length < this.length) this.fault = `a text of ${content?.length}, it has ${this.length}`;
+    else this.take({ offset: this.length, text: content.slice(this.length) }, at);
     return true;
   }
 }
