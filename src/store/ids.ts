@@ -2,7 +2,23 @@ import { createHash } from 'node:crypto';
 import { typeid } from 'typeid-js';
 import type { StepInstance } from '../engine/types.js';
 
-export type IdPrefix = 'wf' | 'exe' | 'apr' | 'vot' | 'ses' | 'msg' | 'key' | 'usr' | 'val' | 'cmd' | 'aud' | 'trg' | 'dlv' | 'trn' | 'prp' | 'pst';
+export type IdPrefix =
+  | 'wf'
+  | 'exe'
+  | 'apr'
+  | 'vot'
+  | 'ses'
+  | 'msg'
+  | 'key'
+  | 'usr'
+  | 'val'
+  | 'cmd'
+  | 'aud'
+  | 'trg'
+  | 'dlv'
+  | 'trn'
+  | 'prp'
+  | 'pst';
 
 /** A new id such as `exe_01h…`: prefixed, sortable by time. */
 export const newId = (prefix: IdPrefix): string => typeid(prefix).toString();

@@ -70,7 +70,8 @@ describe('activities', () => {
   let http: HttpClient;
   let dataDir: string;
   const settled: string[] = [];
-  const toolsOf = () => openTools({ httpAllow: [], skillsDir: undefined, toolPolicy: {}, mcpServers: {} }, { db: store.db, http, shell: undefined });
+  const toolsOf = () =>
+    openTools({ httpAllow: [], skillsDir: undefined, toolPolicy: {}, mcpServers: {} }, { db: store.db, http, shell: undefined });
   const make = (shell: 'off' | 'plain' = 'plain'): Activities =>
     createActivities({
       db: store.db,
@@ -89,7 +90,7 @@ describe('activities', () => {
         readSignalledGate: (executionId, signal) =>
           readSignalledGate({ db: store.db, signalDecisions: false } as Parameters<typeof readSignalledGate>[0], executionId, signal),
         startTick: async () => ({ kind: 'nothing', outcome: null }),
-      afterSettled: (end) => void settled.push(end.execution.id),
+        afterSettled: (end) => void settled.push(end.execution.id),
       },
     });
   beforeAll(async () => {

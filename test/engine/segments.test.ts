@@ -41,7 +41,13 @@ describe('which steps run in segments', () => {
     ['a parallel whose branches are light, whole', [parallel('p', [[tool('a')], [tool('b')]])], ['segment p#1:segment.s1']],
     [
       'passes of a loop with more at once than fit into one, each by itself',
-      [loop('l', { over: [1, 2], concurrency: 50 }, [1, 2, 3, 4].map((n) => tool(`a${n}`)))],
+      [
+        loop(
+          'l',
+          { over: [1, 2], concurrency: 50 },
+          [1, 2, 3, 4].map((n) => tool(`a${n}`)),
+        ),
+      ],
       ['segment l:i0/a1#1:segment.s4', 'segment l:i1/a1#1:segment.s5'],
     ],
     [

@@ -220,12 +220,7 @@ describe('the journal of a segment', () => {
   it('fifty calls begin and end in a transaction each, in order', async () => {
     const execution = await started(db());
     const ids = Array.from({ length: 50 }, (_, index) => `c${index}`);
-    await openSegment(
-      db(),
-      attempt(execution),
-      aCarry(),
-      { journal: [], ops: ids.map((id) => begin(execution, id)) },
-    );
+    await openSegment(db(), attempt(execution), aCarry(), { journal: [], ops: ids.map((id) => begin(execution, id)) });
     const written = await writeSegment(db(), attempt(execution), {
       journal: ids.map((id, ordinal) => ({ ordinal, input: answered(id) })),
       ops: ids.map((id) => end(id)),

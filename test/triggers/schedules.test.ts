@@ -232,12 +232,10 @@ describe('a webhook on the same service', () => {
     await make('orders', {}, { order: '$.order' });
     await make('payments', { event: { name: 'paid', executionId: '$.query.execution' } }, {});
     const call = (path: string, body: string) =>
-      service.api
-        .withKey(null)
-        .call<{ executionId: string }>('POST', `/webhooks/${path}`, undefined, {
-          raw: body,
-          headers: { 'x-webhook-signature': sign('shared', body) },
-        });
+      service.api.withKey(null).call<{ executionId: string }>('POST', `/webhooks/${path}`, undefined, {
+        raw: body,
+        headers: { 'x-webhook-signature': sign('shared', body) },
+      });
     const started = await call('orders', '{"order":7}');
     expect(started.status).toBe(202);
     const { executionId } = started.body;
