@@ -82,7 +82,7 @@ export class FakeActivities {
   constructor(private readonly world: FakeWorld) {}
 
   all(): Activities {
-    const step = async (input: Told): Promise<StepAnswer> => await this.step(input as StepInput);
+    const step = async (input: Told): Promise<StepAnswer> => await this.step(input);
     return {
       tool: step,
       notify: step,
@@ -231,7 +231,7 @@ export class FakeActivities {
     if (said !== undefined) return { ...base, turnId: `trn_${call}`, ...said } as AgentTurn;
     const { output, error } = this.replyOf(input);
     if (error !== undefined) return { ...base, got: 'fault', failover: false, error };
-    return { ...base, got: 'reply', turnId: `trn_${call}`, output: reference(`val_${String(output)}`, '') };
+    return { ...base, got: 'reply', turnId: `trn_${call}`, output: reference(typeof output === 'string' ? `val_${output}` : 'val_reply', '') };
   }
 
   private readonly halted = new Set<string>();
