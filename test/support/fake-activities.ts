@@ -82,7 +82,7 @@ export class FakeActivities {
   constructor(private readonly world: FakeWorld) {}
 
   all(): Activities {
-    const step = async (input: Told): Promise<StepAnswer> => await this.step(input);
+    const step = async (input: Told): Promise<StepAnswer> => await this.step(input as StepInput);
     return {
       tool: step,
       notify: step,
@@ -101,7 +101,7 @@ export class FakeActivities {
         this.take(input);
         return { at: Date.now(), models: ['model-1', 'model-2'], characters: 0 };
       },
-      agentTurn: async (input) => ('scope' in input ? await this.step(input as StepInput) : { turn: await this.turn(input) }),
+      agentTurn: async (input) => ('scope' in input ? await this.step(input) : { turn: await this.turn(input) }),
       agentTool: async (input) => {
         this.take(input);
         this.journal.calls.push(`tool ${input.callId} on ${input.queue}${input.approvalId === null ? '' : ` as ${input.approvalId} says`}`);
@@ -231,7 +231,12 @@ export class FakeActivities {
     if (said !== undefined) return { ...base, turnId: `trn_${call}`, ...said } as AgentTurn;
     const { output, error } = this.replyOf(input);
     if (error !== undefined) return { ...base, got: 'fault', failover: false, error };
-    return { ...base, got: 'reply', turnId: `trn_${call}`, output: reference(typeof output === 'string' ? `val_${output}` : 'val_reply', '') };
+    return {
+      ...base,
+      got: 'reply',
+      turnId: `trn_${call}`,
+      output: reference(typeof output === 'string' ? `val_${output}` : 'val_reply', ''),
+    };
   }
 
   private readonly halted = new Set<string>();
