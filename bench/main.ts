@@ -58,8 +58,6 @@ async function measure(): Promise<void> {
   say('starting servers, worker, gateway and floor');
   const stage = await openStage(say, profile);
   const from = profileClock();
-  // What it started must not outlive it.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stage.close().finally(() => process.exit(1)));
   try {
     for (const [name, section] of sections) {
       say(`measuring ${name}`);
@@ -68,6 +66,7 @@ async function measure(): Promise<void> {
         figures.push(...(await section(stage, quick)));
         say(`${name} took ${((performance.now() - started) / 1000).toFixed(0)} s`);
       } catch (error) {
+        if (stage.isEnding()) throw error;
         // What the others measured is worth having.
         say(`${name} failed: ${String(error)}`);
         failed[name] = String(error);

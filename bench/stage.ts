@@ -95,6 +95,8 @@ export interface Stage {
   /** Where the floor's runs are started over HTTP. */
   readonly floorGatewayUrl: string;
   close(): Promise<void>;
+  /** Whether it was told to end by a signal. */
+  isEnding(): boolean;
 }
 
 export class Api {
@@ -141,21 +143,41 @@ export class Workers {
 /** What is open, closed in reverse. */
 type Opened = (() => Promise<void>)[];
 
+async function endAll(opened: Opened): Promise<void> {
+  for (const end of opened.splice(0).toReversed()) await end();
+}
+
 /** @param profileDir writes a CPU profile of our worker and gateway there when they stop */
 export async function openStage(log: (line: string) => void, profileDir?: string): Promise<Stage> {
   const opened: Opened = [];
-  const close = async (): Promise<void> => {
-    for (const end of opened.splice(0).toReversed()) await end();
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= endAll(opened));
+  const opening = open(opened, log, profileDir);
+  let isEnding = false;
+  // What it started must not outlive it; what is being started can be ended once it is up.
+  const stop = (): void => {
+    isEnding = true;
+    // What is cut off by it fails.
+    for (const fault of ['uncaughtException', 'unhandledRejection'] as const) process.on(fault, () => {});
+    void opening
+      .then(close, close)
+      .catch(() => {})
+      .finally(() => process.exit(1));
   };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
   try {
-    return { ...(await open(opened, log, profileDir)), close };
+    return { ...(await opening), close, isEnding: () => isEnding };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function open(opened: Opened, log: (line: string) => void, profileDir: string | undefined): Promise<Omit<Stage, 'close'>> {
+async function open(
+  opened: Opened,
+  log: (line: string) => void,
+  profileDir: string | undefined,
+): Promise<Omit<Stage, 'close' | 'isEnding'>> {
   const folder = mkdtempSync(join(tmpdir(), 'sbx-bench-'));
   opened.push(async () => rmSync(folder, { recursive: true, force: true }));
   const stub = await Stub.start();
