@@ -75,6 +75,8 @@ export interface OpenSegment {
   readonly fiber: string;
   readonly reserved: number;
   readonly given: EngineState;
+  /** When the first time limit around it comes, in ms. */
+  readonly endsAt?: number;
 }
 
 export interface SegmentBounds {

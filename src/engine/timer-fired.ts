@@ -7,7 +7,7 @@ import { stepError } from './faults.js';
 import { type Run, wake } from './run.js';
 import { type Fiber, ROOT_FIBER, type StepFrame, type Timer } from './state.js';
 import { nextAttempt } from './step-life.js';
-import { armTimer } from './timers.js';
+import { armTimer, dropTimer } from './timers.js';
 import { cleanupIsOver, CLEANUP_MS, insertUnwind } from './unwind.js';
 
 export function fireTimer(run: Run, id: string): void {
@@ -23,6 +23,15 @@ export function fireTimer(run: Run, id: string): void {
   if (timer.purpose === 'max_duration') return maxDurationIsOver(run);
   const fiber = run.fiber(timer.fiber);
   if (fiber !== undefined) fireFor(run, fiber, timer, id);
+}
+
+/** A step's limit that has ended what was in flight for it already: what follows starts now, also while paused. */
+export function enforceLimit(run: Run, id: string): void {
+  const timer = run.state.timers[id];
+  if (timer === undefined) return;
+  dropTimer(run, id);
+  const fiber = run.fiber(timer.fiber);
+  if (fiber !== undefined) timeOut(run, fiber, timer, id);
 }
 
 /** Limits that passed while the run was paused. */

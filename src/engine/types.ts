@@ -195,7 +195,8 @@ export type ActivityCommand =
     }
   /**
    * Runs a stretch of light steps (durability §6) on the state that `EngineState.segments` holds under `id`. `recover`: only fences the
-   * attempts off that gave no answer, and answers with what they had recorded. `timeoutMs`: how long it may wait for a worker.
+   * attempts off that gave no answer, and answers with what they had recorded. `timeoutMs`: how long it may wait for a worker. `endsAt`: when
+   * the time limit of a container around it comes, in ms, if there is one.
    */
   | {
       readonly kind: 'activity';
@@ -204,6 +205,7 @@ export type ActivityCommand =
       readonly segment: string;
       readonly instance: StepInstance;
       readonly timeoutMs: number | null;
+      readonly endsAt?: number;
       readonly recover?: true;
     }
   /** Fences a step off whose activity gave no answer, and settles its row. */
@@ -276,6 +278,8 @@ export interface SegmentResult {
   readonly hash: string | null;
   /** Answers that were not fed to it: the host's engine gets them behind the rest. */
   readonly late: readonly LateAnswer[];
+  /** It ended at `endsAt`, and what it had in flight with it. */
+  readonly outOfTime?: true;
   /** Its attempts are fenced off; calls that it has no answer of are lost. */
   readonly lost?: true;
   /** The execution's row had ended. As for a step, the host ends the workflow. */

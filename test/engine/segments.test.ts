@@ -182,6 +182,27 @@ describe('a segment that is interrupted', () => {
     expect(run.row('a', 'c:then')?.status).toBe('completed');
     expect(run.row('b', 'c:then')?.status).toBe('cancelled');
   });
+  it('that a time limit around it has ended says so before the timer fires: its calls fail nobody but the container', () => {
+    const steps = [
+      {
+        id: 't',
+        type: 'try',
+        steps: [loop('l', { over: [1, 2], timeout: '1s' }, [tool('a')])],
+        catch: [{ codes: ['step_timeout'], steps: [set('late', { x: 1 })] }],
+      },
+    ];
+    const run = aRun(steps, { script: { a: { never: true } } });
+    run.runUntil(500);
+    const segment = run.commands.find((command) => command.kind === 'activity' && command.name === 'segment');
+    expect(segment).toMatchObject({ endsAt: run.nowMs + 500 });
+    const { machine, inputs, id } = run.segments.values().next().value as Driver['segments'] extends Map<string, infer S> ? S : never;
+    const at = run.nowMs + 400;
+    const late = machine.inFlight().map((call) => ({ id: call, at, result: { of: 'step', answer: { ended: 'cancelled', at } } as const }));
+    const result = { of: 'segment', inputs, hash: machine.hash(), late, outOfTime: true } as const;
+    const after = advance(run.plan, run.state, { kind: 'answered', id, result, at });
+    expect(after.events.map(({ kind, instance }) => `${kind} ${instance?.stepId}`)).toContain('step.failed l');
+    expect(after.commands).toMatchObject([{ kind: 'cancel_timer' }, { kind: 'finish', outcome: { status: 'completed' } }]);
+  });
   it('that gives no answer is fenced off, and its open step settled by its row', () => {
     const run = aRun([tool('a'), tool('b'), tool('c')], { script: { b: { lost: true, afterMs: 10 } } }).run();
     expect(run.outcome).toMatchObject({ status: 'failed', error: { code: 'outcome_unknown', stepId: 'b' } });

@@ -17,6 +17,9 @@ describe('hand-over at a low threshold', () => {
     await stub?.close();
   });
 
+  /** An activity of its own: short calls in a row would be one segment, and no history to hand over. */
+  const costly = (id: string, path: string) => call(id, stub, path, { onCrash: 'fail' });
+
   /** How many Temporal runs the execution has had so far, by walking back from the current one. */
   const runsOf = async (id: string): Promise<number> => {
     const client = await service.temporalClient();
@@ -34,7 +37,7 @@ describe('hand-over at a low threshold', () => {
           two: [gate('g2')],
           three: [gate('g3')],
           timer: [wait('w', '6s')],
-          work: [loop('l', { over: 'range(30)' }, [call('c', stub, '/d4')])],
+          work: [loop('l', { over: 'range(30)' }, [costly('c', '/d4')])],
         }),
         call('end', stub, '/d4-end'),
       ],
@@ -80,9 +83,9 @@ describe('hand-over at a low threshold', () => {
 
   it('H1 runs nothing again that came before a gate, over hand-overs', async () => {
     const { id } = await service.run([
-      loop('l', { over: 'range(20)' }, [call('c', stub, '/before')]),
+      loop('l', { over: 'range(20)' }, [costly('c', '/before')]),
       gate('g'),
-      loop('m', { over: 'range(20)' }, [call('d', stub, '/behind')]),
+      loop('m', { over: 'range(20)' }, [costly('d', '/behind')]),
     ]);
     const approval = await service.openApproval(id);
     expect((await service.api.post(`/api/approvals/${approval.id}/approve`)).status).toBe(200);
@@ -96,7 +99,7 @@ describe('hand-over at a low threshold', () => {
     await service.save(
       {
         name: 'Busy child',
-        steps: [loop('l', { over: 'range(15)' }, [call('c', stub, '/child')]), { id: 'e', type: 'wait_for_event', event: 'go' }],
+        steps: [loop('l', { over: 'range(15)' }, [costly('c', '/child')]), { id: 'e', type: 'wait_for_event', event: 'go' }],
       },
       { slug: 'busy-child' },
     );
@@ -104,7 +107,7 @@ describe('hand-over at a low threshold', () => {
       service.run([
         parallel('p', {
           sub: [{ id: 'sub', type: 'subworkflow', workflow: 'busy-child' }],
-          work: [loop('l', { over: 'range(20)' }, [call('c', stub, '/parent')])],
+          work: [loop('l', { over: 'range(20)' }, [costly('c', '/parent')])],
         }),
       ]);
     const childOf = (id: string) =>

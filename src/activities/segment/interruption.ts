@@ -8,6 +8,8 @@ export class Interruption {
   private readonly controller = new AbortController();
   private limit: NodeJS.Timeout | undefined;
   private isOutOfTime = false;
+  private around: NodeJS.Timeout | undefined;
+  private hasReachedLimit = false;
 
   /**
    * @param stopping aborted when the worker begins to stop: time is left for what is in flight
@@ -28,6 +30,17 @@ export class Interruption {
     if (leftMs <= LONGEST_TIMER_MS) this.limit = setTimeout(this.onOutOfTime, leftMs);
   }
 
+  /** When the time limit of a container around the segment comes, in ms. The host keeps it too, but its cancel comes with a heartbeat. */
+  limitAt(endsAt: number): void {
+    const leftMs = Math.max(0, endsAt - Date.now());
+    if (leftMs <= LONGEST_TIMER_MS) this.around = setTimeout(this.onLimit, leftMs);
+  }
+
+  /** The time of a container around the segment is over. */
+  get isOverLimit(): boolean {
+    return this.hasReachedLimit;
+  }
+
   /** Aborted when nothing must be waited for any longer. */
   get signal(): AbortSignal {
     return this.controller.signal;
@@ -35,7 +48,7 @@ export class Interruption {
 
   /** The segment's calls are not wanted any more. */
   get isAborted(): boolean {
-    return this.call.isCancelRequested || this.isOutOfTime;
+    return this.call.isCancelRequested || this.isOutOfTime || this.hasReachedLimit;
   }
 
   /** What to throw when this attempt must go. */
@@ -49,6 +62,7 @@ export class Interruption {
 
   close(): void {
     clearTimeout(this.limit);
+    clearTimeout(this.around);
     this.stopping?.removeEventListener('abort', this.onChange);
     this.call.close();
   }
@@ -60,6 +74,11 @@ export class Interruption {
 
   private readonly onOutOfTime = (): void => {
     this.isOutOfTime = true;
+    this.onAbort();
+  };
+
+  private readonly onLimit = (): void => {
+    this.hasReachedLimit = true;
     this.onAbort();
   };
 }

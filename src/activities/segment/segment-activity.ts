@@ -43,6 +43,7 @@ export function createSegmentActivity(dependencies: SegmentDependencies): (input
     try {
       const facts = await dependencies.facts.of(input);
       interruption.endAt(input.state.startedAt + facts.plan.constraints.maxDurationMs);
+      if (input.endsAt !== undefined) interruption.limitAt(input.endsAt);
       if (input.recover === true) return await recover(dependencies.db, facts, input);
       const work = toolWork(dependencies.tools, input);
       run = new SegmentRun({ db: dependencies.db, facts, work, interruption, slots }, input, Context.current().info.attempt);

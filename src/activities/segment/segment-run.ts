@@ -36,8 +36,6 @@ const PROGRESS_EVERY_MS = 250;
 /** Evaluations go with the transaction that they follow; after so many there is one in between. */
 const MAX_EVALUATIONS = 50;
 
-const NEVER_RAN: SegmentResult = { of: 'segment', inputs: [], hash: null, late: [] };
-
 /** What the next transaction is to do. */
 interface Batch {
   readonly ops: SegmentOp[];
@@ -101,7 +99,7 @@ export class SegmentRun {
     const { interruption } = this.parts;
     try {
       if (interruption.isAborted) return await this.abortUnopened();
-      return (await this.open()) ? await this.drive() : NEVER_RAN;
+      return (await this.open()) ? await this.drive() : this.neverRan();
     } catch (error) {
       if (!isPlatformFault(error) || !interruption.isAborted) throw error;
       return this.isOpen ? await this.abort() : await this.abortUnopened();
@@ -184,8 +182,8 @@ export class SegmentRun {
     const { ops, ends } = this.batch;
     const journal = this.fed.unwritten();
     if (journal.length === 0 && ops.length === 0) return;
-    const write = { journal, ops, isHalted: this.fed.isHalted, ...this.progressWhenDue() };
-    const written = await persist(() => writeSegment(this.parts.db, this.attempt, write));
+    const write = { journal, isHalted: this.fed.isHalted, ...this.progressWhenDue() };
+    const written = await persist(() => writeSegment(this.parts.db, this.attempt, { ...write, ops: this.asOfNow(ops) }));
     switch (written.kind) {
       case 'superseded':
       case 'closed':
@@ -199,6 +197,12 @@ export class SegmentRun {
         this.isToHalt ||= written.halt;
         this.afterWrite(written.results);
     }
+  }
+
+  /** A call begins when that is written: the database may have been away since it was ordered. */
+  private asOfNow(ops: readonly SegmentOp[]): SegmentOp[] {
+    const at = this.fed.now;
+    return ops.map((op) => (op.op === 'begin' ? { ...op, step: { ...op.step, at: Math.max(op.step.at, at) } } : op));
   }
 
   private progressWhenDue(): Pick<SegmentWrite, 'progress'> {
@@ -305,7 +309,7 @@ export class SegmentRun {
   private async abortUnopened(): Promise<SegmentResult> {
     const found = await persist(() => refuseSegment(this.parts.db, this.attempt, this.input.carry));
     if (found.kind === 'superseded' || found.kind === 'closed') throw new SegmentGoneError(found.kind);
-    if (found.kind === 'refused') return NEVER_RAN;
+    if (found.kind === 'refused') return this.neverRan();
     this.fed.replay(found.journal);
     this.clear();
     return await this.endWith(this.fed.inFlight().flatMap((call) => (call.name === 'evaluate' ? [] : [this.neverAgain(call)])));
@@ -353,7 +357,15 @@ export class SegmentRun {
   }
 
   private answer(late: readonly LateAnswer[] = []): SegmentResult {
-    return { of: 'segment', inputs: this.fed.inputs, hash: this.fed.hash(), late };
+    return { of: 'segment', inputs: this.fed.inputs, hash: this.fed.hash(), late, ...this.time };
+  }
+
+  private neverRan(): SegmentResult {
+    return { of: 'segment', inputs: [], hash: null, late: [], ...this.time };
+  }
+
+  private get time(): Pick<SegmentResult, 'outOfTime'> {
+    return this.parts.interruption.isOverLimit ? { outOfTime: true } : {};
   }
 
   // ---- waiting ----

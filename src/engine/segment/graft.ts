@@ -1,11 +1,12 @@
 /** The host's side of a segment that has answered: the same inputs on its own copy, then the fiber goes back into the run. */
 import { instanceId, instanceOf, type Run, wake } from '../run.js';
 import type { EngineState, Fiber, Frame, OpenSegment } from '../state.js';
+import { enforceLimit } from '../timer-fired.js';
 import { armTimer, dropTimer } from '../timers.js';
 import type { ActivityResult, LateAnswer, SegmentResult } from '../types.js';
 import { activeUnwind, dropUnwind } from '../unwind.js';
 import { FedState } from './fed-state.js';
-import { orderCall } from './open.js';
+import { limitsAround, orderCall } from './open.js';
 
 /**
  * Takes the answer of the call that ran `segment`. Without one, its attempts are fenced off first, by another activity.
@@ -23,11 +24,18 @@ export function takeSegment(run: Run, fiber: Fiber, segment: string, result: Act
   if (result.hash === null) {
     run.state.steps -= open.reserved;
     wake(run, fiber);
+    if (result.outOfTime === true) enforceLimits(run, fiber, open);
     return [];
   }
   const ended = rebuild(run, segment, open, result);
   graft(run, fiber, ended);
+  if (result.outOfTime === true) enforceLimits(run, fiber, open);
   return [...result.late, ...lostCalls(ended, result.late)];
+}
+
+/** What the segment knew before the timers fired: its calls ended because of the limits, not by themselves. */
+function enforceLimits(run: Run, fiber: Fiber, { endsAt }: OpenSegment): void {
+  for (const [id, { at }] of limitsAround(run, fiber)) if (endsAt !== undefined && at <= endsAt) enforceLimit(run, id);
 }
 
 function rebuild(run: Run, segment: string, { given }: OpenSegment, { inputs, hash }: SegmentResult): EngineState {

@@ -1,11 +1,14 @@
 /** Where the host's engine gives a fiber's stretch away to an activity, instead of ordering its calls one by one (durability §6). */
 import { type At, instanceId, instanceOf, type Run } from '../run.js';
 import { itemOf, ownerFrame } from '../scopes.js';
-import { type EngineState, type Fiber, initialState } from '../state.js';
+import { type EngineState, type Fiber, initialState, type Timer } from '../state.js';
 import { boundInlineValues } from '../store-values.js';
 import { isCleanup } from '../unwind.js';
 import { isWorthSegment, SEGMENT_STEPS } from './light.js';
 import { surroundingsOf } from './surroundings.js';
+import type { ActivityCommand } from '../types.js';
+
+type SegmentOrder = Extract<ActivityCommand, { readonly name: 'segment' }>;
 
 /** Runs with states of an older engine have every step as an activity of its own. */
 const SINCE_VERSION = 2;
@@ -43,18 +46,30 @@ function order({ run, fiber, frame, step }: At): void {
   const { state } = run;
   const segment = `s${run.nextSerial()}`;
   const reserved = Math.min(SEGMENT_STEPS, run.plan.constraints.maxSteps - state.steps);
-  (state.segments ??= {})[segment] = { fiber: fiber.id, reserved, given: givenTo(run, fiber, segment, reserved) };
+  const limit = limitAround(run, fiber);
+  const ends = limit === undefined ? {} : { endsAt: limit };
+  (state.segments ??= {})[segment] = { fiber: fiber.id, reserved, given: givenTo(run, fiber, segment, reserved), ...ends };
   state.steps += reserved;
   const timeoutMs = step.type === 'tool' ? (step.timeoutMs ?? null) : null;
-  orderCall(run, fiber, { id: `${instanceId(instanceOf(frame))}:segment.${segment}`, segment, timeoutMs });
+  orderCall(run, fiber, { id: `${instanceId(instanceOf(frame))}:segment.${segment}`, segment, timeoutMs, ...ends });
+}
+
+/** When the first of the time limits comes that containers around the fiber have: a cancel that follows it would reach a segment later. */
+function limitAround(run: Run, fiber: Fiber): number | undefined {
+  const limits = limitsAround(run, fiber).map(([, { at }]) => at);
+  return limits.length === 0 ? undefined : Math.min(...limits);
+}
+
+/** Timers of containers in the fiber and in those that it works for. */
+export function limitsAround(run: Run, fiber: Fiber): (readonly [string, Timer])[] {
+  const around = new Set<string>();
+  for (let at: Fiber | undefined = fiber; at !== undefined; at = at.parent === null ? undefined : run.fiber(at.parent.fiber))
+    around.add(at.id);
+  return Object.entries(run.state.timers).filter(([, timer]) => timer.purpose === 'timeout' && around.has(timer.fiber));
 }
 
 /** Orders the activity, or the one that fences it off when it gave no answer. */
-export function orderCall(
-  run: Run,
-  fiber: Fiber,
-  call: { readonly id: string; readonly segment: string; readonly timeoutMs: number | null; readonly recover?: true },
-): void {
+export function orderCall(run: Run, fiber: Fiber, call: Pick<SegmentOrder, 'id' | 'segment' | 'timeoutMs' | 'endsAt' | 'recover'>): void {
   const top = fiber.frames.at(-1);
   const instance = top?.k === 'step' ? instanceOf(top) : { stepId: '', iterationPath: top?.path ?? '', attempt: 1 };
   const name = call.recover === true ? 'recover' : 'segment';
