@@ -1,7 +1,6 @@
 /** The workflow of conversations with the production bundle and activities in memory: messages, turns and gates are scripted. */
 import { Context } from '@temporalio/activity';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChatAgentActivities, ChatCoreActivities } from '../../src/activities/conversation/contract.js';
@@ -9,6 +8,7 @@ import { ensureSearchAttributes } from '../../src/embedded/search-attributes.js'
 import type { AgentTurn } from '../../src/engine/agent/types.js';
 import type { GateOutcome, GateStatus } from '../../src/engine/types.js';
 import { CONVERSATION_WORKFLOW, TASK_QUEUES, type ConversationInput } from '../../src/workflows/messages.js';
+import { historyText } from './history-text.js';
 
 /** What the model does at one call: says something, calls a tool (held or not), fails, or hangs until it is stopped. */
 export type Said = 'reply' | 'call' | 'held' | 'fault' | 'hang';
@@ -234,7 +234,7 @@ async function play(client: Client, scenario: ChatScenario, world: ChatWorld): P
     world,
   );
   const histories = await Promise.all(
-    runIds.map(async (runId) => historyToJSON(await client.workflow.getHandle(sessionId, runId).fetchHistory())),
+    runIds.map(async (runId) => historyText(await client.workflow.getHandle(sessionId, runId).fetchHistory())),
   );
   return { journal: world.journal, histories: histories.toReversed() };
 }

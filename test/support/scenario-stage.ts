@@ -8,6 +8,7 @@ import { ENGINE_VERSION, type ExecutionMeta, type StartData } from '../../src/en
 import { TASK_QUEUES } from '../../src/workflows/messages.js';
 import { childIdAt, executionIdOf, type Scenario } from '../histories/scenarios.js';
 import { type Activities, FakeActivities, type Journal } from './fake-activities.js';
+import { historyText } from './history-text.js';
 import { planOf } from './plans.js';
 
 export interface StageOptions {
@@ -154,7 +155,7 @@ export class ScenarioStage {
     let runId: string | undefined = first.raw.workflowExecutionInfo?.firstRunId ?? first.runId;
     while (runId !== undefined && runId !== '') {
       const history = await this.client.workflow.getHandle(workflowId, runId).fetchHistory();
-      texts.push(historyToJSON(history));
+      texts.push(historyText(history));
       runId = history.events?.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId ?? undefined;
     }
     return texts;
