@@ -70,10 +70,8 @@ export interface EngineState {
   segment?: SegmentBounds;
 }
 
-/** A fiber's stretch while an activity runs it: what it was given, and the steps reserved of `maxSteps`. */
+/** A fiber's stretch while an activity runs it: the state that it was given. */
 export interface OpenSegment {
-  readonly fiber: string;
-  readonly reserved: number;
   readonly given: EngineState;
   /** When the first time limit around it comes, in ms. */
   readonly endsAt?: number;

@@ -25,6 +25,8 @@ export interface StepHandler<S extends PlanStep> {
   begin(at: At<S>): Next;
   /** Goes on after a wake: a child ended, an event came, an `evaluate` was answered. */
   proceed(at: At<S>): Next;
+  /** Whether what it would start next may run in a segment: nothing of it is in flight. */
+  mayGoOnInSegment?(at: At<S>): boolean;
   /** Takes apart what still runs of it, as often as it is called, until `gone`. */
   abort(at: At<S>): Aborted;
   /** `part`: which of several calls in flight. */

@@ -15,7 +15,6 @@ import { assignSeeded, endOfSeed } from './seeded-entry.js';
 import { isBeyondSegment, isTimedByHost } from './segment/bounds.js';
 import { openSegment } from './segment/open.js';
 import type { BlockFrame, Fiber, StepEnd, StepFrame } from './state.js';
-import { hasPassesToStart } from './steps/loop-concurrent.js';
 import { tellCancelled, tellCompleted, tellFailed, tellSeeded, tellStarted, tellStep } from './tell.js';
 import { armTimer, dropTimer } from './timers.js';
 import type { StepError } from './types.js';
@@ -37,10 +36,11 @@ export function goOnStep(run: Run, fiber: Fiber, frame: StepFrame): boolean {
   }
 }
 
-/** The passes of a loop that a segment had begun go on in the next one, once none of them runs here. */
+/** What a segment had begun and left goes on in the next one. */
 function goOnRunning(at: At): boolean {
-  if (hasPassesToStart(at) && openSegment(at)) return false;
-  return applyNext(at, handlerOf(at).proceed(at));
+  const handler = handlerOf(at);
+  if (handler.mayGoOnInSegment?.(at) === true && openSegment(at)) return false;
+  return applyNext(at, handler.proceed(at));
 }
 
 function enter(at: At): boolean {

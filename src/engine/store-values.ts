@@ -47,7 +47,7 @@ function candidatesOf(state: EngineState): Candidate[] {
   const all = [...held, ...resultChunksOf(state).map(chunkCandidate)];
   if (state.segments === undefined) return all;
   // What a segment has with it comes back as it was.
-  const away = new Set(Object.values(state.segments).map(({ fiber }) => fiber));
+  const away = new Set(Object.values(state.segments).map(({ given }) => given.segment?.fiber));
   return all.filter(({ address }) => !away.has(address.slice(0, address.indexOf('/'))));
 }
 

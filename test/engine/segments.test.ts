@@ -231,7 +231,7 @@ describe('the host against a segment', () => {
     const result = { of: 'segment', inputs: [], hash: null, late: [] } as const;
     const after = advance(plan, state, { kind: 'answered', id: id as string, result, at: 0 });
     expect(after.commands).toMatchObject([{ kind: 'activity', name: 'segment' }]);
-    expect(after.state.steps).toBe(1 + SEGMENT_STEPS - 0);
+    expect(after.state.steps).toBe(1 + SEGMENT_STEPS);
   });
   it('gives both sides the same end for the same inputs', () => {
     const { plan, state } = given();

@@ -22,7 +22,7 @@ export function takeSegment(run: Run, fiber: Fiber, segment: string, result: Act
   }
   delete run.state.segments?.[segment];
   if (result.hash === null) {
-    run.state.steps -= open.reserved;
+    run.state.steps -= open.given.segment?.reserved ?? 0;
     wake(run, fiber);
     if (result.outOfTime === true) enforceLimits(run, fiber, open);
     return [];

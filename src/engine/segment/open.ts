@@ -48,7 +48,7 @@ function order({ run, fiber, frame, step }: At): void {
   const reserved = Math.min(SEGMENT_STEPS, run.plan.constraints.maxSteps - state.steps);
   const limit = limitAround(run, fiber);
   const ends = limit === undefined ? {} : { endsAt: limit };
-  (state.segments ??= {})[segment] = { fiber: fiber.id, reserved, given: givenTo(run, fiber, segment, reserved), ...ends };
+  (state.segments ??= {})[segment] = { given: givenTo(run, fiber, segment, reserved), ...ends };
   state.steps += reserved;
   const timeoutMs = step.type === 'tool' ? (step.timeoutMs ?? null) : null;
   orderCall(run, fiber, { id: `${instanceId(instanceOf(frame))}:segment.${segment}`, segment, timeoutMs, ...ends });

@@ -53,11 +53,9 @@ function mustWaitForNextSegment({ run: { state }, step }: At<LoopPlan>, data: Lo
   return segment.stepsLeft < Math.min(stepsIn(step.steps), segment.reserved);
 }
 
-/** For the host: the loop has passes to come and none that runs. */
-export function hasPassesToStart({ step, frame: { data } }: At): boolean {
-  if (step.type !== 'loop' || step.concurrency === 1 || data?.type !== 'loop') return false;
-  return data.running.length === 0 && data.error === null && !data.stop && data.next < (data.count ?? 0);
-}
+/** The loop has passes to come and none that runs. */
+export const hasPassesToStart = (data: LoopData): boolean =>
+  data.running.length === 0 && data.error === null && !data.stop && data.next < (data.count ?? 0);
 
 /** A list that cannot be read any more fails the loop like a pass: what runs is taken down first. @throws Suspended */
 function startPasses(at: At<LoopPlan>, data: LoopData): void {

@@ -5,7 +5,7 @@ import type { At } from '../run.js';
 import type { LoopData } from '../state.js';
 import { type Aborted, completed, failed, type Next, ON, type StepHandler } from '../step-handler.js';
 import { tellStarted } from '../tell.js';
-import { abortPasses, passFiberEnded, runConcurrently } from './loop-concurrent.js';
+import { abortPasses, hasPassesToStart, passFiberEnded, runConcurrently } from './loop-concurrent.js';
 import { measure, readItem } from './loop-item.js';
 import { passEnded, startPass } from './loop-sequential.js';
 
@@ -28,6 +28,7 @@ export const loopStep: StepHandler<LoopPlan> = {
     if (data.error !== null) return failed(data.error);
     return isNextWanted(at, data) ? startPass(at, data, readItem(at, data, data.next)) : finish(at, data);
   },
+  mayGoOnInSegment: (at) => isConcurrent(at) && hasPassesToStart(at.frame.data as LoopData),
   blockEnded: (at, block, end) => passEnded(at, at.frame.data as LoopData, block, end),
   childEnded: (at, slot, end) => passFiberEnded(at, at.frame.data as LoopData, slot, end),
   abort: (at): Aborted => (at.frame.data === null || !isConcurrent(at) ? 'gone' : abortPasses(at, at.frame.data as LoopData)),
