@@ -30,6 +30,8 @@ export function goOnStep(run: Run, fiber: Fiber, frame: StepFrame): boolean {
     case 'run':
       return run.state.paused ? park(run, fiber) : goOnRunning(at);
     case 'delay':
+      // Woken by something else meanwhile: the delay goes on.
+      fiber.wait = { on: 'retry' };
       return false;
     case 'ended':
       return isTimedByHost(run, frame) ? park(run, fiber) : settle(at);

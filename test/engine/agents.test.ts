@@ -191,6 +191,7 @@ describe('agent loop', () => {
 
   describe('budgets', () => {
     const tokens = { input: 150, output: 50 };
+    const RETRY = { maxAttempts: 2, initialInterval: 30, on: ['*'] };
     it("A8: the call that would pass the run's is not made, and nothing in the run sees it", () => {
       const body = loop('l', 'range(20)', [agent('a', { onError: 'continue', thread: '@new' })], { onItemError: 'continue' });
       const driver = run([tries('t', [body], { catch: [{ codes: ['*'], steps: [set('c', { x: 1 })] }] })], [{ text: 'ok', tokens }], {
@@ -242,6 +243,20 @@ describe('agent loop', () => {
         [100, 400],
       ]);
       expect(driver.state.tokens).toEqual({ used: 1_000, reserved: 0 });
+    });
+
+    it('tokens that come free while a retry is delayed do not end the delay, nor the run', () => {
+      const branches = ['slow', 'poor'].map((id) => agent(id, { thread: '@new', await_timeout_ms: 1_000, retry: RETRY }));
+      const driver = new Driver(planOf({ constraints: { maxTokens: 1_000 }, steps: [{ type: 'parallel', id: 'p', steps: branches }] }), {
+        agent: {
+          characters: 300,
+          // The first call has reserved all that there is, and stops only when it is told to.
+          says: ({ stepId, attempt }) => (stepId === 'slow' && attempt === 1 ? { never: true, tokens } : { text: 'ok', tokens }),
+        },
+      });
+      driver.run();
+      expect(driver.outcome).toMatchObject({ status: 'failed', error: { code: 'agent_prompt_timeout' } });
+      expect(driver.kinds('poor')).toEqual(['step.started', 'step.failed', 'step.retrying', 'step.started', 'step.failed']);
     });
 
     it('a clean-up is not stopped by it twice', () => {

@@ -42,7 +42,7 @@ export function releaseTokens(run: Run, reserved: number, usage?: TokenUsage): n
   tokens.used += counted;
   for (const fiber of Object.values(run.state.fibers)) {
     const top = fiber.frames.at(-1);
-    if (top?.k === 'step' && top.data?.type === 'agent' && top.data.waitsForBudget) wake(run, fiber);
+    if (top?.k === 'step' && top.phase === 'run' && top.data?.type === 'agent' && top.data.waitsForBudget) wake(run, fiber);
   }
   return counted;
 }

@@ -223,8 +223,17 @@ export class Driver {
     const result = advance(this.plan, this.state, input);
     this.state = this.options.roundTrip === true ? (JSON.parse(JSON.stringify(result.state)) as EngineState) : result.state;
     this.more = result.more;
+    this.checkFibers();
     for (const event of result.events) this.record(event);
     for (const command of result.commands) this.carryOut(command);
+  }
+
+  /** A fiber that neither waits for something nor is about to go on would never go on. */
+  private checkFibers(): void {
+    const { fibers, ready, parked, finished } = this.state;
+    if (finished) return;
+    const forgotten = Object.values(fibers).find(({ id, wait }) => wait === null && !ready.includes(id) && !parked.includes(id));
+    if (forgotten !== undefined) throw new Error(`Fiber ${forgotten.id} waits for nothing: ${JSON.stringify(forgotten)}`);
   }
 
   /** A person decides a gate of a step; the row takes the first decision only. */
