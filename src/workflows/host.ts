@@ -2,30 +2,15 @@
  * The deterministic host of one execution: feeds the engine, carries out its commands, hands over by continue-as-new.
  * It decides nothing: the engine says what follows, the rows say what a race settled.
  */
-import {
-  ChildWorkflowCancellationType,
-  isCancellation,
-  log,
-  makeContinueAsNewFunc,
-  ParentClosePolicy,
-  startChild,
-} from '@temporalio/workflow';
+import { ChildWorkflowCancellationType, isCancellation, makeContinueAsNewFunc, ParentClosePolicy, startChild } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { ApproveSignal } from '../activities/contract.js';
 import type { Json, Value } from '../definition/value.js';
 import { advance, initialState, projectionOf, type EngineState } from '../engine/index.js';
-import type {
-  ActivityCommand,
-  ActivityResult,
-  Command,
-  ExecutionInput,
-  ExecutionOutcome,
-  GateOutcome,
-  Input,
-  StartData,
-} from '../engine/types.js';
+import type { ActivityCommand, ActivityResult, Command, ExecutionInput, ExecutionOutcome, Input, StartData } from '../engine/types.js';
 import { callActivity, faultResult, toResult } from './activity-calls.js';
 import { CallQueue, type Holding } from './call-queue.js';
+import { GateSignals } from './gate-signals.js';
 import { HistoryBudget } from './history-budget.js';
 import type { ChildSignal, EventSignal, PauseSignal } from './messages.js';
 import { EXECUTION_WORKFLOW, TASK_QUEUES } from './messages.js';
@@ -55,12 +40,10 @@ export class Host {
   private state: EngineState;
   private readonly start: Omit<StartData, 'seeds'>;
   private readonly inbox: Happening[] = [];
-  private approvals: ApproveSignal[] = [];
+  private readonly approvals: GateSignals;
   private readonly record: RunRecord;
   private readonly calls: CallQueue;
   private readonly timers = new Timers((id) => this.post({ kind: 'timer', id }));
-  /** Ids of gates whose opening has answered and that are not settled yet. */
-  private readonly gates = new Set<string>();
   private readonly status: StatusAttribute;
   private readonly details: Details;
   private cancelReason: string | null | undefined;
@@ -85,6 +68,7 @@ export class Host {
     if (input.kind === 'start') {
       this.state = initialState(input.start);
       this.calls = new CallQueue();
+      this.approvals = new GateSignals();
       this.status = new StatusAttribute(null);
       this.post({ kind: 'start' });
       return;
@@ -92,7 +76,7 @@ export class Host {
     this.state = input.state;
     const baggage = input.host as unknown as Baggage;
     this.calls = new CallQueue(baggage.queue);
-    for (const gate of baggage.gates) this.gates.add(gate);
+    this.approvals = new GateSignals(baggage.gates);
     this.status = new StatusAttribute(baggage.shownStatus);
     for (const timer of baggage.timers) this.timers.arm(timer);
   }
@@ -137,7 +121,7 @@ export class Host {
     for (;;) {
       if (!this.hasWork()) await this.untilWoken();
       if (this.isCancelDue()) await this.beginCancelIfAsked();
-      if (this.approvals.length > 0) await this.readApprovals();
+      if (this.approvals.areWaiting) await this.readApprovals();
       this.feedInbox();
       if (this.more) await this.goOnPure();
       if (this.finish !== undefined) return await this.settle(this.finish);
@@ -182,9 +166,8 @@ export class Host {
       this.finish !== undefined ||
       this.inbox.length > 0 ||
       this.more ||
-      this.readyApprovals().length > 0 ||
+      this.approvals.hasWork(this.calls.isOpeningGate()) ||
       this.isCancelDue() ||
-      (this.approvals.length > 0 && !this.calls.isOpeningGate()) ||
       this.calls.hasNext(this.holding()) ||
       this.canHandOver()
     );
@@ -207,23 +190,11 @@ export class Host {
   }
 
   private async readApprovals(): Promise<void> {
-    const ready = this.readyApprovals();
-    if (ready.length === 0 && (this.approvals.length === 0 || this.calls.isOpeningGate())) return;
-    const unknown = this.approvals.filter((signal) => !ready.includes(signal));
-    if (!this.calls.isOpeningGate() && unknown.length > 0) {
-      log.info('approve signal for a gate that is not open is ignored', { approvalIds: unknown.map(({ approvalId }) => approvalId) });
-    }
-    this.approvals = this.calls.isOpeningGate() ? unknown : [];
-    for (const signal of ready) {
+    for (const signal of this.approvals.take(this.calls.isOpeningGate())) {
       const gate = await this.record.callLocal((common) => local.readGate({ ...common, approvalId: signal.approvalId, signal }));
       if (gate?.closed === true) return this.endAsRowSays();
       if (gate !== null && gate.status !== 'pending') this.post({ kind: 'gate', gate });
     }
-  }
-
-  /** Signals for known gates. While an opening is in flight others are kept: they may be for it (durability §10). */
-  private readyApprovals(): ApproveSignal[] {
-    return this.approvals.filter(({ approvalId }) => this.gates.has(approvalId));
   }
 
   private feedInbox(): void {
@@ -252,18 +223,13 @@ export class Host {
   }
 
   private feed(happening: Happening): void {
-    if (happening.kind === 'answered' && happening.result.of === 'gate') this.noteGate(happening.result.gate);
-    if (happening.kind === 'gate') this.noteGate(happening.gate);
+    if (happening.kind === 'answered' && happening.result.of === 'gate') this.approvals.note(happening.result.gate);
+    if (happening.kind === 'gate') this.approvals.note(happening.gate);
     const result = advance(this.start.plan, this.state, { ...happening, at: Date.now() });
     this.state = result.state;
     this.more = result.more;
     this.record.add(result.events);
     for (const command of result.commands) this.carryOut(command);
-  }
-
-  private noteGate(gate: GateOutcome): void {
-    if (gate.status === 'pending') this.gates.add(gate.approvalId);
-    else this.gates.delete(gate.approvalId);
   }
 
   // ---- commands ----
@@ -342,7 +308,7 @@ export class Host {
       else this.record.acknowledge(mark);
       if (isOfClosed(result)) return this.endAsRowSays();
       // Known from here on: a signal kept for it must not be judged before the answer is fed.
-      if (result.of === 'gate') this.noteGate(result.gate);
+      if (result.of === 'gate') this.approvals.note(result.gate);
       if (result.of === 'child' && result.workflowName !== undefined) this.childNames.set(result.executionId, result.workflowName);
       this.post({ kind: 'answered', id: command.id, result });
     };
@@ -428,7 +394,7 @@ export class Host {
       this.cancelsUnderWay === 0 &&
       this.inbox.length === 0 &&
       !this.more &&
-      this.approvals.length === 0 &&
+      !this.approvals.areWaiting &&
       this.finish === undefined
     );
   }
@@ -439,7 +405,7 @@ export class Host {
     const baggage: Baggage = {
       queue: this.calls.pack(),
       timers: this.timers.commands(),
-      gates: [...this.gates],
+      gates: this.approvals.openGates,
       shownStatus: this.status.shown,
     };
     const continueAsNew = makeContinueAsNewFunc<(input: ExecutionInput<EngineState>) => Promise<unknown>>({});
