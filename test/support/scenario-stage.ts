@@ -217,6 +217,6 @@ async function lastEvents(handle: WorkflowHandle): Promise<string> {
 }
 
 async function until(holds: () => boolean, what: string, journal: Journal): Promise<void> {
-  for (const deadline = Date.now() + 15_000; !holds(); await sleep(10))
+  for (const deadline = Date.now() + 60_000; !holds(); await sleep(10))
     if (Date.now() > deadline) throw new Error(`waited for ${what}; seen: ${journal.events.join(', ')}`);
 }
