@@ -3,7 +3,7 @@
  * results) never cross it: they lie in the transcript, and ids say where.
  */
 import type { Value } from '../../definition/runtime.js';
-import type { GateOutcome, StepError, TokenUsage, Warning } from '../types.js';
+import type { GateOutcome, StepError, TokenUsage, Warning } from '../outcomes.js';
 
 /** Fixed for one loop. */
 export interface AgentRules {
