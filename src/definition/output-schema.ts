@@ -1,5 +1,6 @@
 /** Shapes of replies and answers: a field map or a JSON Schema, checked and brought to JSON Schema. Not for the workflow. */
 import { Ajv2020, type AnySchema, type ErrorObject } from 'ajv/dist/2020.js';
+import { RE2JS } from 're2js';
 import { isRecord } from './blocks.js';
 import { didYouMean } from './nearest.js';
 import type { Segment } from './pointer.js';
@@ -17,21 +18,44 @@ const FIELD_KEYS = new Set(['type', 'description', 'required', 'enum', 'default'
 /** A schema is compiled to code when it is used: its size is bounded. */
 const MAX_SCHEMA_CHARACTERS = 65_536;
 
+/** A pattern that RE2 does not take is refused when it is saved: values are checked in linear time. Ajv tells patterns apart by `toString`. */
+const linearRegExp = Object.assign(
+  (pattern: string) => {
+    const compiled = RE2JS.compile(RE2JS.translateRegExp(pattern));
+    return { test: (text: string) => compiled.matcher(text).find(), toString: () => pattern };
+  },
+  { code: 'linearRegExp' },
+);
+
 const createAjv = (): Ajv2020 =>
-  new Ajv2020({ strict: false, allErrors: true, validateFormats: false, logger: false, addUsedSchema: false });
+  new Ajv2020({
+    strict: false,
+    allErrors: true,
+    validateFormats: false,
+    logger: false,
+    addUsedSchema: false,
+    code: { regExp: linearRegExp },
+  });
 
 /** Reads either form; `{ name: { type: "string" } }` is a field map, in which each field is required unless it says `required: false`. Pure. */
 export function normalizeOutputSchema(raw: JsonObject): SchemaResult {
-  if (JSON.stringify(raw).length > MAX_SCHEMA_CHARACTERS)
-    return { faults: [{ path: [], message: `A schema has at most ${MAX_SCHEMA_CHARACTERS} characters` }] };
+  if (isTooLong(raw)) return TOO_LONG;
   if (Object.keys(raw).length === 0) return { faults: [{ path: [], message: 'The schema describes nothing' }] };
   return isFieldMap(raw) ? fromFieldMap(raw) : checkJsonSchema(raw);
 }
+
+/** The form of an approval: a JSON Schema that a gate can keep. Pure. */
+export const checkForm = (raw: JsonObject): SchemaResult => (isTooLong(raw) ? TOO_LONG : checkJsonSchema(raw));
+
+const isTooLong = (raw: JsonObject): boolean => JSON.stringify(raw).length > MAX_SCHEMA_CHARACTERS;
+const TOO_LONG: SchemaResult = { faults: [{ path: [], message: `A schema has at most ${MAX_SCHEMA_CHARACTERS} characters` }] };
 
 /** Whether a JSON Schema is one. What the meta-schema cannot see, references that lead nowhere and broken patterns, shows when it is compiled. Pure. */
 export function checkJsonSchema(raw: JsonObject): SchemaResult {
   const faults = typeFaults(raw, []);
   if (faults.length > 0) return { faults };
+  // Ajv's own: such a schema answers with a promise, which passes for a yes.
+  if (/"\$async"/.test(JSON.stringify(raw))) return { faults: [{ path: [], message: '$async is not supported' }] };
   const validator = validatorFor(raw);
   try {
     if (validator.validateSchema(raw) !== true)

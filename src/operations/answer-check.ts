@@ -1,4 +1,5 @@
 /** Checks the answer of an approval against the gate's form. */
+import { createContext, Script } from 'node:vm';
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import { RE2JS } from 're2js';
 import type { Json } from '../definition/value.js';
@@ -11,18 +12,62 @@ export interface AnswerProblem {
   readonly message: string;
 }
 const AT_MOST = 50;
+/** A few lines of `anyOf` and `$ref` can ask for more than a lifetime's work; everybody else waits behind it. */
+const LIMIT_MS = 1_000;
 
-/** Everything that is wrong with an answer; empty when it fits. Pure. */
+/** Everything that is wrong with an answer; empty when it fits. Takes a second at most: what takes longer does not fit. Pure. */
 export function checkAnswer(form: Json, answer: Json): readonly AnswerProblem[] {
   try {
-    // A schema is a user's text: a compiler of its own each time, so that its $id reaches no other, and patterns in linear time.
-    const ajv = new Ajv2020({ allErrors: true, strict: false, validateFormats: false, logger: false, code: { regExp: linearRegExp } });
-    const fits = ajv.compile(form as object | boolean);
-    if (fits(answer)) return [];
-    return (fits.errors ?? []).slice(0, AT_MOST).map(toProblem);
+    return withinLimit(() => problemsOf(form, answer));
   } catch (error) {
-    return [{ code: 'form_invalid', severity: 'error', path: '', message: `The form is not a usable JSON Schema: ${String(error)}` }];
+    return [{ code: 'form_invalid', severity: 'error', path: '', message: `The form is not a usable JSON Schema: ${reasonOf(error)}` }];
   }
+}
+
+function problemsOf(form: Json, answer: Json): readonly AnswerProblem[] {
+  const ajv = new Ajv2020(OPTIONS);
+  const fits = ajv.compile(form as object | boolean);
+  // An asynchronous schema would answer with a promise, which is true.
+  if ('$async' in fits) throw new Error('$async is not supported');
+  return fits(answer) ? [] : (fits.errors ?? []).slice(0, AT_MOST).map(toProblem);
+}
+
+/** JavaScript's way of writing patterns, by RE2. `toString` tells them apart: ajv keeps one compiled pattern for each text that it gives. */
+function linearRegExp(pattern: string): { test(text: string): boolean; toString(): string } {
+  const compiled = RE2JS.compile(RE2JS.translateRegExp(pattern));
+  return { test: (text) => compiled.matcher(text).find(), toString: () => pattern };
+}
+linearRegExp.code = 'linearRegExp';
+
+/**
+ * A schema is a user's text: a compiler of its own each time, so that its $id reaches no other, and patterns in linear time. That it is a
+ * schema was seen when it was saved; to ask again costs a hundred times what the answer costs.
+ */
+const OPTIONS = {
+  allErrors: true,
+  strict: false,
+  validateSchema: false,
+  validateFormats: false,
+  logger: false,
+  code: { regExp: linearRegExp },
+} as const;
+
+const ROOM = createContext({ work: undefined as unknown });
+const WORK = new Script('work()');
+
+/** Work that V8 breaks off when it takes too long: nothing else ends a loop that somebody else's schema asks for. */
+function withinLimit<T>(work: () => T): T {
+  ROOM['work'] = work;
+  try {
+    return WORK.runInContext(ROOM, { timeout: LIMIT_MS }) as T;
+  } finally {
+    ROOM['work'] = undefined;
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const { code } = error as { readonly code?: unknown };
+  return code === 'ERR_SCRIPT_EXECUTION_TIMEOUT' ? `an answer could not be checked within ${LIMIT_MS} ms` : String(error);
 }
 
 function toProblem(error: ErrorObject): AnswerProblem {
@@ -31,10 +76,3 @@ function toProblem(error: ErrorObject): AnswerProblem {
     typeof missing === 'string' ? `${error.instancePath}/${missing.replaceAll('~', '~0').replaceAll('/', '~1')}` : error.instancePath;
   return { code: 'answer_invalid', severity: 'error', path, message: error.message ?? 'does not fit the form' };
 }
-
-/** `toString` tells patterns apart: ajv keeps one compiled pattern for each text that it gives. */
-function linearRegExp(pattern: string): { test(text: string): boolean; toString(): string } {
-  const compiled = RE2JS.compile(pattern);
-  return { test: (text) => compiled.matcher(text).find(), toString: () => pattern };
-}
-linearRegExp.code = 'linearRegExp';

@@ -263,6 +263,13 @@ describe('V6 fields', () => {
     ['a name with a space in set', { type: 'set', values: { 'a b': 1 } }, ['invalid_field /steps/0/values/a b']],
     ['__proto__ in set', { type: 'set', values: { constructor: 1 } }, ['invalid_field /steps/0/values/constructor']],
     ['a form that is no schema', { type: 'approval', form: { type: 'objekt' } }, ['invalid_field /steps/0/form/type']],
+    ['a form that answers later', { type: 'approval', form: { type: 'object', $async: true } }, ['invalid_field /steps/0/form']],
+    [
+      'a form whose pattern takes no linear time',
+      { type: 'approval', form: { properties: { a: { pattern: '(?<=a)b' } } } },
+      ['invalid_field /steps/0/form'],
+    ],
+    ['a form of a megabyte', { type: 'approval', form: { description: 'x'.repeat(70_000) } }, ['invalid_field /steps/0/form']],
     ['a stop without outcome', { type: 'stop' }, ['missing_field /steps/0/outcome']],
     [
       'a bad error code',

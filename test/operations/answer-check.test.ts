@@ -29,4 +29,26 @@ describe('answer of an approval (H12)', () => {
   it('says so when the form itself is no schema', () => {
     expect(checkAnswer({ type: 'banana' }, 1)[0]?.code).toBe('form_invalid');
   });
+  it('does not take an asynchronous schema for one that everything fits', () => {
+    expect(checkAnswer({ ...form, $async: true }, {})[0]).toMatchObject({
+      code: 'form_invalid',
+      message: expect.stringContaining('$async'),
+    });
+  });
+  it('reads patterns as JavaScript writes them', () => {
+    expect(checkAnswer({ pattern: '^https?:\\/\\/(?<host>[a-z]+)$' }, 'https://here')).toEqual([]);
+  });
+  it('gives up on a form that would take for ever, and holds nobody up', () => {
+    const branches = Array.from({ length: 40 }, (_, n) => [
+      `a${n}`,
+      { anyOf: [{ $ref: `#/$defs/a${n + 1}` }, { $ref: `#/$defs/a${n + 1}` }] },
+    ]);
+    const endless = { $defs: { ...Object.fromEntries(branches), a40: { type: 'string' } }, $ref: '#/$defs/a0' };
+    const startedMs = Date.now();
+    expect(checkAnswer(endless, 5)).toEqual([
+      { code: 'form_invalid', severity: 'error', path: '', message: expect.stringContaining('could not be checked within 1000 ms') },
+    ]);
+    expect(Date.now() - startedMs).toBeLessThan(10_000);
+    expect(checkAnswer(form, { n: 1 })).toEqual([]);
+  });
 });

@@ -1,7 +1,7 @@
 /** Steps that an activity carries out: agent_prompt, tool, bash, notify, approval, subworkflow. */
 import { parseDuration } from '../duration.js';
 import { didYouMean } from '../nearest.js';
-import { checkJsonSchema, normalizeOutputSchema, type SchemaResult } from '../output-schema.js';
+import { checkForm, normalizeOutputSchema, type SchemaResult } from '../output-schema.js';
 import type { AgentPromptPlan, ApprovalPlan, BashPlan, NotifyPlan, SubworkflowPlan, Template, ToolPlan } from '../plan.js';
 import type { ProblemCode } from '../problem.js';
 import type { AgentPromptSchema, ApprovalSchema, BashSchema, NotifySchema, SubworkflowSchema, ToolSchema } from '../schema/steps.js';
@@ -162,7 +162,7 @@ export function compileApproval(source: StepSource, fields: Lenient<typeof Appro
     deadlineMs: msOf(fields.timeout) ?? parseDuration('24h') ?? 0,
     onTimeout: fields.onTimeout ?? ('fail' as const),
     onDeny: fields.onDeny ?? ('cancel' as const),
-    form: fields.form === undefined ? undefined : schemaOf('form', checkJsonSchema(fields.form as JsonObject), 'invalid_field', source),
+    form: fields.form === undefined ? undefined : schemaOf('form', checkForm(fields.form as JsonObject), 'invalid_field', source),
     notify: source.template('notify'),
     remindMs: ((fields.remind ?? []) as (number | string)[]).map((duration) => msOf(duration) ?? 0),
     escalate: escalate === undefined ? undefined : { afterMs: msOf(escalate.after) ?? 0, to: escalate.to },
