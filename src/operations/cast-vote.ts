@@ -6,7 +6,8 @@ import { hasVoted } from '../store/gate-rules.js';
 import { decideGate, getGate, type GateView } from '../store/gates.js';
 import { getUser } from '../store/users.js';
 import { storeIfLarge } from '../store/values.js';
-import { checkAnswer } from './answer-check.js';
+import { checkAnswer, type AnswerProblem } from './answer-check.js';
+import { auditRefusal, recordDecision, type Actor } from './decision-audit.js';
 import { deliverGateSoon } from './deliver.js';
 import type { OperationDeps } from './deps.js';
 import { mayDecide, maySee, type GateAudience } from './gate-audience.js';
@@ -28,30 +29,43 @@ export interface Ballot {
   readonly reason?: string;
   readonly answer?: Json;
   readonly voter: Voter;
+  /** The same as the audit log has it. */
+  readonly actor: Actor;
   readonly via: Via;
   readonly executionId?: string;
 }
 export type Decided =
   | { readonly gate: GateRecord; readonly refusal?: undefined }
   | { readonly gate?: GateRecord; readonly refusal: AppError };
+type Judge = (view: GateView) => AppError | undefined;
 
-/** Casts it; the row is the judge. The workflow of a gate that ends by it is woken behind the answer. */
+/**
+ * Casts it; the row is the judge. What comes of it stands in the audit log, where there is such a gate. The workflow of a gate that ends by
+ * it is woken behind the answer.
+ */
 export async function castVote(deps: OperationDeps, ballot: Ballot): Promise<Decided> {
-  const refuse = (view: GateView) => refusalOf(view, ballot, ballot.answer ?? null);
-  const answered = await storeAnswer(deps, ballot, refuse);
-  if ('refusal' in answered) return answered;
-  const result = await decideGate<AppError>(deps.db, {
+  const decided = await tryVote(deps, ballot, judgeOf(ballot));
+  if (decided.refusal !== undefined) await auditRefusal(deps, ballot.actor, ballot, { gate: decided.gate, refusal: decided.refusal });
+  return decided;
+}
+
+async function tryVote(deps: OperationDeps, ballot: Ballot, judge: Judge): Promise<Decided> {
+  const answer = await storeAnswer(deps, ballot, judge);
+  const result = await decideGate<AppError | 'answer_missing'>(deps.db, {
     approvalId: ballot.id,
     ...(ballot.executionId === undefined ? {} : { executionId: ballot.executionId }),
     voter: { id: ballot.voter.userId, name: ballot.voter.name },
     via: ballot.via,
     decision: ballot.decision,
     reason: ballot.reason ?? null,
-    answer: answered.answer,
-    refuse,
+    answer: answer ?? null,
+    refuse: (view) => judge(view) ?? (answer === undefined ? 'answer_missing' : undefined),
+    note: (tx, gate) => recordDecision(tx, ballot.actor, ballot, gate),
   });
   if (result.kind === 'not_found') return { refusal: notFound('approval', ballot.id) };
   if (result.kind === 'refused') {
+    // Between the two looks they have become an approver.
+    if (result.refusal === 'answer_missing') return await tryVote(deps, ballot, judge);
     // The click that came too late has expired the gate: its workflow follows.
     if (result.gate.status === 'expired') deliverGateSoon(deps, result.gate);
     return { refusal: result.refusal, gate: result.gate };
@@ -60,36 +74,44 @@ export async function castVote(deps: OperationDeps, ballot: Ballot): Promise<Dec
   return { gate: result.gate };
 }
 
-/** Answers are values of the gate's owner, as their workflow reads them. One is stored only for a vote that may count, which is asked before. */
-async function storeAnswer(
-  deps: OperationDeps,
-  { id, answer }: Ballot,
-  refuse: (view: GateView) => AppError | undefined,
-): Promise<Extract<Decided, { refusal: AppError }> | { readonly answer: Value | null }> {
-  if (answer === undefined || answer === null) return { answer: null };
+/**
+ * Answers are values of the gate's owner, as their workflow reads them. One is stored only for a vote that may count, which is asked before;
+ * undefined: it looks as if it would not. The row has the last word, by its clock.
+ */
+async function storeAnswer(deps: OperationDeps, { id, answer }: Ballot, judge: Judge): Promise<Value | null | undefined> {
+  if (answer === undefined || answer === null) return null;
   const gate = await getGate(deps.db, id);
-  if (gate === undefined) return { refusal: notFound('approval', id) };
-  const refusal = refuse({ gate, owner: await getUser(deps.db, gate.ownerId) });
-  return refusal === undefined ? { answer: await storeIfLarge(deps.db, gate.ownerId, answer) } : { refusal, gate };
+  if (gate === undefined) return null;
+  if (judge({ gate, owner: await getUser(deps.db, gate.ownerId) }) !== undefined) return undefined;
+  return await storeIfLarge(deps.db, gate.ownerId, answer);
+}
+
+/** Whether the vote would count; its answer is checked once, however often that is asked. */
+function judgeOf(ballot: Ballot): Judge {
+  const answer = ballot.answer ?? null;
+  let problems: readonly AnswerProblem[] | undefined;
+  return (view) => refusalOf(view, ballot, (form) => (problems ??= form === null ? [] : problemsOf(form, ballot.decision, answer)));
 }
 
 /** Why a vote would not count, in api.md's order; undefined when it would. Pure. */
-export function refusalOf({ gate, owner }: GateView, { voter, decision, id, via }: Ballot, answer: Json): AppError | undefined {
+export function refusalOf(
+  { gate, owner }: GateView,
+  { voter, id, via }: Pick<Ballot, 'voter' | 'id' | 'via'>,
+  faultsOf: (form: Json) => readonly AnswerProblem[],
+): AppError | undefined {
   const audience = audienceOf(gate, owner?.groups ?? []);
   const isAllowed = voter.isOperator === true ? gate.approvers === null : mayDecide(audience, voter);
   if (voter.isOperator !== true && !maySee(audience, voter) && via !== 'signal') return notFound('approval', id);
   if (gate.status !== 'pending') return settled(gate);
   if (!isAllowed) return new AppError('approver_not_allowed', `${voter.name} is not among the approvers of ${id}`, { approvalId: id });
   if (hasVoted(gate, voter.userId)) return new AppError('already_voted', `${voter.name} has voted on ${id}`, { approvalId: id });
-  return answerRefusal(gate, decision, answer);
+  const problems = faultsOf(gate.form);
+  return problems.length === 0 ? undefined : new AppError('validation_failed', 'The answer does not fit the form', { problems });
 }
 
 /** A denial needs no answer; one that is given has to fit all the same. */
-function answerRefusal(gate: GateRecord, decision: 'approve' | 'deny', answer: Json): AppError | undefined {
-  if (gate.form === null || (decision === 'deny' && answer === null)) return undefined;
-  const problems = checkAnswer(gate.form, answer);
-  return problems.length === 0 ? undefined : new AppError('validation_failed', 'The answer does not fit the form', { problems });
-}
+const problemsOf = (form: Json, decision: 'approve' | 'deny', answer: Json): readonly AnswerProblem[] =>
+  decision === 'deny' && answer === null ? [] : checkAnswer(form, answer);
 
 const settled = (gate: GateRecord): AppError =>
   new AppError('approval_settled', `Approval ${gate.id} is ${gate.status}`, {

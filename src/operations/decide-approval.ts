@@ -6,7 +6,7 @@ import { getGate } from '../store/gates.js';
 import { getUser } from '../store/users.js';
 import { authorize } from './authorize.js';
 import { castVote, refusalOf } from './cast-vote.js';
-import { auditDecision, recordRefusal, type Actor, type Asked } from './decision-audit.js';
+import { auditRefusal, recordRefusal, type Actor, type Asked } from './decision-audit.js';
 import type { OperationDeps } from './deps.js';
 import type { Principal } from './principal.js';
 import { denialOf } from './role-matrix.js';
@@ -34,8 +34,7 @@ export async function decideApproval(
 ): Promise<{ readonly approval: WireApproval }> {
   const via = params.via ?? 'http';
   await admitDecider(deps, principal, { ...params, via });
-  const decided = await castVote(deps, { ...params, voter: principal, via });
-  await auditDecision(deps, actorOf(principal), { ...params, via }, decided);
+  const decided = await castVote(deps, { ...params, voter: principal, actor: actorOf(principal), via });
   if (decided.refusal !== undefined) throw decided.refusal;
   return { approval: toWireApproval(decided.gate) };
 }
@@ -49,10 +48,10 @@ export async function openDecision(deps: OperationDeps, principal: Principal, pa
   await admitDecider(deps, principal, { ...params, via });
   const gate = await getGate(deps.db, params.id);
   if (gate === undefined) throw notFound('approval', params.id);
-  const asked = { ...params, decision: 'deny' as const, via, voter: principal };
-  const refusal = refusalOf({ gate, owner: await getUser(deps.db, gate.ownerId) }, asked, null);
+  const asked = { id: params.id, via, voter: principal };
+  const refusal = refusalOf({ gate, owner: await getUser(deps.db, gate.ownerId) }, asked, () => []);
   if (refusal === undefined) return gate;
-  await auditDecision(deps, actorOf(principal), { ...params, via }, { gate, refusal });
+  await auditRefusal(deps, actorOf(principal), { ...params, via }, { gate, refusal });
   throw refusal;
 }
 

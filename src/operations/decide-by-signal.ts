@@ -1,8 +1,10 @@
 import { AppError } from '../errors.js';
+import type { GateRecord } from '../store/gate-record.js';
 import { getGate } from '../store/gates.js';
+import { toStorableText } from '../store/json-text.js';
 import { findUser } from '../store/users.js';
 import { castVote, type Voter } from './cast-vote.js';
-import { auditDecision } from './decision-audit.js';
+import { auditRefusal, type Actor, type Asked } from './decision-audit.js';
 import type { OperationDeps } from './deps.js';
 import { isAllowed, type Role } from './role-matrix.js';
 import type { SignalledDecision } from './signalled-decision.js';
@@ -17,33 +19,36 @@ export async function decideBySignal(deps: OperationDeps, executionId: string, s
   if (signal.decision === undefined) return undefined;
   const asked = { id: signal.approvalId, decision: signal.decision, via: 'signal' } as const;
   const voter = signal.by === undefined ? OPERATOR : await voterNamed(deps, signal.by);
-  if (voter === undefined) {
-    const gate = await getGate(deps.db, signal.approvalId);
-    const refusal = new AppError('approver_not_allowed', `There is nobody called ${String(signal.by)} who may decide`, {
-      approvalId: asked.id,
-    });
-    await auditDecision(
-      deps,
-      { id: null, name: String(signal.by).slice(0, 200), kind: 'signal' },
-      asked,
-      gate === undefined ? { refusal } : { gate, refusal },
-    );
-    return refusal;
-  }
+  if (voter === undefined) return await refuseUnknown(deps, asked, String(signal.by));
   const { reason, answer } = signal;
   const decided = await castVote(deps, {
     ...asked,
     ...(reason === undefined ? {} : { reason }),
     ...(answer === undefined ? {} : { answer }),
     voter,
+    actor: { id: voter.userId, name: voter.name, kind: 'signal' },
     executionId,
   });
-  await auditDecision(deps, { id: voter.userId, name: voter.name, kind: 'signal' }, asked, decided);
   return decided.refusal;
 }
 
+/** Writes down that raw signals may not decide here, and that one tried. */
+export async function refuseSignal(deps: Pick<OperationDeps, 'db'>, gate: GateRecord, signal: SignalledDecision): Promise<void> {
+  if (signal.decision === undefined) return;
+  const asked = { id: gate.id, decision: signal.decision, via: 'signal' } as const;
+  await auditRefusal(deps, actorNamed(signal.by ?? OPERATOR.name), asked, { gate, refusal: { code: 'signal_decisions_off' } });
+}
+
+async function refuseUnknown(deps: OperationDeps, asked: Asked, by: string): Promise<AppError> {
+  const refusal = new AppError('approver_not_allowed', `There is nobody called ${by} who may decide`, { approvalId: asked.id });
+  await auditRefusal(deps, actorNamed(by), asked, { gate: await getGate(deps.db, asked.id), refusal });
+  return refusal;
+}
+
+const actorNamed = (name: string): Actor => ({ id: null, name: toStorableText(name.slice(0, 200)), kind: 'signal' });
+
 async function voterNamed(deps: OperationDeps, by: string): Promise<Voter | undefined> {
-  const user = await findUser(deps.db, by);
+  const user = await findUser(deps.db, toStorableText(by));
   if (user === undefined || user.disabled) return undefined;
   if (!isAllowed({ role: user.role as Role, kind: 'person', scopes: null }, 'decide')) return undefined;
   return { userId: user.id, name: user.name, email: user.email, groups: user.groups, role: user.role as Role };

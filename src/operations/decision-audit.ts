@@ -3,7 +3,7 @@ import type { Json } from '../definition/value.js';
 import { recordAudit } from '../store/audit.js';
 import type { GateRecord, Via } from '../store/gate-record.js';
 import { getGate } from '../store/gates.js';
-import type { Decided } from './cast-vote.js';
+import type { Queryable } from '../store/statement.js';
 import type { OperationDeps } from './deps.js';
 
 export interface Asked {
@@ -15,23 +15,30 @@ export interface Asked {
 export type Actor = { readonly [field: string]: Json };
 
 /** What nobody could know of is not written down: there is no such gate. */
-export async function auditDecision(deps: OperationDeps, actor: Actor, asked: Asked, { gate, refusal }: Decided): Promise<void> {
-  if (gate === undefined) return;
-  if (refusal !== undefined) return await recordRefusal(deps, actor, asked, refusal.code, gate.ownerId);
-  const { id: targetId, decision, via } = asked;
+export async function auditRefusal(
+  { db }: Pick<OperationDeps, 'db'>,
+  actor: Actor,
+  asked: Asked,
+  { gate, refusal }: { readonly gate: GateRecord | undefined; readonly refusal: { readonly code: string } },
+): Promise<void> {
+  if (gate !== undefined) await recordRefusal({ db }, actor, asked, refusal.code, gate.ownerId);
+}
+
+/** That a vote counted, in its transaction. */
+export function recordDecision(tx: Queryable, actor: Actor, { id: targetId, decision, via }: Asked, gate: GateRecord): Promise<void> {
   const details = { status: gate.status, via };
-  await recordAudit(deps.db, { ownerId: gate.ownerId, actor, action: `approval.${decision}`, targetType: 'approval', targetId, details });
+  return recordAudit(tx, { ownerId: gate.ownerId, actor, action: `approval.${decision}`, targetType: 'approval', targetId, details });
 }
 
 export function recordRefusal(
-  deps: OperationDeps,
+  { db }: Pick<OperationDeps, 'db'>,
   actor: Actor,
   { id, decision, via }: Asked,
   code: string,
   ownerId: string,
 ): Promise<void> {
   const details = { code, decision, via };
-  return recordAudit(deps.db, { ownerId, actor, action: 'approval.refused', targetType: 'approval', targetId: id, details });
+  return recordAudit(db, { ownerId, actor, action: 'approval.refused', targetType: 'approval', targetId: id, details });
 }
 
 /** Writes down that a user of Slack tried who is nobody here. Undefined: there is no such gate. */

@@ -11,6 +11,7 @@ import { audienceOf } from './cast-vote.js';
 import type { OperationDeps } from './deps.js';
 import { maySee } from './gate-audience.js';
 import type { Principal } from './principal.js';
+import { isAllowed } from './role-matrix.js';
 import { toWireApproval, toWireNotice, type WireApproval, type WireNotice } from './wire.js';
 
 export interface ListApprovalsParams extends PageRequest {
@@ -25,6 +26,7 @@ export interface ListApprovalsParams extends PageRequest {
 export async function listApprovals(deps: OperationDeps, principal: Principal, params: ListApprovalsParams): Promise<Page<WireApproval>> {
   authorize(principal, 'read');
   const { userId, email, groups, role } = principal;
+  if (params.mine === true && !isAllowed(principal, 'decide')) return { items: [], cursor: null, hasMore: false };
   const page = await listGates(deps.db, { ...params, viewer: { userId, email, groups, isAdmin: role === 'admin' } });
   return { ...page, items: page.items.map(toWireApproval) };
 }

@@ -1,10 +1,12 @@
 import type { GateOutcome } from '../engine/types.js';
-import { type AppError, hasCode } from '../errors.js';
-import { toGateOutcome } from '../store/gate-record.js';
+import { hasCode } from '../errors.js';
+import { type GateRecord, toGateOutcome } from '../store/gate-record.js';
 import { getGate, markGatesDelivered } from '../store/gates.js';
-import { decideBySignal } from './decide-by-signal.js';
+import { decideBySignal, refuseSignal } from './decide-by-signal.js';
 import type { OperationDeps } from './deps.js';
 import type { SignalledDecision } from './signalled-decision.js';
+
+const MOST_REASON = 4_000;
 
 /**
  * The row of a gate after an `approve` signal: what the workflow is fed, whatever the signal said. A pending row first tries the
@@ -19,36 +21,45 @@ export async function readSignalledGate(
   const known = await getGate(deps.db, signal.approvalId);
   if (known === undefined || known.executionId !== executionId) return null;
   let gate = known;
-  if (known.status === 'pending' && checked(signal).decision !== undefined) {
-    const refusal = deps.signalDecisions ? await tried(deps, executionId, checked(signal)) : undefined;
-    deps.log.info(
-      { executionId, approvalId: known.id, refused: deps.signalDecisions ? (refusal?.code ?? null) : 'signal_decisions_off' },
-      'A raw signal asked for a decision',
-    );
+  const asked = checked(signal);
+  if (known.status === 'pending' && asked.decision !== undefined) {
+    const refused = deps.signalDecisions ? await tried(deps, executionId, asked) : await refusedAsOff(deps, known, asked);
+    deps.log.info({ executionId, approvalId: known.id, refused }, 'A raw signal asked for a decision');
     gate = (await getGate(deps.db, signal.approvalId)) ?? known;
   }
   if (gate.status !== 'pending' && gate.deliveredAt === null) await markGatesDelivered(deps.db, [gate.id]);
   return toGateOutcome(gate);
 }
 
-/** A signal that cannot even be tried is nobody's vote: its workflow, which waits for this answer, must not be held up by it. */
-async function tried(deps: OperationDeps, executionId: string, signal: SignalledDecision): Promise<AppError | undefined> {
+/**
+ * A signal that cannot even be tried is nobody's vote: its workflow, which waits for this answer, must not be held up by it.
+ * @returns the code of what refused it
+ */
+async function tried(deps: OperationDeps, executionId: string, signal: SignalledDecision): Promise<string | null> {
   try {
-    return await decideBySignal(deps, executionId, signal);
+    return (await decideBySignal(deps, executionId, signal))?.code ?? null;
   } catch (error) {
     if (hasCode(error, 'unavailable')) throw error;
     deps.log.warn({ executionId, approvalId: signal.approvalId, error: String(error) }, 'A raw signal could not be tried');
-    return undefined;
+    return 'internal_error';
   }
 }
 
-/** Anyone may send a signal: what is not of its type counts as left out. Pure. */
+async function refusedAsOff(deps: OperationDeps, gate: GateRecord, signal: SignalledDecision): Promise<string> {
+  await refuseSignal(deps, gate, signal);
+  return 'signal_decisions_off';
+}
+
+/**
+ * Anyone may send a signal: what is not of its type counts as left out, except who it is from. A name that is none is nobody's, not the
+ * operator's. A reason is as long as elsewhere. Pure.
+ */
 function checked({ approvalId, decision, by, reason, answer }: SignalledDecision): SignalledDecision {
   return {
     approvalId,
     ...(decision === 'approve' || decision === 'deny' ? { decision } : {}),
-    ...(typeof by === 'string' ? { by } : {}),
-    ...(typeof reason === 'string' ? { reason } : {}),
+    ...(by === undefined || by === null ? {} : { by: typeof by === 'string' ? by : (JSON.stringify(by) ?? '') }),
+    ...(typeof reason === 'string' ? { reason: reason.slice(0, MOST_REASON) } : {}),
     ...(answer === undefined ? {} : { answer }),
   };
 }

@@ -4,7 +4,7 @@ import type { Database } from './database.js';
 import { newId } from './ids.js';
 import { toJsonText } from './json-text.js';
 import { parseCursor, toPage, type Page, type PageRequest } from './page.js';
-import { statement } from './statement.js';
+import { statement, type Queryable } from './statement.js';
 
 /** Who did what. `ownerId`: whose thing it was done to. */
 export interface NewAuditEntry {
@@ -28,7 +28,8 @@ const INSERT = statement(
   'INSERT INTO audit_log (id, owner_id, actor, action, target_type, target_id, details, request_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)',
 );
 
-export async function recordAudit(db: Database, entry: NewAuditEntry): Promise<void> {
+/** In the transaction of what it tells of, where there is one. */
+export async function recordAudit(db: Queryable, entry: NewAuditEntry): Promise<void> {
   await db.rows(INSERT, [
     newId('aud'),
     entry.ownerId,

@@ -170,6 +170,8 @@ export interface GateDecision<Refusal> {
   readonly answer: Value | null;
   /** The caller's rules: visible, settled, approver, already voted, answer, in api.md's order. Undefined lets the vote count. */
   readonly refuse: (view: GateView) => Refusal | undefined;
+  /** Writes down that the vote counted, in its transaction: either both are there or neither. */
+  readonly note?: (tx: Tx, gate: GateRecord) => Promise<void>;
 }
 
 /** `voted`: `settled` tells whether the gate ended by it. `refused`: nothing was recorded, except that an overdue gate is now expired. */
@@ -192,7 +194,9 @@ export function decideGate<Refusal>(db: Database, request: GateDecision<Refusal>
     if (refusal !== undefined) return { kind: 'refused', refusal, gate };
     if (gate.status !== 'pending' || hasVoted(gate, request.voter.id))
       throw new Error(`Gate ${gate.id}: the rules let a vote through that cannot count`);
-    return vote(tx, gate, request, now);
+    const voted = await vote(tx, gate, request, now);
+    await request.note?.(tx, voted.gate);
+    return voted;
   });
 }
 

@@ -4,6 +4,7 @@ import { getApproval, listApprovals } from '../../src/operations/read-approvals.
 import { listEvents } from '../../src/operations/read-executions.js';
 import { readSignalledGate } from '../../src/operations/read-signalled-gate.js';
 import { listAudit } from '../../src/store/audit.js';
+import { statement } from '../../src/store/statement.js';
 import { aBench, aPerson, type TestBench } from './support.js';
 import { anOpenGate, aRunning } from './running.js';
 
@@ -117,6 +118,29 @@ describe('decisions', () => {
     ]);
   });
 
+  it('lists as mine nothing for who may decide nothing', async () => {
+    const gate = await anOpenGate(bench, ana, id);
+    const mine = async (principal: Principal) =>
+      (await listApprovals(bench, principal, { limit: 10, mine: true })).items.map((each) => each.id);
+    expect(await mine(ana)).toEqual([gate.id]);
+    expect(await mine({ ...ana, kind: 'agent' })).toEqual([]);
+    expect(await mine({ ...ana, role: 'viewer' })).toEqual([]);
+  });
+
+  it('writes a vote down in its own transaction: neither is without the other', async () => {
+    const gate = await anOpenGate(bench, ana, id);
+    await bench.db.rows(
+      statement('no_room', "ALTER TABLE audit_log ADD CONSTRAINT no_room CHECK (action <> 'approval.approve') NOT VALID"),
+      [],
+    );
+    try {
+      await expect(decideApproval(bench, ana, { id: gate.id, decision: 'approve' })).rejects.toThrow(/no_room/);
+    } finally {
+      await bench.db.rows(statement('room', 'ALTER TABLE audit_log DROP CONSTRAINT no_room'), []);
+    }
+    expect((await getApproval(bench, ana, { id: gate.id })).approval).toMatchObject({ status: 'pending', votes: [] });
+  });
+
   it('does not show a gate to a stranger, and shows it to an admin who may not decide it', async () => {
     const gate = await anOpenGate(bench, ana, id);
     const admin = await aPerson(bench, { role: 'admin' });
@@ -155,6 +179,14 @@ describe('decisions', () => {
     });
     await bench.background.drain();
     expect(bench.temporal.signalsTo(id, 'approve')).toHaveLength(1);
+  });
+
+  it('tells who comes too late that it is over, not that their answer does not fit (H8, H12)', async () => {
+    const gate = await anOpenGate(bench, ana, id, { deadlineAt: Date.now() - 1, form: { type: 'object', required: ['n'] } });
+    await expect(decideApproval(bench, ana, { id: gate.id, decision: 'approve', answer: {} })).rejects.toMatchObject({
+      code: 'approval_settled',
+      data: { approvalStatus: 'expired' },
+    });
   });
 
   it('has one outcome each for clicks around the deadline (H9)', async () => {
@@ -249,9 +281,12 @@ describe('decisions', () => {
         },
       ]);
     });
-    it('cannot hold up the workflow that reads it, whatever stands in it', async () => {
+    it('cannot hold up the workflow that reads it, whatever stands in it; a name that is none is nobody’s vote', async () => {
       const gate = await anOpenGate(bench, ana, id);
-      expect(await signal(gate.id, { by: 'an\u0000a' })).toMatchObject({ status: 'pending' });
+      for (const by of ['an\u0000a', '', 7, {}, [ana.userId]]) expect(await signal(gate.id, { by })).toMatchObject({ status: 'pending' });
+      expect(await audited(gate.id)).toHaveLength(5);
+      const reason = 'x'.repeat(1_000_000);
+      expect(await signal(gate.id, { by: null, reason })).toMatchObject({ status: 'approved', reason: reason.slice(0, 4_000) });
     });
     it('is read, not believed: a decision of another kind, or with decisions off, only wakes', async () => {
       const gate = await anOpenGate(bench, ana, id);
@@ -259,6 +294,12 @@ describe('decisions', () => {
       expect(await readSignalledGate({ ...bench, signalDecisions: false }, id, { approvalId: gate.id, decision: 'approve' })).toMatchObject(
         { status: 'pending' },
       );
+      expect(await audited(gate.id)).toEqual([
+        expect.objectContaining({
+          action: 'approval.refused',
+          details: { code: 'signal_decisions_off', decision: 'approve', via: 'signal' },
+        }),
+      ]);
     });
     it('finds no gate of another execution', async () => {
       const other = await aRunning(bench, ana);
