@@ -2,17 +2,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createMessagePoster } from './activities/session-messages.js';
 import { createApp } from './api/app.js';
+import { callerOf, forget } from './api/authenticate.js';
 import type { ApiDependencies } from './api/dependencies.js';
 import { createReadiness } from './api/health/readiness.js';
 import { createTemporalProbes } from './api/health/temporal-probe.js';
 import { listen, ListenError } from './api/http-server.js';
-import { KeyRing } from './api/key-ring.js';
+import { createKeyRings } from './api/key-ring.js';
 import { createApiMetrics } from './api/metrics.js';
 import { RateLimiter } from './api/rate-limiter.js';
 import { VERSION } from './api/version.js';
 import { ConfigError, loadServiceConfig, type ServiceConfig } from './config.js';
 import { createLogger, type Logger } from './logger.js';
-import { findKey } from './operations/authenticate-key.js';
 import { createBackground } from './operations/background.js';
 import { bootstrap } from './operations/bootstrap.js';
 import type { OperationDeps } from './operations/deps.js';
@@ -57,8 +57,9 @@ async function startGateway(config: ServiceConfig, log: Logger): Promise<Gateway
     opened.push(() => http.close());
     const { operations, tools } = await openOperations(config, http, log, opened);
     const courier = openCourier(config, operations, http, log, opened);
-    const realtime = await openEvents(config, operations, courier, log, opened);
-    const url = await openHttp(config, operations, tools, realtime, log, opened);
+    const rings = createKeyRings(operations.db);
+    const realtime = await openEvents(config, { operations, courier, onRights: () => forget(rings) }, log, opened);
+    const url = await openHttp(config, { operations, tools, realtime, rings }, log, opened);
     return { url, close };
   } catch (error) {
     await close();
@@ -124,22 +125,26 @@ function slackDoorOf(config: ServiceConfig, log: Logger): NonNullable<ApiDepende
 
 async function openEvents(
   config: ServiceConfig,
-  operations: OperationDeps,
-  courier: GateCourier,
+  { operations, courier, onRights }: { readonly operations: OperationDeps; readonly courier: GateCourier; readonly onRights: () => void },
   log: Logger,
   opened: Opened,
 ): Promise<Realtime> {
-  const realtime = new Realtime({ connectionString: config.databaseUrl, operations, log, onWake: () => courier.wake() });
+  const realtime = new Realtime({ connectionString: config.databaseUrl, operations, log, onWake: () => courier.wake(), onRights });
   opened.push(() => realtime.close());
   await realtime.start();
   return realtime;
 }
 
+interface Parts {
+  readonly operations: OperationDeps;
+  readonly tools: OpenTools;
+  readonly realtime: Realtime;
+  readonly rings: ReturnType<typeof createKeyRings>;
+}
+
 async function openHttp(
   config: ServiceConfig,
-  operations: OperationDeps,
-  tools: OpenTools,
-  realtime: Realtime,
+  { operations, tools, realtime, rings }: Parts,
   log: Logger,
   opened: Opened,
 ): Promise<string> {
@@ -148,7 +153,7 @@ async function openHttp(
   opened.push(() => probes.close());
   const metrics = createApiMetrics();
   const gatekeepers = {
-    keyRing: new KeyRing((sha256: string) => findKey(operations.db, sha256)),
+    ...rings,
     rateLimiter: new RateLimiter(config.rateLimits.perKey),
     onRateLimited: () => metrics.rateLimited.inc(),
   };
@@ -156,6 +161,7 @@ async function openHttp(
     operations,
     events: realtime.hub,
     feeds: realtime.feeds,
+    rights: realtime.rights,
     tools: createDirectTools({ operations, ...tools }),
     slack: slackDoorOf(config, log),
     webhooks: { limiter: new RateLimiter(config.rateLimits.perTrigger), githubSecret: config.githubWebhookSecret },
@@ -174,7 +180,8 @@ async function openHttp(
     operations,
     feeds: realtime.feeds,
     lists: realtime.lists,
-    principalOf: (secret) => gatekeepers.keyRing.principalOf(secret),
+    rights: realtime.rights,
+    callerOf: (headers) => callerOf(headers, rings),
     takeCall: (keyId) => gatekeepers.rateLimiter.take(keyId),
     metrics,
     version: VERSION,

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { OperationDeps } from '../operations/deps.js';
 import type { EventHub } from '../realtime/event-hub.js';
 import type { Feeds } from '../realtime/feeds.js';
+import type { RightsWatch } from '../realtime/rights-watch.js';
 import type { SlackClient } from '../realtime/slack/slack-client.js';
 import type { DirectTools } from '../tools/index.js';
 import type { Gatekeepers } from './authenticate.js';
@@ -16,6 +17,8 @@ export interface ApiDependencies {
   readonly events: EventHub;
   /** What is told of streams at this moment: texts that are not yet in rows. */
   readonly feeds: Feeds;
+  /** Ends what is open when its key or login does. */
+  readonly rights: RightsWatch;
   /** Without a signing secret nothing that claims to come from Slack is believed. */
   readonly slack?: { readonly signingSecret?: string; readonly client?: SlackClient };
   /** Calls a minute of one trigger; without a secret nothing that claims to come from GitHub is believed. */

@@ -1,10 +1,12 @@
 /**
- * Keys in use, remembered for a moment so that a busy caller costs no query a request. Revoking reaches every gateway
- * within the time a key is remembered, this one at once (`forget`); expiry is looked at on every request.
+ * Keys in use (or logins, by their cookies), remembered for a moment so that a busy caller costs no query a request. Revoking reaches every gateway
+ * at once (`forget`, when it is told), at the latest within the time a key is remembered; expiry is looked at on every request.
  */
 import { createHash } from 'node:crypto';
-import type { KnownKey } from '../operations/authenticate-key.js';
+import { findKey, type KnownKey } from '../operations/authenticate-key.js';
+import { findLogin } from '../operations/logins.js';
 import type { Principal } from '../operations/principal.js';
+import type { Database } from '../store/database.js';
 
 /** Finds the unrevoked key with this SHA-256 (hex) whose owner is enabled. */
 export type FindKey = (sha256: string) => Promise<KnownKey | null>;
@@ -16,8 +18,15 @@ interface Remembered {
 
 const REMEMBER_MS = 2_000;
 const REMEMBER_AT_MOST = 10_000;
-/** Shapes that cannot be keys are refused unasked. */
+/** Shapes that cannot be keys, or logins, are refused unasked. */
+const LOGIN_SHAPE = /^sbl_[A-Za-z0-9_-]{43}$/;
 const KEY_SHAPE = /^sbx_[A-Za-z0-9_]{20,200}$/;
+
+/** Those of a gateway: keys by their secrets, logins by their cookies. */
+export const createKeyRings = (db: Database): { readonly keyRing: KeyRing; readonly loginRing: KeyRing } => ({
+  keyRing: new KeyRing((sha256) => findKey(db, sha256)),
+  loginRing: new KeyRing((sha256) => findLogin(db, sha256), Date.now, LOGIN_SHAPE),
+});
 
 export class KeyRing {
   private readonly remembered = new Map<string, Remembered>();
@@ -25,11 +34,12 @@ export class KeyRing {
   constructor(
     private readonly find: FindKey,
     private readonly now: () => number = Date.now,
+    private readonly shape: RegExp = KEY_SHAPE,
   ) {}
 
   /** Who holds this key, null when it is unknown, revoked or expired. @throws what the look-up throws */
   async principalOf(secret: string): Promise<Principal | null> {
-    if (!KEY_SHAPE.test(secret)) return null;
+    if (!this.shape.test(secret)) return null;
     const key = await this.look(createHash('sha256').update(secret).digest('hex'));
     if (key === null || (key.expiresAtMs !== null && key.expiresAtMs <= this.now())) return null;
     return key.principal;

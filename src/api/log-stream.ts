@@ -4,8 +4,8 @@ import { z } from 'zod';
 import { isAllowed } from '../operations/role-matrix.js';
 import type { LogFrame } from '../realtime/event-hub.js';
 import { writeEventStream } from '../realtime/server-sent-events.js';
-import { bearerOf } from './authenticate.js';
 import type { ApiDependencies } from './dependencies.js';
+import type { Call } from './route.js';
 import { validationFailed } from './validation.js';
 
 const SEQ = /^\d{1,9}$/;
@@ -21,25 +21,31 @@ export function lastEventIdOf(req: Request): number | undefined {
   ]);
 }
 
-/** Asked while a stream is open: whether the key that it was opened with may still read. */
-export const mayStillRead = (deps: ApiDependencies, req: Request) => async (): Promise<boolean> => {
-  const holder = await deps.gatekeepers.keyRing.principalOf(bearerOf(req.headers.authorization) ?? '');
-  return holder !== null && isAllowed(holder, 'read');
-};
+/** Ends a stream when the key or the login that it was opened with may no longer read. @returns what ends the watching */
+export const whileAllowed =
+  ({ deps, principal: { keyId }, login }: Pick<Call<unknown, unknown, unknown>, 'deps' | 'principal' | 'login'>) =>
+  (end: () => void): (() => void) =>
+    deps.rights.watch({
+      keyId,
+      loginHash: login?.hash,
+      rightsAre: (now) => {
+        if (now === undefined || !isAllowed(now, 'read')) end();
+      },
+    });
 
 export interface LogStream {
   readonly streamId: string;
   readonly after: number;
   /** Nothing follows. */
   readonly isAtEnd: boolean;
-  readonly mayGoOn: () => Promise<boolean>;
+  readonly whileAllowed: (end: () => void) => () => void;
 }
 
 /** Writes a stream's log until it ends or the reader goes. */
-export async function writeLog(deps: ApiDependencies, res: Response, { streamId, after, isAtEnd, mayGoOn }: LogStream): Promise<void> {
+export async function writeLog(deps: ApiDependencies, res: Response, { streamId, after, isAtEnd, ...rest }: LogStream): Promise<void> {
   deps.metrics.openStreams.inc();
   try {
-    await writeEventStream(res, { pages: (signal) => (isAtEnd ? noPages() : deps.events.follow(streamId, after, signal)), mayGoOn });
+    await writeEventStream(res, { pages: (signal) => (isAtEnd ? noPages() : deps.events.follow(streamId, after, signal)), ...rest });
   } finally {
     deps.metrics.openStreams.dec();
   }

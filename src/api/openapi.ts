@@ -1,6 +1,7 @@
 /** The OpenAPI 3.1 document, made from the same table that registers and checks the routes. Pure. */
 import { z } from 'zod';
 import { ROLES, isAllowed } from '../operations/role-matrix.js';
+import { LOGIN_COOKIE } from './login-cookie.js';
 import { ProblemDocumentSchema } from './problem.js';
 import type { Route } from './route.js';
 import { components } from './shapes.js';
@@ -22,11 +23,19 @@ export function toOpenApi(routes: readonly Route[], version: string): { readonly
     openapi: '3.1.1',
     info: { title: 'Signalbox', version, description: 'Durable workflows written as JSON. Every error is a problem document (RFC 9457).' },
     servers: [{ url: '/' }],
-    security: [{ bearer: [] }],
+    security: [{ bearer: [] }, { login: [] }],
     tags: [...new Set(routes.map((route) => route.tag))].map((name) => ({ name })),
     paths,
     components: {
-      securitySchemes: { bearer: { type: 'http', scheme: 'bearer', description: 'An API key, sbx_…' } },
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer', description: 'An API key, sbx_…' },
+        login: {
+          type: 'apiKey',
+          in: 'cookie',
+          name: LOGIN_COOKIE,
+          description: 'A browser’s login, of POST /api/login. Writes bear X-CSRF-Token, the csrfToken of GET /api/me, as well',
+        },
+      },
       schemas: document.schemas,
     },
   };

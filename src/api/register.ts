@@ -3,7 +3,7 @@ import type { Express, NextFunction, Request, Response } from 'express';
 import { AppError } from '../errors.js';
 import { authorize } from '../operations/authorize.js';
 import type { Principal } from '../operations/principal.js';
-import { authenticate } from './authenticate.js';
+import { authenticate, refuseForeign, type AuthenticatedCaller } from './authenticate.js';
 import type { ApiDependencies } from './dependencies.js';
 import { discardBody } from './body.js';
 import { checkReply } from './reply-check.js';
@@ -25,12 +25,15 @@ const parameterCount = (path: string): number => path.split('/:').length - 1;
 
 async function answer(route: Route, deps: ApiDependencies, req: Request, res: Response): Promise<void> {
   res.locals.route = route.path;
-  const principal = route.auth === 'public' ? undefined : await admit(route, deps, req);
+  if (route.isForOwnPages === true) refuseForeign(req);
+  const caller = route.auth === 'public' ? undefined : await admit(route, deps, req);
   const checked = await checkRequest(route, req, res);
   const call = {
     ...checked,
-    principal: principal as Principal,
+    principal: caller?.principal as Principal,
+    login: caller?.login,
     requestId: requestIdOf(res.locals),
+    gone: goneSignal(res),
     origin: originOf(req),
     deps,
   } satisfies Call<unknown, unknown, unknown>;
@@ -38,6 +41,14 @@ async function answer(route: Route, deps: ApiDependencies, req: Request, res: Re
   const reply = await route.run(call);
   if (deps.checkReplies) checkReply(route, reply);
   writeReply(route, req, res, reply);
+}
+
+function goneSignal(res: Response): AbortSignal {
+  const controller = new AbortController();
+  res.once('close', () => {
+    if (!res.writableFinished) controller.abort(new Error('The caller went away'));
+  });
+  return controller.signal;
 }
 
 /** By its own word, or its proxy's: it is used in answers to that caller alone. */
@@ -52,12 +63,13 @@ async function answerStream(route: Route, call: Call<unknown, unknown, unknown>,
   else await route.stream?.(call, req, res);
 }
 
-async function admit(route: Route, deps: ApiDependencies, req: Request): Promise<Principal> {
-  const principal = await authenticate(req, deps.gatekeepers);
+async function admit(route: Route, deps: ApiDependencies, req: Request): Promise<AuthenticatedCaller> {
+  const caller = await authenticate(req, deps.gatekeepers);
+  const { principal } = caller;
   // Deciding refuses agents itself: their tries are written down with the gate.
-  if (route.auth === 'decide' && principal.kind === 'agent') return principal;
+  if (route.auth === 'decide' && principal.kind === 'agent') return caller;
   authorize(principal, route.auth as Exclude<Route['auth'], 'public'>);
-  return principal;
+  return caller;
 }
 
 function writeReply(route: Route, req: Request, res: Response, reply: AnyReply): void {

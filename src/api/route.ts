@@ -5,6 +5,7 @@
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
 import type { ApiDependencies } from './dependencies.js';
+import type { BrowserLogin } from '../operations/logins.js';
 import type { Principal } from '../operations/principal.js';
 import type { Action } from '../operations/role-matrix.js';
 
@@ -39,14 +40,18 @@ export interface Call<P, Q, B> {
   readonly query: Q;
   readonly body: B;
   readonly principal: Principal;
+  /** What a browser showed instead of a key. */
+  readonly login: BrowserLogin | undefined;
   readonly idempotencyKey: string | undefined;
   readonly requestId: string;
+  /** Aborted when the caller goes away before the answer. */
+  readonly gone: AbortSignal;
   /** How the caller reaches this deployment, such as `https://signalbox.example`. */
   readonly origin: string;
   readonly deps: ApiDependencies;
 }
 /** A route without a key has no principal. */
-export type PublicCall = Pick<Call<undefined, undefined, undefined>, 'requestId' | 'deps'>;
+export type PublicCall<B = undefined> = Pick<Call<undefined, undefined, B>, 'requestId' | 'deps' | 'origin' | 'body'>;
 
 type Output<S> = S extends z.ZodType ? z.output<S> : undefined;
 
@@ -57,6 +62,8 @@ interface Described {
   readonly summary: string;
   readonly tag: string;
   readonly description?: string;
+  /** Pages of other origins are refused, although nothing that a browser holds is asked for. */
+  readonly isForOwnPages?: true;
   /** Further problem codes that the operation may answer, for the document: status → codes. */
   readonly problems?: { readonly [status: number]: readonly string[] };
 }
@@ -105,11 +112,16 @@ export function route<
 }
 
 /** A route that answers without a key. */
-export function publicRoute<const R extends Responses>(
-  definition: Described & { readonly responses: R; readonly produces?: string; readonly handle: (call: PublicCall) => Promise<Reply<R>> },
+export function publicRoute<const R extends Responses, B extends z.ZodType | undefined = undefined>(
+  definition: Described &
+    Pick<Checked<undefined, undefined, B>, 'body'> & {
+      readonly responses: R;
+      readonly produces?: string;
+      readonly handle: (call: PublicCall<Output<B>>) => Promise<Reply<R>>;
+    },
 ): Route {
   const { handle, ...rest } = definition;
-  return { ...rest, auth: 'public', run: (call) => handle(call) };
+  return { ...rest, auth: 'public', run: (call) => handle(call as PublicCall<Output<B>>) };
 }
 
 /** A route that writes its answer itself, piece by piece, once the call is checked. */

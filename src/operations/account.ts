@@ -10,7 +10,7 @@ import { toWireKey, type WireKey } from './keys.js';
 import type { Principal } from './principal.js';
 import { toWireUser, type WireUser } from './users.js';
 
-/** Who the caller is; `key` null behind a browser session. @throws AppError not_found */
+/** Who the caller is; `key`: the one that was shown, or that the browser logged in with. @throws AppError not_found */
 export async function getMe(deps: OperationDeps, principal: Principal): Promise<{ readonly user: WireUser; readonly key: WireKey | null }> {
   authorize(principal, 'read');
   const holder = principal.keyId === null ? undefined : await getKeyHolder(deps.db, principal.keyId);

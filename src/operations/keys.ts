@@ -2,6 +2,7 @@
 import { AppError, notFound } from '../errors.js';
 import { createKey as insertKey, deleteKey, listKeys as listRows, type KeyRecord } from '../store/keys.js';
 import type { Page, PageRequest } from '../store/page.js';
+import { tellRightsChanged } from '../store/rights.js';
 import { getUser } from '../store/users.js';
 import { audit } from './actor.js';
 import { authorize } from './authorize.js';
@@ -76,5 +77,6 @@ export async function revokeKey(deps: OperationDeps, principal: Principal, { id 
   authorize(principal, 'read');
   const isThere = await deleteKey(deps.db, isAllowed(principal, 'admin') ? null : principal.userId, id);
   if (!isThere) throw notFound('key', id);
+  await tellRightsChanged(deps.db);
   await audit(deps, principal, { action: 'key.revoked', targetType: 'key', targetId: id });
 }

@@ -12,7 +12,7 @@ export interface Principal {
   readonly role: Role;
   /** An agent's key, a model's tool call, and every call over MCP are `agent`: they decide nothing. */
   readonly kind: 'person' | 'agent';
-  /** The key that was shown, null behind a browser session or a signal. */
+  /** The key that was shown, or that a browser logged in with; null behind a signal or a click in Slack. */
   readonly keyId: string | null;
   /** What the key is narrowed to; null: everything that its role may do. */
   readonly scopes: readonly Action[] | null;

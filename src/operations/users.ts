@@ -1,6 +1,7 @@
 /** People: for admins. */
 import { AppError, notFound } from '../errors.js';
 import type { Page, PageRequest } from '../store/page.js';
+import { tellRightsChanged } from '../store/rights.js';
 import {
   createUser as insertUser,
   listUsers as listRows,
@@ -47,6 +48,7 @@ export async function updateUser(
   if (locksOut) throw new AppError('forbidden', 'Nobody takes their own admin role or access away', {});
   const user = await updateRow(deps.db, id, change);
   if (user === undefined) throw notFound('user', id);
+  await tellRightsChanged(deps.db);
   await audit(deps, principal, {
     ownerId: id,
     action: 'user.updated',

@@ -1,9 +1,8 @@
 /** The WebSocket gateway: who may connect, what they may follow, and the life of their sockets. Any number of gateways may run. */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { AppError, notFound } from '../errors.js';
-import { findKeysById } from '../operations/authenticate-key.js';
 import { authorize } from '../operations/authorize.js';
 import { audienceOf } from '../operations/cast-vote.js';
 import { decideApproval } from '../operations/decide-approval.js';
@@ -17,15 +16,16 @@ import { isAllowed } from '../operations/role-matrix.js';
 import { sendMessage } from '../operations/send-message.js';
 import { ownSession } from '../operations/sessions.js';
 import { stopSession } from '../operations/stop-session.js';
-import { redeemTicket } from '../operations/ws-ticket.js';
+import { redeemTicket, type Caller } from '../operations/ws-ticket.js';
 import { ChannelOutlet } from './channel-outlet.js';
 import { isRowId, parseChannel, type ClientFrame, type StreamChannel } from './client-frames.js';
 import { Connection, type ConnectionHost, type OpenSubscription } from './connection.js';
 import type { Feeds } from './feeds.js';
-import { answerHandshake, handshakeOf, isForeign } from './handshake.js';
+import { answerHandshake, handshakeOf, isForeign, type Handshake } from './handshake.js';
 import { ListSubscription } from './list-subscription.js';
 import type { ListFollower, ListWatch } from './list-watch.js';
 import type { ListChange } from './list-change.js';
+import type { RightsWatch } from './rights-watch.js';
 import { Subscription, type Snapshot } from './subscription.js';
 
 export interface Count {
@@ -43,16 +43,15 @@ export interface GatewayOptions {
   readonly operations: OperationDeps;
   readonly feeds: Feeds;
   readonly lists: ListWatch;
-  /** Who holds this key, null when nobody does. */
-  readonly principalOf: (secret: string) => Promise<Principal | null>;
+  readonly rights: RightsWatch;
+  /** Who shows a key or a browser's login in these headers, null when nobody does. */
+  readonly callerOf: (headers: IncomingHttpHeaders) => Promise<Caller | null>;
   /** Takes one call from the key's rate. @returns 0, or after how many ms there is one */
   readonly takeCall: (keyId: string) => number;
   readonly metrics: GatewayMetrics;
   readonly version: string;
   readonly log: { debug(fields: object, message: string): void; error(fields: object, message: string): void };
   readonly heartbeatMs?: number;
-  /** How often rights are looked at again. */
-  readonly recheckMs?: number;
   readonly maxWaitingBytes?: number;
   readonly maxSocketsPerKey?: number;
   readonly maxBehind?: number;
@@ -60,7 +59,6 @@ export interface GatewayOptions {
 }
 
 const HEARTBEAT_MS = 15_000;
-const RECHECK_MS = 2_000;
 /** Frames may be as large as request bodies. */
 const MAX_FRAME_BYTES = 1024 * 1024;
 const MAX_SOCKETS_PER_KEY = 500;
@@ -78,24 +76,20 @@ const APPROVAL_ITEMS = 200;
 export class Gateway {
   private readonly server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false });
   private readonly connections = new Set<Connection>();
-  private readonly timers: NodeJS.Timeout[];
+  private readonly beating: NodeJS.Timeout;
   /** Snapshots that are being read. */
   private readonly reading = new Map<string, Promise<Snapshot>>();
   private isClosing = false;
 
   constructor(private readonly options: GatewayOptions) {
-    this.timers = [
-      setInterval(() => this.beat(), this.heartbeatMs),
-      setInterval(() => void this.recheck(), options.recheckMs ?? RECHECK_MS),
-    ];
-    for (const timer of this.timers) timer.unref();
+    this.beating = setInterval(() => this.beat(), this.heartbeatMs).unref();
   }
 
   /** For the `upgrade` event of the HTTP server. */
   handleUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
     this.admit(req).then(
-      (principal) => this.server.handleUpgrade(req, socket, head, (peer) => this.open(peer, principal)),
+      (caller) => this.server.handleUpgrade(req, socket, head, (peer) => this.open(peer, caller)),
       (error: unknown) => {
         if (!(error instanceof AppError)) this.options.log.error({ error }, 'a handshake could not be answered');
         answerHandshake(socket, error);
@@ -106,7 +100,7 @@ export class Gateway {
   /** Tells every socket to come back elsewhere, and cuts those that do not go. */
   async close(): Promise<void> {
     this.isClosing = true;
-    for (const timer of this.timers) clearInterval(timer);
+    clearInterval(this.beating);
     for (const connection of this.connections) connection.end(GOING_AWAY, 'the gateway stops');
     const deadline = Date.now() + CLOSE_GRACE_MS;
     while (this.connections.size > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -119,21 +113,22 @@ export class Gateway {
   }
 
   /** @throws AppError that the handshake answers with */
-  private async admit(req: IncomingMessage): Promise<Principal> {
+  private async admit(req: IncomingMessage): Promise<Caller> {
     const handshake = handshakeOf(req);
     if (handshake.path !== '/ws') throw notFound('socket', handshake.path);
     if (this.isClosing) throw new AppError('unavailable', 'The gateway stops', { part: 'postgres', retryAfterSeconds: 1 });
     if (isForeign(req)) throw new AppError('forbidden', 'A page of another origin may not connect', {});
-    const principal = await this.holderOf(handshake);
-    if (principal === null) throw new AppError('unauthenticated', 'Show ?ticket= of POST /api/ws-ticket, or a bearer key', {});
-    authorize(principal, 'read');
-    this.countSocket(principal);
-    return principal;
+    const caller = await this.callerOf(req, handshake);
+    if (caller === null) throw new AppError('unauthenticated', 'Show ?ticket= of POST /api/ws-ticket, a bearer key or a login', {});
+    authorize(caller.principal, 'read');
+    this.countSocket(caller.principal);
+    return caller;
   }
 
-  private async holderOf({ ticket, secret }: { readonly ticket?: string; readonly secret?: string }): Promise<Principal | null> {
-    if (secret !== undefined) return this.options.principalOf(secret);
-    return ticket === undefined ? null : redeemTicket(this.options.operations, ticket);
+  /** A key in the header goes first, then a ticket; a browser sends its cookie with either. */
+  private callerOf({ headers }: IncomingMessage, { ticket }: Handshake): Promise<Caller | null> {
+    const isByTicket = ticket !== undefined && headers.authorization === undefined;
+    return isByTicket ? redeemTicket(this.options.operations, ticket) : this.options.callerOf(headers);
   }
 
   private countSocket({ keyId, userId }: Principal): void {
@@ -145,15 +140,18 @@ export class Gateway {
       throw new AppError('rate_limited', 'Too many sockets with this key', { retryAfterSeconds: 60 });
   }
 
-  private open(socket: WebSocket, principal: Principal): void {
-    const { metrics, version, maxWaitingBytes } = this.options;
+  private open(socket: WebSocket, { principal, login }: Caller): void {
+    const { metrics, rights, version, maxWaitingBytes } = this.options;
     const connection = new Connection(socket, principal, this.host, maxWaitingBytes);
     this.connections.add(connection);
     metrics.sockets.inc();
+    const { keyId } = principal;
+    const unwatch = rights.watch({ keyId, loginHash: login?.hash, rightsAre: (now) => this.rightsAre(connection, now) });
     // A frame that is too large, or no UTF-8: ws has answered with the close code.
     socket.on('error', (error) => this.options.log.debug({ error: error.message }, 'a socket failed'));
     socket.once('close', () => {
       this.connections.delete(connection);
+      unwatch();
       metrics.sockets.dec();
     });
     connection.send({ type: 'hello', serverTime: new Date().toISOString(), version, heartbeatMs: this.heartbeatMs });
@@ -169,21 +167,11 @@ export class Gateway {
     }
   }
 
-  /** Revoking, narrowing and expiry of keys reach open sockets. While PostgreSQL is away nothing is known, and nothing cut. */
-  private async recheck(): Promise<void> {
-    const keyIds = new Set([...this.connections].flatMap(({ principal }) => principal.keyId ?? []));
-    if (keyIds.size === 0) return;
-    const holders = await findKeysById(this.options.operations.db, [...keyIds]).catch(() => undefined);
-    if (holders === undefined) return;
-    for (const connection of this.connections) {
-      const { keyId } = connection.principal;
-      // A socket that came while we asked is looked at next time.
-      if (keyId === null || !keyIds.has(keyId)) continue;
-      const principal = holders.get(keyId);
-      if (principal === undefined) this.cut(connection, UNAUTHENTICATED, 'unauthenticated', 'The key is revoked or has expired');
-      else if (!isAllowed(principal, 'read')) this.cut(connection, FORBIDDEN, 'forbidden', 'The key may no longer read');
-      else connection.principal = principal;
-    }
+  private rightsAre(connection: Connection, principal: Principal | undefined): void {
+    if (principal === undefined)
+      this.cut(connection, UNAUTHENTICATED, 'unauthenticated', 'The key is revoked or has expired, or the login has ended');
+    else if (!isAllowed(principal, 'read')) this.cut(connection, FORBIDDEN, 'forbidden', 'The key may no longer read');
+    else connection.principal = principal;
   }
 
   private cut(connection: Connection, code: number, name: string, message: string): void {

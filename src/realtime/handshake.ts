@@ -1,4 +1,4 @@
-/** A WebSocket's handshake, before it is one: who it says it is, where its page is from, and refusals as HTTP. Pure but for the answer. */
+/** A WebSocket's handshake, before it is one: its path and ticket, where its page is from, and refusals as HTTP. Pure but for the answer. */
 import type { IncomingMessage } from 'node:http';
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -7,24 +7,20 @@ import { AppError, type ErrorCode } from '../errors.js';
 export interface Handshake {
   readonly path: string;
   readonly ticket?: string;
-  /** The key of a bearer header. */
-  readonly secret?: string;
 }
 
 export function handshakeOf(req: IncomingMessage): Handshake {
   const target = req.url ?? '';
   const mark = target.indexOf('?');
   const ticket = mark < 0 ? null : new URLSearchParams(target.slice(mark)).get('ticket');
-  const secret = /^Bearer +([^\s]+) *$/i.exec(req.headers.authorization ?? '')?.[1];
   return {
     path: mark < 0 ? target : target.slice(0, mark),
     ...(ticket === null ? {} : { ticket }),
-    ...(secret === undefined ? {} : { secret }),
   };
 }
 
 /** Whether a browser's page of another origin asks. Who sends no Origin is no browser. */
-export function isForeign(req: IncomingMessage): boolean {
+export function isForeign(req: Pick<IncomingMessage, 'headers'>): boolean {
   const { origin, host } = req.headers;
   if (origin === undefined) return false;
   try {

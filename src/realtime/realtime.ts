@@ -5,12 +5,17 @@ import { EventHub } from './event-hub.js';
 import { createFeedSource, Feeds } from './feeds.js';
 import { ListWatch } from './list-watch.js';
 import { createLogReader } from './log-reader.js';
+import { RightsWatch } from './rights-watch.js';
 
 export interface RealtimeOptions {
   readonly connectionString: string;
   readonly operations: Pick<OperationDeps, 'db'>;
   /** Told that something may have been written, whatever it is. */
   readonly onWake?: () => void;
+  /** Told that keys, people or logins have changed, or may have: what is remembered of them is worth nothing. */
+  readonly onRights?: () => void;
+  /** How often rights are looked at without being told. */
+  readonly recheckMs?: number;
   readonly log: { debug(fields: object, message: string): void; warn(fields: object, message: string): void };
 }
 
@@ -18,9 +23,10 @@ export class Realtime {
   readonly hub: EventHub;
   readonly feeds: Feeds;
   readonly lists: ListWatch;
+  readonly rights: RightsWatch;
   private readonly listener: Listener;
 
-  constructor({ connectionString, operations: { db }, log, onWake }: RealtimeOptions) {
+  constructor({ connectionString, operations: { db }, log, onWake, onRights, recheckMs }: RealtimeOptions) {
     const onError = (error: unknown): void => log.debug({ error }, 'a log could not be read; it is tried again');
     this.hub = new EventHub({ ...createLogReader(db), onError });
     this.feeds = new Feeds({
@@ -30,6 +36,11 @@ export class Realtime {
       onError,
     });
     this.lists = new ListWatch({ db, onError });
+    this.rights = new RightsWatch({
+      db,
+      onError: (error) => log.debug({ error }, 'rights could not be looked at; they are at the next look'),
+      ...(recheckMs === undefined ? {} : { everyMs: recheckMs }),
+    });
     this.listener = new Listener({
       connectionString,
       onWake: (wake) => {
@@ -37,6 +48,10 @@ export class Realtime {
         onWake?.();
       },
       onDeltas: (payload) => this.feeds.takeDeltas(payload),
+      onRights: () => {
+        onRights?.();
+        this.rights.look();
+      },
       onConnectionLost: (error) =>
         log.warn({ error: error.message }, 'the connection that hears of new events was lost; sweeps replace it'),
     });
@@ -52,6 +67,7 @@ export class Realtime {
     this.hub.close();
     this.feeds.close();
     this.lists.close();
+    this.rights.close();
     await this.listener.close();
   }
 

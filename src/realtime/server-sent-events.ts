@@ -8,8 +8,8 @@ export interface EventStreamOptions {
   readonly heartbeatMs?: number;
   /** A reader that takes nothing for so long is cut off; it resumes from the rows. */
   readonly stalledMs?: number;
-  /** Asked at each heartbeat: false ends the stream (a key was revoked, say). */
-  readonly mayGoOn?: () => Promise<boolean>;
+  /** Ends the stream once the reader may not go on (its key was revoked, say). @returns what ends the watching */
+  readonly whileAllowed?: (end: () => void) => () => void;
 }
 
 export const EVENT_STREAM_TYPE = 'text/event-stream';
@@ -54,19 +54,25 @@ export function openEventStream(res: ServerResponse, headers: { readonly [name: 
 /** One event. JSON text holds no line break, so one `data:` line is enough. Pure. */
 export const toServerSentEvent = (frame: LogFrame): string => `id: ${frame.seq}\nevent: ${frame.kind}\ndata: ${frame.json}\n\n`;
 
-/** Comments that keep the line up, and a look at the reader's rights with each. @returns what ends them */
-export function keepAlive(res: ServerResponse, options: Pick<EventStreamOptions, 'heartbeatMs' | 'mayGoOn'>, stop: () => void): () => void {
+/** Comments that keep the line up, and an eye on the reader's rights. @returns what ends both */
+export function keepAlive(
+  res: ServerResponse,
+  options: Pick<EventStreamOptions, 'heartbeatMs' | 'whileAllowed'>,
+  stop: () => void,
+): () => void {
   let unread = 0;
-  const beat = async (): Promise<void> => {
+  const beat = (): void => {
     unread = res.writableNeedDrain ? unread + 1 : 0;
     // A reader with unread bytes knows that the line is up; one that has had them for long is gone.
     if (unread === 0) res.write(': heartbeat\n\n');
     else if (unread >= STALLED_BEATS) stop();
-    if (options.mayGoOn !== undefined && !(await options.mayGoOn())) stop();
   };
-  // A check that fails (database away) is asked again at the next beat.
-  const timer = setInterval(() => void beat().catch(() => undefined), options.heartbeatMs ?? HEARTBEAT_MS).unref();
-  return () => clearInterval(timer);
+  const timer = setInterval(beat, options.heartbeatMs ?? HEARTBEAT_MS).unref();
+  const unwatch = options.whileAllowed?.(stop);
+  return () => {
+    clearInterval(timer);
+    unwatch?.();
+  };
 }
 
 /** Waits for room. A reader that stalls for too long is cut off. */

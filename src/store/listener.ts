@@ -1,6 +1,7 @@
 import { Client } from 'pg';
 import { DELTA_CHANNEL } from './deltas.js';
 import { WAKE_CHANNEL } from './notifier.js';
+import { RIGHTS_CHANNEL } from './rights.js';
 
 /** Streams that have grown; `all`: perhaps any (a sweep, or a connection that was away). */
 export type Wake = readonly string[] | 'all';
@@ -10,6 +11,8 @@ export interface ListenerOptions {
   readonly onWake: (wake: Wake) => void;
   /** A batch of deltas (store/deltas.ts) has come. Without it they are not listened for. */
   readonly onDeltas?: (payload: string) => void;
+  /** Keys, people or logins have changed, or may have while nothing was heard. Without it they are not listened for. */
+  readonly onRights?: () => void;
   /** How often to look without being told; 1,000 ms. */
   readonly sweepMs?: number;
   readonly onConnectionLost?: (error: Error) => void;
@@ -56,15 +59,18 @@ export class Listener {
     client.on('end', () => this.lost(client, new Error('The connection ended')));
     client.on('notification', ({ channel, payload }) => {
       if (channel === DELTA_CHANNEL) this.options.onDeltas?.(payload ?? '');
+      else if (channel === RIGHTS_CHANNEL) this.options.onRights?.();
       else this.options.onWake((payload ?? '').split(','));
     });
     try {
       await client.connect();
       await client.query(`LISTEN ${WAKE_CHANNEL}`);
       if (this.options.onDeltas !== undefined) await client.query(`LISTEN ${DELTA_CHANNEL}`);
+      if (this.options.onRights !== undefined) await client.query(`LISTEN ${RIGHTS_CHANNEL}`);
       if (this.closed) return await client.end();
       this.client = client;
       this.options.onWake('all');
+      this.options.onRights?.();
     } catch (error) {
       client.end().catch(() => undefined);
       this.lost(client, error instanceof Error ? error : new Error(String(error)));

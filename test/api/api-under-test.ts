@@ -4,10 +4,10 @@ import type { AddressInfo } from 'node:net';
 import pino from 'pino';
 import { createApp } from '../../src/api/app.js';
 import type { ApiDependencies } from '../../src/api/dependencies.js';
-import { KeyRing } from '../../src/api/key-ring.js';
+import { callerOf, forget } from '../../src/api/authenticate.js';
+import { createKeyRings } from '../../src/api/key-ring.js';
 import { createApiMetrics } from '../../src/api/metrics.js';
 import { RateLimiter } from '../../src/api/rate-limiter.js';
-import { findKey } from '../../src/operations/authenticate-key.js';
 import { createBackground } from '../../src/operations/background.js';
 import type { OperationDeps } from '../../src/operations/deps.js';
 import type { Role } from '../../src/operations/role-matrix.js';
@@ -62,6 +62,8 @@ export interface ApiOptions {
   readonly beside?: ApiUnderTest;
   readonly port?: number;
   readonly sockets?: Partial<GatewayOptions>;
+  /** How often rights are looked at without being told. */
+  readonly recheckMs?: number;
   readonly tools?: Partial<Parameters<typeof openTools>[0]>;
 }
 
@@ -94,9 +96,16 @@ export class ApiUnderTest {
     this.http = createHttpClient({ allow: ['127.0.0.1'] });
     const settings = { httpAllow: [], skillsDir: undefined, toolPolicy: {}, mcpServers: {}, ...options.tools };
     this.openTools = openTools(settings, { db, http: this.http, shell: undefined });
-    this.realtime = new Realtime({ connectionString: database.url, operations: this.operations, log });
+    const rings = createKeyRings(db);
+    this.realtime = new Realtime({
+      connectionString: database.url,
+      operations: this.operations,
+      log,
+      onRights: () => forget(rings),
+      ...(options.recheckMs === undefined ? {} : { recheckMs: options.recheckMs }),
+    });
     const gatekeepers = {
-      keyRing: new KeyRing((sha256: string) => findKey(db, sha256)),
+      ...rings,
       rateLimiter: new RateLimiter(0),
       onRateLimited: () => undefined,
     };
@@ -105,6 +114,7 @@ export class ApiUnderTest {
       operations: this.operations,
       events: this.realtime.hub,
       feeds: this.realtime.feeds,
+      rights: this.realtime.rights,
       tools: createDirectTools({ operations: this.operations, ...this.openTools }),
       log,
       metrics,
@@ -124,7 +134,8 @@ export class ApiUnderTest {
       operations: this.operations,
       feeds: this.realtime.feeds,
       lists: this.realtime.lists,
-      principalOf: (secret) => gatekeepers.keyRing.principalOf(secret),
+      rights: this.realtime.rights,
+      callerOf: (headers) => callerOf(headers, rings),
       takeCall: () => 0,
       metrics,
       version: deps.version,

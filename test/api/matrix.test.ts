@@ -7,6 +7,7 @@ import { MATRIX, type Probe } from './route-matrix.js';
 let api: ApiUnderTest;
 let owned: Owned;
 let keys: Readonly<Record<Role, string>>;
+let browsers: Readonly<Record<Role, Browser>>;
 let expired: string;
 let revoked: string;
 let disabled: string;
@@ -19,6 +20,10 @@ beforeAll(async () => {
   keys = Object.fromEntries(
     await Promise.all(ROLES.map(async (role) => [role, await api.keyOf(owned.userId, { role })] as const)),
   ) as Record<Role, string>;
+  browsers = Object.fromEntries(await Promise.all(ROLES.map(async (role) => [role, await loggedIn(keys[role])] as const))) as Record<
+    Role,
+    Browser
+  >;
   expired = await api.keyOf(owned.userId, { role: 'admin', expiresAt: new Date(Date.now() - 1_000).toISOString() });
   stranger = (await api.person('editor', { name: 'Eve' })).key;
   otherAdmin = (await api.person('admin', { name: 'Zed' })).key;
@@ -39,11 +44,12 @@ async function revokedKey(): Promise<{ readonly key: string }> {
   return { key: body.secret };
 }
 
-async function call(probe: Probe, key: string | null) {
-  const { path, body, headers = {} } = probe.call(owned);
+async function call(probe: Probe, key: string | null, more: { readonly [name: string]: string } = {}) {
+  const { path, body, headers: own = {} } = probe.call(owned);
   const method = probe.route.split(' ')[0] as string;
+  const headers = { ...own, ...more };
   if (probe.isEndless === true) {
-    const response = await api.open(method, path, { key });
+    const response = await api.open(method, path, { key, headers });
     if (response.statusCode === 200) {
       response.destroy();
       return { status: 200, body: {} as Refusal };
@@ -52,6 +58,17 @@ async function call(probe: Probe, key: string | null) {
   }
   return api.send(method, path, { key, body, headers });
 }
+/** What a logged-in browser sends by itself, and what its page adds to writes. */
+interface Browser {
+  readonly cookie: { readonly cookie: string };
+  readonly token: { readonly 'x-csrf-token': string };
+}
+
+async function loggedIn(key: string): Promise<Browser> {
+  const { headers, body } = await api.send<{ csrfToken: string }>('POST', '/api/login', { body: { key } });
+  return { cookie: { cookie: headers['set-cookie']?.[0]?.split(';')[0] ?? '' }, token: { 'x-csrf-token': body.csrfToken } };
+}
+const isWrite = (probe: Probe): boolean => !probe.route.startsWith('GET ');
 const may = (probe: Probe, role: Role): boolean => probe.roles === 'everybody' || probe.roles.includes(role);
 
 describe('S1 who may call what', () => {
@@ -99,6 +116,25 @@ describe('S1 who may call what', () => {
     it.each(ROLES.filter((role) => may(probe, role)))('serves the role %s', async (role) => {
       const { status, body } = await call(probe, keys[role]);
       expect({ status, body }).toEqual({ status: probe.ok.find((each) => each === status) ?? probe.ok, body });
+    });
+
+    if (isPublic) return;
+    it('S7 serves a browser that is logged in, by its role', async () => {
+      for (const role of ROLES) {
+        const { cookie, token } = probe.route === 'POST /api/logout' ? await loggedIn(keys[role]) : browsers[role];
+        const { status, body } = await call(probe, null, { ...cookie, ...(isWrite(probe) ? token : {}) });
+        if (may(probe, role)) expect({ status, body }).toEqual({ status: probe.ok.find((each) => each === status) ?? probe.ok, body });
+        else expect([status, body.code]).toEqual([403, 'forbidden']);
+      }
+    });
+
+    if (!isWrite(probe)) return;
+    it('S7 refuses a write of a logged-in browser without its token, with another’s, and from a page of another origin', async () => {
+      const { cookie, token } = browsers.admin;
+      for (const sent of [cookie, { ...cookie, ...browsers.editor.token }, { ...cookie, ...token, origin: 'https://evil.example' }]) {
+        const { status, body } = await call(probe, null, sent);
+        expect([status, body.code]).toEqual([403, 'forbidden']);
+      }
     });
   });
 });

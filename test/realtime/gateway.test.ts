@@ -7,7 +7,7 @@ let session: LiveSession;
 const clients: SocketClient[] = [];
 
 beforeAll(async () => {
-  api = await ApiUnderTest.start({ sockets: { recheckMs: 200, heartbeatMs: 400 } });
+  api = await ApiUnderTest.start({ recheckMs: 200, sockets: { heartbeatMs: 400 } });
 });
 beforeEach(async () => {
   session = await LiveSession.start(api);

@@ -11,7 +11,7 @@ import { aiSdkFormat } from '../../realtime/ui-streams/ai-sdk.js';
 import type { RunOutcome } from '../../realtime/ui-streams/narration.js';
 import { writeUiStream } from '../../realtime/ui-streams/write-ui-stream.js';
 import type { ApiDependencies } from '../dependencies.js';
-import { lastEventIdOf, mayStillRead, SeqText, writeLog } from '../log-stream.js';
+import { lastEventIdOf, SeqText, whileAllowed, writeLog } from '../log-stream.js';
 import { streamRoute } from '../route.js';
 import { executionParams } from './shape.js';
 
@@ -26,11 +26,13 @@ export const executionStreamRoute = streamRoute({
     'id: seq, event: kind, data: the Event. Resumes behind Last-Event-ID (or ?after); closes after the terminal event. A browser that comes back behind that is told by 204 to stay away. ?format=ai-sdk (UI message stream of the AI SDK, version 5 on) and ?format=ag-ui tell the run with its text from the beginning: a late reader gets each text as one delta.',
   params: executionParams,
   query: z.object({ after: SeqText.exactOptional(), format: z.enum(['ai-sdk', 'ag-ui']).exactOptional() }),
-  handle: async ({ deps, principal, params: { id }, query }, req, res) => {
+  handle: async (call, req, res) => {
+    const { deps, principal, params, query } = call;
+    const { id } = params;
     const { sessionId } = await ownExecution(deps.operations, principal, id);
-    const mayGoOn = mayStillRead(deps, req);
+    const rights = { whileAllowed: whileAllowed(call) };
     if (query.format !== undefined) {
-      await writeRun({ deps, principal, run: { executionId: id, sessionId }, format: query.format, mayGoOn }, res);
+      await writeRun({ deps, principal, run: { executionId: id, sessionId }, format: query.format, ...rights }, res);
       return;
     }
     const lastEventId = lastEventIdOf(req);
@@ -40,7 +42,7 @@ export const executionStreamRoute = streamRoute({
       res.writeHead(204).end();
       return;
     }
-    await writeLog(deps, res, { streamId: id, after: place.after, isAtEnd: place.isAtEnd, mayGoOn });
+    await writeLog(deps, res, { streamId: id, after: place.after, isAtEnd: place.isAtEnd, ...rights });
   },
 });
 
@@ -49,10 +51,10 @@ interface RunStream {
   readonly principal: Principal;
   readonly run: { readonly executionId: string; readonly sessionId: string };
   readonly format: 'ai-sdk' | 'ag-ui';
-  readonly mayGoOn: () => Promise<boolean>;
+  readonly whileAllowed: (end: () => void) => () => void;
 }
 
-async function writeRun({ deps, principal, run, format, mayGoOn }: RunStream, res: Response): Promise<void> {
+async function writeRun({ deps, principal, run, format, ...rights }: RunStream, res: Response): Promise<void> {
   deps.metrics.openStreams.inc();
   try {
     await writeUiStream(res, {
@@ -63,7 +65,7 @@ async function writeRun({ deps, principal, run, format, mayGoOn }: RunStream, re
         const { cursor, execution, steps, messages } = await readRunSnapshot(deps.operations, principal, run.executionId);
         return { cursor, outcome: outcomeOf(execution), steps, messages };
       },
-      mayGoOn,
+      ...rights,
       onError: (error) => deps.log.debug({ error }, 'a run could not be read; it is tried again'),
     });
   } finally {

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { createKey, listKeys, revokeKey } from '../../operations/keys.js';
 import { ACTIONS, ROLES } from '../../operations/role-matrix.js';
+import { forget } from '../authenticate.js';
 import { noContent, reply, route, type Route } from '../route.js';
 import { idParam, InstantInput, listOf, pageQuery, text } from '../shapes.js';
 import { KeyShape } from './shape.js';
@@ -47,7 +48,7 @@ export const keyRoutes: readonly Route[] = [
     responses: { 204: null },
     handle: async ({ deps, principal, params: { id } }) => {
       await revokeKey(deps.operations, principal, { id });
-      deps.gatekeepers.keyRing.forget();
+      forget(deps.gatekeepers);
       return noContent;
     },
   }),

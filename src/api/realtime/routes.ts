@@ -13,9 +13,9 @@ export const realtimeRoutes: readonly Route[] = [
     tag: 'Realtime',
     summary: 'A ticket for one WebSocket',
     description:
-      'Good once, for 60 seconds, at any gateway: GET /ws?ticket=… The socket has the rights of the key, for as long as the key has them.',
+      'Good once, for 60 seconds, at any gateway: GET /ws?ticket=… The socket has the rights of the key or the login, for as long as it has them.',
     auth: 'read',
     responses: { 200: TicketShape },
-    handle: async ({ deps, principal }) => reply(200, await issueTicket(deps.operations, principal)),
+    handle: async ({ deps, principal, login }) => reply(200, await issueTicket(deps.operations, principal, login)),
   }),
 ];

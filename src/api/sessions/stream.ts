@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ownSession } from '../../operations/sessions.js';
 import { EVENT_STREAM_TYPE } from '../../realtime/server-sent-events.js';
-import { lastEventIdOf, mayStillRead, SeqText, writeLog } from '../log-stream.js';
+import { lastEventIdOf, SeqText, whileAllowed, writeLog } from '../log-stream.js';
 import { streamRoute } from '../route.js';
 import { idParam } from '../shapes.js';
 
@@ -17,9 +17,11 @@ export const sessionStreamRoute = streamRoute({
     'id: the session’s seq, event: kind, data: the Event with sessionId. Messages, turns, and the events of its executions. Resumes behind Last-Event-ID (or ?after). It has no end of its own. Text that streams comes whole with its turn’s end; piece by piece over the WebSocket.',
   params: z.object({ id: idParam('ses') }),
   query: z.object({ after: SeqText.exactOptional() }),
-  handle: async ({ deps, principal, params: { id }, query }, req, res) => {
+  handle: async (call, req, res) => {
+    const { deps, principal, params, query } = call;
+    const { id } = params;
     await ownSession(deps.operations, principal, id);
     const { after } = await deps.events.place(id, lastEventIdOf(req) ?? Number(query.after ?? 0));
-    await writeLog(deps, res, { streamId: id, after, isAtEnd: false, mayGoOn: mayStillRead(deps, req) });
+    await writeLog(deps, res, { streamId: id, after, isAtEnd: false, whileAllowed: whileAllowed(call) });
   },
 });

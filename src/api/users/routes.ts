@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { createUser, listUsers, updateUser } from '../../operations/users.js';
 import { ROLES } from '../../operations/role-matrix.js';
+import { forget } from '../authenticate.js';
 import { reply, route, type Route } from '../route.js';
 import { idParam, listOf, pageQuery, text } from '../shapes.js';
 import { UserShape } from './shape.js';
@@ -59,7 +60,7 @@ export const userRoutes: readonly Route[] = [
     responses: { 200: UserAnswer },
     handle: async ({ deps, principal, params: { id }, body }) => {
       const answer = await updateUser(deps.operations, principal, { id, ...body });
-      deps.gatekeepers.keyRing.forget();
+      forget(deps.gatekeepers);
       return reply(200, answer);
     },
   }),

@@ -23,7 +23,8 @@ export interface UiStreamOptions {
   readonly run: { readonly executionId: string; readonly sessionId: string };
   readonly format: UiFormat;
   readonly readRun: () => Promise<RunSnapshot>;
-  readonly mayGoOn: () => Promise<boolean>;
+  /** Ends the stream once the reader may not go on. @returns what ends the watching */
+  readonly whileAllowed: (end: () => void) => () => void;
   readonly onError: (error: unknown) => void;
   readonly heartbeatMs?: number;
 }
