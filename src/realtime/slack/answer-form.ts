@@ -105,7 +105,7 @@ function choicesOf({ enum: choices }: Schema): readonly (string | number | boole
 
 function inputOf(field: Field, blockId: string): Block {
   const { schema } = field;
-  const label = textOf(schema['title']) ?? field.name ?? 'Answer (JSON)';
+  const label = textOf(schema['title']) ?? (field.name === null ? 'Answer (JSON)' : (textOf(field.name) ?? 'Without a name'));
   const description = textOf(schema['description']);
   const hint = [description, field.kind === 'json' && field.name !== null ? 'as JSON' : undefined].filter((part) => part !== undefined);
   return {
@@ -129,20 +129,12 @@ function elementOf({ kind, schema }: Field): object {
         multiline: most > 200,
         ...(most >= 1 ? { max_length: most } : {}),
         ...(least > 0 ? { min_length: least } : {}),
-        ...(typeof preset === 'string' && preset !== '' ? { initial_value: cut(preset, most) } : {}),
+        ...initialText(preset, least, most),
       };
     }
     case 'number':
-    case 'integer': {
-      const [least, most] = [numberOf(schema['minimum']), numberOf(schema['maximum'])];
-      return {
-        type: 'number_input',
-        is_decimal_allowed: kind === 'number',
-        ...(least === undefined ? {} : { min_value: String(least) }),
-        ...(most === undefined ? {} : { max_value: String(most) }),
-        ...(typeof preset === 'number' ? { initial_value: String(preset) } : {}),
-      };
-    }
+    case 'integer':
+      return numberElement(schema, kind === 'integer');
     case 'boolean':
       return select(
         [
@@ -164,9 +156,36 @@ function elementOf({ kind, schema }: Field): object {
         type: 'plain_text_input',
         multiline: true,
         max_length: TEXT_LIMIT,
-        ...(preset === undefined ? {} : { initial_value: cut(JSON.stringify(preset), TEXT_LIMIT) }),
+        ...(preset === undefined ? {} : initialText(JSON.stringify(preset), 1, TEXT_LIMIT)),
       };
   }
+}
+
+/** Half of what an author proposes is no proposal. */
+const initialText = (preset: Json | undefined, least: number, most: number): object =>
+  typeof preset === 'string' && preset !== '' && preset.length >= least && preset.length <= most ? { initial_value: preset } : {};
+
+/** Slack takes no form in which a bound or a default contradicts another, or is no plain decimal: what it would not take is left to the check. */
+function numberElement(schema: Schema, isInteger: boolean): object {
+  const [minimum, maximum, preset] = [numberOf(schema['minimum']), numberOf(schema['maximum']), numberOf(schema['default'])];
+  const least = decimalOf(minimum === undefined || !isInteger ? minimum : Math.ceil(minimum));
+  const most = decimalOf(maximum === undefined || !isInteger ? maximum : Math.floor(maximum));
+  const isRange = Number(least ?? Number.NEGATIVE_INFINITY) <= Number(most ?? Number.POSITIVE_INFINITY);
+  const isPreset =
+    preset !== undefined && preset >= (minimum ?? preset) && preset <= (maximum ?? preset) && (!isInteger || Number.isInteger(preset));
+  return {
+    type: 'number_input',
+    is_decimal_allowed: !isInteger,
+    ...(least !== undefined && isRange ? { min_value: least } : {}),
+    ...(most !== undefined && isRange ? { max_value: most } : {}),
+    ...(isPreset && decimalOf(preset) !== undefined ? { initial_value: decimalOf(preset) } : {}),
+  };
+}
+
+/** As Slack writes numbers, without an exponent; undefined: it cannot be written so. */
+function decimalOf(number: number | undefined): string | undefined {
+  const text = String(number);
+  return number === undefined || text.includes('e') ? undefined : text;
 }
 
 function select(options: readonly (readonly [string, string])[], initial: number): object {

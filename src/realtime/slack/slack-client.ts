@@ -101,17 +101,19 @@ export function createSlackClient({ botToken, apiUrl, timeoutMs = TIMEOUT_MS }: 
     }
   };
   const quiet = { unfurl_links: false, unfurl_media: false };
+  // `@here` and `#channel` without brackets stay text; rewriting would look for them unless told not to.
+  const literal = { parse: 'none', link_names: false };
   return {
     async post(channel, message) {
-      const answer = await call('chat.postMessage', { channel, ...message, ...quiet });
+      const answer = await call('chat.postMessage', { channel, ...message, ...literal, ...quiet });
       if (typeof answer['channel'] !== 'string' || typeof answer['ts'] !== 'string') throw new SlackFault('no_place', 'never', undefined);
       return { channel: answer['channel'], ts: answer['ts'] };
     },
     async update(place, message) {
-      await call('chat.update', { ...place, ...message });
+      await call('chat.update', { ...place, ...message, ...literal });
     },
     async whisper(to, text) {
-      await call('chat.postEphemeral', { ...to, text });
+      await call('chat.postEphemeral', { ...to, text, ...literal });
     },
     async openModal(triggerId, view) {
       await call('views.open', { trigger_id: triggerId, view });

@@ -41,6 +41,34 @@ describe('a form in Slack', () => {
     ]);
   });
 
+  it.each<[string, object, object]>([
+    ['a default that is no whole number', { type: 'integer', default: 1.5 }, { is_decimal_allowed: false }],
+    ['a default below the minimum', { type: 'number', minimum: 5, default: 1 }, { is_decimal_allowed: true, min_value: '5' }],
+    ['bounds that contradict each other', { type: 'number', minimum: 5, maximum: 1 }, { is_decimal_allowed: true }],
+    ['numbers that need an exponent', { type: 'number', minimum: 1e-7, maximum: 1e300, default: 1e21 }, { is_decimal_allowed: true }],
+    [
+      'bounds between whole numbers',
+      { type: 'integer', minimum: 0.5, maximum: 9.5, default: 3 },
+      { is_decimal_allowed: false, min_value: '1', max_value: '9', initial_value: '3' },
+    ],
+    [
+      'a default that is too short',
+      { type: 'string', minLength: 5, default: 'abc' },
+      { multiline: true, max_length: 3_000, min_length: 5 },
+    ],
+    ['a default that is too long', { type: 'string', maxLength: 2, default: 'abc' }, { multiline: false, max_length: 2 }],
+  ])('leaves out what Slack would refuse the whole form for: %s', (_, field, expected) => {
+    const [block] = formBlocks({ type: 'object', properties: { a: field as Json } });
+    expect(block?.['element']).toEqual({ action_id: 'value', type: expect.stringMatching(/number_input|plain_text_input/), ...expected });
+  });
+
+  it('gives a field without a name something to be called', () => {
+    expect(formBlocks({ type: 'object', properties: { '': { type: 'string' }, ' ': true } })).toMatchObject([
+      { label: { text: 'Without a name' } },
+      { label: { text: 'Without a name' } },
+    ]);
+  });
+
   it('is read back with its types; what is left empty is left out', () => {
     const filled = state({ 0: typed('2.5'), 2: chosen('1'), 3: chosen('2'), 4: chosen('false'), 5: typed('hi'), 6: typed('["a"]') });
     expect(answerOf(FORM, filled)).toEqual({ answer: { n: 2.5, env: 'production', level: 3, ok: false, note: 'hi', tags: ['a'] } });

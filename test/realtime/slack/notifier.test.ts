@@ -22,13 +22,13 @@ describe('a notify step to Slack (L42)', () => {
   });
   beforeEach(() => slack.clear());
   afterAll(() => slack?.close());
-  const notifier = (found: readonly object[] = []) =>
-    createSlackNotifier(rowsOf(found), createSlackClient({ botToken: 'xoxb-1', apiUrl: slack.apiUrl, timeoutMs: 300 }));
+  const notifier = (found: readonly object[] = [], timeoutMs = 10_000) =>
+    createSlackNotifier(rowsOf(found), createSlackClient({ botToken: 'xoxb-1', apiUrl: slack.apiUrl, timeoutMs }));
 
   it('is delivered when Slack has accepted it, with its id; it addresses nobody', async () => {
     const id = await notifier().notify(' C1 ', 'done <!channel> & <@U1>');
     expect(slack.messages('C1')).toMatchObject([{ ts: id, text: 'done &lt;!channel&gt; &amp; &lt;@U1&gt;' }]);
-    expect(slack.calls[0]?.args).toMatchObject({ unfurl_links: 'false', unfurl_media: 'false' });
+    expect(slack.calls[0]?.args).toMatchObject({ unfurl_links: 'false', unfurl_media: 'false', parse: 'none', link_names: 'false' });
   });
 
   it('reaches a person of ours directly, by e-mail or id', async () => {
@@ -51,7 +51,9 @@ describe('a notify step to Slack (L42)', () => {
     ['a token that was revoked', { error: 'token_revoked' }, { retryable: false, details: { reason: 'token_revoked' } }],
   ])('fails as notify_failed for %s', async (_what, script, expected) => {
     slack.next('chat.postMessage', script);
-    await expect(notifier().notify('C1', 'hi')).rejects.toMatchObject({ code: 'notify_failed', ...expected });
+    const isStall = typeof script === 'object' && 'stallMs' in script;
+    const failing = isStall ? notifier([], 300) : notifier();
+    await expect(failing.notify('C1', 'hi')).rejects.toMatchObject({ code: 'notify_failed', ...expected });
     expect(slack.callsOf('chat.postMessage')).toHaveLength(1);
   });
 
