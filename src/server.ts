@@ -15,6 +15,7 @@ import { ConfigError, loadServiceConfig, type ServiceConfig } from './config.js'
 import { createLogger, type Logger } from './logger.js';
 import { createBackground } from './operations/background.js';
 import { bootstrap } from './operations/bootstrap.js';
+import { DeliveryIds } from './operations/delivery-ids.js';
 import type { OperationDeps } from './operations/deps.js';
 import { startReconciler } from './operations/reconciler.js';
 import { createTemporalGateway } from './operations/temporal-gateway.js';
@@ -39,6 +40,12 @@ const SLACK_WORD_MS = 12_000;
 /** What a stop closes, newest first. */
 type Opened = (() => Promise<unknown>)[];
 
+/** The log, and where its lines find their deliveries once there is a database. */
+interface Logged {
+  readonly log: Logger;
+  readonly deliveries: DeliveryIds;
+}
+
 interface Gateway {
   readonly url: string;
   /** Ends streams, lets requests and what follows them finish, closes every connection. */
@@ -46,7 +53,7 @@ interface Gateway {
 }
 
 /** Opens everything in order; what was opened before a failure is closed again. */
-async function startGateway(config: ServiceConfig, log: Logger): Promise<Gateway> {
+async function startGateway(config: ServiceConfig, { log, deliveries }: Logged): Promise<Gateway> {
   const opened: Opened = [];
   const close = async (): Promise<void> => {
     for (const end of opened.splice(0).toReversed())
@@ -56,6 +63,7 @@ async function startGateway(config: ServiceConfig, log: Logger): Promise<Gateway
     const http = createHttpClient({ allow: config.httpAllow });
     opened.push(() => http.close());
     const { operations, tools } = await openOperations(config, http, log, opened);
+    deliveries.readFrom(operations.db);
     const courier = openCourier(config, operations, http, log, opened);
     const rings = createKeyRings(operations.db);
     const realtime = await openEvents(config, { operations, courier, onRights: () => forget(rings) }, log, opened);
@@ -213,7 +221,8 @@ async function untilDatabase<T>(log: Logger, work: () => Promise<T>): Promise<T>
 
 async function main(): Promise<void> {
   const config = loadServiceConfig();
-  const log = createLogger(config.log, 'gateway');
+  const deliveries = new DeliveryIds();
+  const log = createLogger(config.log, 'gateway', (executionId) => deliveries.of(executionId));
   let gateway: Gateway | undefined;
   let isStopping = false;
   const stop = async (why: string, exitCode: number): Promise<void> => {
@@ -235,7 +244,7 @@ async function main(): Promise<void> {
   // A log that nobody reads any more is no reason to end.
   process.stdout.on('error', () => undefined);
   process.stderr.on('error', () => undefined);
-  gateway = await startGateway(config, log);
+  gateway = await startGateway(config, { log, deliveries });
   log.info({ url: gateway.url }, 'the gateway listens');
   process.send?.({ ready: true, url: gateway.url });
 }

@@ -11,6 +11,7 @@ import { startDemoModel } from './embedded/demo-model/index.js';
 import { createLogger, type Logger } from './logger.js';
 import { createBackground } from './operations/background.js';
 import { requestCancel } from './operations/cancel-execution.js';
+import { DeliveryIds } from './operations/delivery-ids.js';
 import type { OperationDeps } from './operations/deps.js';
 import { readSignalledGate } from './operations/read-signalled-gate.js';
 import { startReconciler } from './operations/reconciler.js';
@@ -34,6 +35,11 @@ import { CONCURRENT_ACTIVITIES, WORKER_SETTINGS } from './worker-settings.js';
 import { TASK_QUEUES } from './workflows/messages.js';
 
 type Queue = keyof typeof TASK_QUEUES;
+/** The log, and where its lines find their deliveries once there is a database. */
+interface Logged {
+  readonly log: Logger;
+  readonly deliveries: DeliveryIds;
+}
 /** What is open, closed in reverse. */
 type Opened = (() => Promise<unknown>)[];
 
@@ -55,10 +61,11 @@ async function main(): Promise<void> {
   // Local-time methods must not depend on where a worker runs (temporal-notes §1).
   process.env['TZ'] = 'UTC';
   const config = loadServiceConfig();
-  const log = createLogger(config.log, 'worker');
+  const deliveries = new DeliveryIds();
+  const log = createLogger(config.log, 'worker', (executionId) => deliveries.of(executionId));
   installRuntime(log, config.log.level);
   const opened: Opened = [];
-  const { workers, stopping } = await openWorkers(config, log, opened);
+  const { workers, stopping } = await openWorkers(config, { log, deliveries }, opened);
   const running = Promise.all(workers.map((worker) => worker.run()));
   stopOnRequest(workers, stopping, log);
   process.send?.({ ready: true });
@@ -85,12 +92,13 @@ function installRuntime(log: Logger, level: string): void {
 
 async function openWorkers(
   config: ServiceConfig,
-  log: Logger,
+  logged: Logged,
   opened: Opened,
 ): Promise<{ workers: readonly Worker[]; stopping: AbortController }> {
+  const { log } = logged;
   const connection = await connect(config, log);
   opened.push(() => connection.close());
-  const { activities, tools, stopping } = await openActivities(config, log, opened);
+  const { activities, tools, stopping } = await openActivities(config, logged, opened);
   log.debug({ tools: tools.ids() }, 'tools are registered');
   const bundle = workflowBundle();
   const options = (queue: Queue): WorkerOptions => ({
@@ -107,7 +115,7 @@ async function openWorkers(
 
 async function openActivities(
   config: ServiceConfig,
-  log: Logger,
+  { log, deliveries }: Logged,
   opened: Opened,
 ): Promise<{ activities: Activities; tools: Toolbox; stopping: AbortController }> {
   const stopping = new AbortController();
@@ -118,6 +126,7 @@ async function openActivities(
     onConnectionLost: (error) => log.warn({ error: error.message }, 'a database connection was lost'),
   });
   opened.push(() => db.close());
+  deliveries.readFrom(db);
   const temporal = createTemporalGateway({ address: config.temporal.address, namespace: config.temporal.namespace });
   opened.push(() => temporal.close());
   const background = createBackground((what, error) =>

@@ -3,9 +3,7 @@
  * number of times, at once: the rows arbitrate, and Temporal takes a start or a command twice without harm.
  */
 import type { CommandRecord } from '../store/commands.js';
-import { isEnded } from '../store/execution-record.js';
 import { getExecution } from '../store/executions.js';
-import { closeAsTerminated, type Settled } from '../store/end-execution.js';
 import { closeGate } from '../store/gates.js';
 import {
   overdueGates,
@@ -16,10 +14,9 @@ import {
   undeliveredGates,
 } from '../store/reconcile-queries.js';
 import { finishTurn } from '../store/turns.js';
-import type { StepError } from '../engine/types.js';
+import { closeLost } from './close-lost.js';
 import { deliverCommand, deliverGate, type Delivery } from './deliver.js';
 import type { OperationDeps } from './deps.js';
-import { afterSettled } from './report-child.js';
 import type { RepeatMemory } from './repeat-memory.js';
 import { startInTemporal } from './temporal-start.js';
 
@@ -118,22 +115,6 @@ async function closeIfClosed(deps: OperationDeps, ids: readonly string[], orUnkn
     if (life === 'closed' || (life === 'unknown' && orUnknown !== undefined)) await closeLost(deps, id);
   }
 }
-
-/** Its row, gates and log are closed, and its parent is told; its awaited children are orphans then. */
-async function closeLost(deps: OperationDeps, executionId: string): Promise<void> {
-  const execution = await getExecution(deps.db, null, executionId);
-  if (execution === undefined || isEnded(execution.status)) return;
-  const settled: Settled | undefined = await closeAsTerminated(deps.db, executionId, TERMINATED);
-  if (settled?.won !== true) return;
-  deps.log.warn({ executionId }, 'Closed an execution whose workflow is gone');
-  afterSettled(deps, settled);
-}
-
-const TERMINATED: StepError = {
-  code: 'execution_terminated',
-  message: 'The workflow of this execution was terminated, timed out, or is not known to Temporal any more',
-  retryable: false,
-};
 
 /**
  * Repeats what is due, a group's in its order, until Temporal turns out to be away: each further call would only wait for its own

@@ -3,6 +3,7 @@
  * Temporal, a server that is away is an answer, not an exception: the reconciler comes back to it.
  */
 import { ScheduleAlreadyRunning, ScheduleNotFoundError, type Client, type ScheduleOptions, type ScheduleSpec } from '@temporalio/client';
+import { temporal } from '@temporalio/proto';
 import { EXECUTION_WORKFLOW, TASK_QUEUES, WORKFLOW_TASK_TIMEOUT } from '../workflows/messages.js';
 import { toSearchAttributes, toSummary, type StartedAttributes } from './started-workflow.js';
 
@@ -56,6 +57,8 @@ export interface ScheduleGateway {
   times(id: string, fromMs: number, toMs: number): Promise<ScheduleAnswer<readonly string[]>>;
   /** Ids of all that start executions; eventually consistent. */
   list(): Promise<ScheduleAnswer<readonly string[]>>;
+  /** Whether it has terminated this run of its own to make room for the next (`terminate_other`). */
+  hasReplaced(id: string, executionId: string): Promise<ScheduleAnswer<boolean>>;
 }
 
 /** What the gateway lends: its client, and a call that is bound by a deadline and waited for when it closes. */
@@ -65,6 +68,8 @@ export interface ScheduleConnection {
   call<T>(work: () => Promise<T>): Promise<T>;
   toError(error: unknown): Error;
 }
+
+const { HistoryEventFilterType } = temporal.api.enums.v1;
 
 const POLICIES = {
   skip: 'SKIP',
@@ -158,6 +163,19 @@ export class ClientScheduleGateway implements ScheduleGateway {
       for await (const { scheduleId, action } of schedule.list())
         if (action?.type === 'startWorkflow' && action.workflowType === EXECUTION_WORKFLOW) ids.push(scheduleId);
       return ids;
+    });
+  }
+
+  hasReplaced(id: string, executionId: string): Promise<ScheduleAnswer<boolean>> {
+    return this.ask(async ({ workflowService, options: { namespace } }) => {
+      const { history } = await workflowService.getWorkflowExecutionHistory({
+        namespace,
+        execution: { workflowId: executionId },
+        historyEventFilterType: HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT,
+      });
+      const terminated = history?.events?.at(-1)?.workflowExecutionTerminatedEventAttributes;
+      // Whoever else terminates it signs otherwise.
+      return terminated?.identity === `temporal-scheduler-${namespace}-${id}`;
     });
   }
 

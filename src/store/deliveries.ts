@@ -63,6 +63,11 @@ const KNOWN_IDS = statement(
   'known_delivery_ids',
   'SELECT delivery_id AS id FROM deliveries WHERE trigger_id = $1 AND delivery_id = ANY($2)',
 );
+const OF_EXECUTION = statement(
+  'delivery_of_execution',
+  `SELECT coalesce(left(trigger->>'deliveryId', 300), CASE WHEN trigger->>'scheduledAt' IS NOT NULL THEN substring(id FROM '[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z$') END) AS id
+   FROM executions WHERE id = $1`,
+);
 const DELETE_OLD = statement(
   'delete_old_deliveries',
   `DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE created_at < now() - $1 * interval '1 day' ORDER BY created_at LIMIT $2) RETURNING id`,
@@ -112,6 +117,12 @@ export async function listDeliveries(db: Database, ownerId: string, triggerId: s
 export async function knownDeliveryIds(db: Queryable, triggerId: string, ids: readonly string[]): Promise<ReadonlySet<string>> {
   const rows = await db.rows<{ id: string }>(KNOWN_IDS, [triggerId, [...ids]]);
   return new Set(rows.map(({ id }) => id));
+}
+
+/** The delivery that started an execution, by the id that its sender or its tick gave it; null when none did, undefined when there is no such execution. */
+export async function deliveryIdOf(db: Queryable, executionId: string): Promise<string | null | undefined> {
+  const [row] = await db.rows<{ id: string | null }>(OF_EXECUTION, [executionId]);
+  return row?.id;
 }
 
 /** How many were deleted, at most `limit`. */

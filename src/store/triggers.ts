@@ -8,6 +8,7 @@ import { toJsonText, toNullableJsonText, toStorableText } from './json-text.js';
 import { behind, NEWEST_FIRST, toPage, type Page, type PageRequest } from './page.js';
 import { openSecret, sealSecret } from './secrets.js';
 import { camelRow, statement, type Queryable } from './statement.js';
+import type { UserRecord } from './users.js';
 import { workflowFromJson, type WorkflowRecord } from './workflows.js';
 
 export const TRIGGER_TYPES = ['manual', 'webhook', 'schedule', 'github'] as const;
@@ -55,7 +56,8 @@ const BY_ID = statement('trigger_by_id', 'SELECT * FROM triggers WHERE id = $1')
 const BY_NAME = statement('trigger_by_name', 'SELECT * FROM triggers WHERE owner_id = $1 AND name_key = $2');
 const BY_PATH = statement(
   'trigger_by_path',
-  `SELECT t.*, row_to_json(w) AS workflow FROM triggers t
+  `SELECT t.*, row_to_json(w) AS workflow, u.role AS owner_role, u.disabled AS owner_disabled FROM triggers t
+   JOIN users u ON u.id = t.owner_id
    LEFT JOIN workflows w ON w.id = t.workflow_id AND w.owner_id = t.owner_id AND w.deleted_at IS NULL WHERE t.webhook_path = $1`,
 );
 const INSERT = statement(
@@ -78,6 +80,11 @@ const DELETE = statement('delete_trigger', 'DELETE FROM triggers WHERE owner_id 
 const DELETE_OF_WORKFLOW = statement('delete_triggers_of', 'DELETE FROM triggers WHERE owner_id = $1 AND workflow_id = $2 RETURNING *');
 const GITHUB = statement('github_triggers', `SELECT * FROM triggers WHERE type = 'github' AND enabled ORDER BY id`);
 const SCHEDULES = statement('schedule_triggers', `SELECT * FROM triggers WHERE type = 'schedule' AND id > $1 ORDER BY id LIMIT $2`);
+const OPEN_RUNS = statement(
+  'open_runs_of_schedule',
+  `SELECT id FROM executions WHERE owner_id = $1 AND trigger_type = 'schedule' AND trigger->>'id' = $2 AND id <> $3
+     AND status IN ('pending', 'running', 'waiting_approval', 'waiting_event', 'paused', 'cancelling') ORDER BY created_at, id`,
+);
 const LOCK_ROW = statement('lock_trigger', 'SELECT * FROM triggers WHERE id = $1 FOR NO KEY UPDATE');
 const SET_LOOK = statement('set_schedule_look', 'UPDATE triggers SET schedule_look = $2, paused = $3 WHERE id = $1');
 
@@ -193,14 +200,27 @@ export async function findTriggerByName(db: Queryable, ownerId: string, name: st
   return row === undefined ? undefined : fromRow(row);
 }
 
-/** The webhook at a path of this deployment, with its workflow unless that is deleted: in one look, as every call takes it. */
-export async function findWebhook(
-  db: Queryable,
-  path: string,
-): Promise<{ readonly trigger: TriggerRecord; readonly workflow: WorkflowRecord | undefined } | undefined> {
-  const [row] = await db.rows<{ workflow: object | null }>(BY_PATH, [path]);
+export interface FoundWebhook {
+  readonly trigger: TriggerRecord;
+  readonly owner: Pick<UserRecord, 'role' | 'disabled'>;
+  /** Undefined when it is deleted. */
+  readonly workflow: WorkflowRecord | undefined;
+}
+
+/** The webhook at a path of this deployment, with its owner and its workflow: in one look, as every call takes it. */
+export async function findWebhook(db: Queryable, path: string): Promise<FoundWebhook | undefined> {
+  const [row] = await db.rows<{ workflow: object | null; owner_role: string; owner_disabled: boolean }>(BY_PATH, [path]);
   if (row === undefined) return undefined;
-  return { trigger: fromRow(row), workflow: row.workflow === null ? undefined : workflowFromJson(row.workflow) };
+  return {
+    trigger: fromRow(row),
+    owner: { role: row.owner_role, disabled: row.owner_disabled },
+    workflow: row.workflow === null ? undefined : workflowFromJson(row.workflow),
+  };
+}
+
+/** Open runs of a schedule but for one, oldest first. */
+export async function openRunsOf(db: Queryable, { id, ownerId }: Pick<TriggerRecord, 'id' | 'ownerId'>, but: string): Promise<string[]> {
+  return (await db.rows<{ id: string }>(OPEN_RUNS, [ownerId, id, but])).map((row) => row.id);
 }
 
 export interface TriggerFilter extends PageRequest {

@@ -8,6 +8,8 @@ export class RecordingSchedules implements ScheduleGateway {
   /** Counters that the next look sees. */
   counters: Pick<ScheduleState, 'skippedOverlap' | 'missedCatchup'> = { skippedOverlap: 0, missedCatchup: 0 };
   matching: readonly string[] = [];
+  /** Executions that a Schedule has terminated for its next run. */
+  readonly replaced = new Set<string>();
   isAway = false;
 
   async put(request: ScheduleRequest): Promise<ScheduleAnswer<'created' | 'updated'>> {
@@ -44,6 +46,8 @@ export class RecordingSchedules implements ScheduleGateway {
   async list(): Promise<ScheduleAnswer<readonly string[]>> {
     return this.isAway ? AWAY : { kind: 'done', value: [...this.requests.keys()] };
   }
+
+  hasReplaced = (id: string, executionId: string): Promise<ScheduleAnswer<boolean>> => this.on(id, () => this.replaced.has(executionId));
 
   private async on<T>(id: string, work: () => T): Promise<ScheduleAnswer<T>> {
     if (this.isAway) return AWAY;

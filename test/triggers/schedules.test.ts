@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { keepSchedules } from '../../src/operations/triggers/reconcile-schedules.js';
 import { freshName, Service } from '../support/service.js';
 import type { DefinitionJson } from '../support/service-shapes.js';
@@ -110,13 +111,18 @@ describe('a schedule on Temporal', () => {
       return stage.trigger({ cron: '*/2 * * * * * *', overlap }, { workflowId: workflow.id });
     };
     const [skip, queue, all, cancel] = [await make('skip'), await make('buffer_one'), await make('allow_all'), await make('cancel_other')];
+    const terminate = await make('terminate_other');
     await Promise.all([
+      stage.untilDeliveries(terminate, 'two runs', (found) => matched(found).length >= 2),
       stage.untilDeliveries(skip, 'two runs', (found) => matched(found).length >= 2),
       stage.untilDeliveries(queue, 'two runs', (found) => matched(found).length >= 2),
       stage.untilDeliveries(all, 'three runs', (found) => matched(found).length >= 3),
       stage.untilDeliveries(cancel, 'two runs', (found) => matched(found).length >= 2),
     ]);
-    await Promise.all([skip, queue, all, cancel].map((trigger) => stage.pause(trigger)));
+    // Closed with the tick that it made room for, long before the reconciler looks for what is gone.
+    const [terminated] = await stage.executionsOf(terminate);
+    expect([terminated?.status, terminated?.error]).toEqual(['cancelled', null]);
+    await Promise.all([skip, queue, all, cancel, terminate].map((trigger) => stage.pause(trigger)));
     await keepSchedules(stage.operations);
     const [skipped, queued, parallel, cancelled] = await Promise.all(
       [skip, queue, all, cancel].map((trigger) => stage.untilAllEnded(trigger, 2)),
@@ -232,7 +238,7 @@ describe('a webhook on the same service', () => {
     await make('orders', {}, { order: '$.order' });
     await make('payments', { event: { name: 'paid', executionId: '$.query.execution' } }, {});
     const call = (path: string, body: string) =>
-      service.api.withKey(null).call<{ executionId: string }>('POST', `/webhooks/${path}`, undefined, {
+      service.api.withKey(null).call<{ executionId: string; deliveryId: string }>('POST', `/webhooks/${path}`, undefined, {
         raw: body,
         headers: { 'x-webhook-signature': sign('shared', body) },
       });
@@ -240,6 +246,14 @@ describe('a webhook on the same service', () => {
     expect(started.status).toBe(202);
     const { executionId } = started.body;
     await service.untilKind(executionId, 'step.waiting', 'paid');
+    await (await service.temporalClient()).workflow.getHandle(executionId).signal('event', 'no event at all');
+    // Every line about an execution says what started it (reference §9), Temporal's own as well.
+    const line = await service.until('the line about it', async () =>
+      readFileSync(service.worker.plan.logFile, 'utf8')
+        .split('\n')
+        .find((each) => each.includes('event signal without event') && each.includes(executionId)),
+    );
+    expect(JSON.parse(line)).toMatchObject({ workflowId: executionId, deliveryId: started.body.deliveryId });
     expect((await call(`payments?execution=${executionId}`, '{"order":7,"amount":5}')).status).toBe(202);
     const ended = await service.untilEnded(executionId);
     expect([ended.status, ended.output]).toEqual(['completed', { paid: { order: 7, amount: 5, query: { execution: executionId } } }]);

@@ -1,4 +1,5 @@
 import { settleExecution } from '../../src/store/end-execution.js';
+import { closeLost } from '../../src/operations/close-lost.js';
 import { afterSettled } from '../../src/operations/report-child.js';
 import { startTick } from '../../src/operations/triggers/start-tick.js';
 import { dropOldDeliveries, keepSchedules } from '../../src/operations/triggers/reconcile-schedules.js';
@@ -108,6 +109,7 @@ describe('saving a trigger', () => {
       await patch({ color: 'red' }),
     ];
     expect(refusals.map(({ status }) => status)).toEqual([422, 422, 404, 422]);
+    expect(refusals[0]?.body.problems?.map(({ path }) => path)).toEqual(['/type']);
     expect(refusals[1]?.body.problems?.[0]).toMatchObject({ code: 'schedule_dom_dow', path: '/config/cron' });
     const other = await schedule();
     const clash = await patch({ name: other.name.toLowerCase() });
@@ -230,6 +232,22 @@ describe('a schedule in Temporal', () => {
   });
 });
 
+describe('a schedule with jitter', () => {
+  it('tells a tick that it skipped under its nominal time, not under the start that jitter gave it', async () => {
+    const trigger = await schedule({ jitter: '10m' });
+    const { schedules } = stage.api.temporal;
+    await keepSchedules(stage.api.operations);
+    schedules.counters = { skippedOverlap: 1, missedCatchup: 0 };
+    schedules.matching = ['2026-02-01T09:07:31.250Z'];
+    await keepSchedules(stage.api.operations);
+    schedules.counters = { skippedOverlap: 0, missedCatchup: 0 };
+    schedules.matching = [];
+    expect((await stage.deliveries(trigger.id)).map(({ outcome, deliveryId }) => [outcome, deliveryId])).toEqual([
+      ['skipped_overlap', '2026-02-01T09:00:00Z'],
+    ]);
+  });
+});
+
 describe('a tick', () => {
   const tickOf = (trigger: TriggerShape, nominal = '2026-03-01T09:00:00Z', run = 'run-1') =>
     startTick(stage.api.operations, {
@@ -277,6 +295,53 @@ describe('a tick', () => {
     expect(await tickOf(trigger, undefined, 'run-2')).toMatchObject({ outcome: { status: 'duplicate' } });
     expect((await stage.deliveries(trigger.id)).map(({ outcome }) => outcome)).toEqual(['duplicate', 'matched']);
     expect(await stage.executionsOf(trigger.workflowId ?? '')).toHaveLength(1);
+  });
+
+  it('T12 closes the run that was terminated for it at once, as cancelled, and alarms nobody', async () => {
+    const trigger = await schedule({ overlap: 'terminate_other' });
+    const idOf = (nominal: string): string => `exe_${trigger.id.slice(4)}-${nominal}`;
+    const [first, second, third] = ['2026-03-01T09:00:00Z', '2026-03-02T09:00:00Z', '2026-03-03T09:00:00Z'] as const;
+    const statuses = async (): Promise<unknown[]> =>
+      (await Promise.all([first, second].map((nominal) => stage.execution(idOf(nominal))))).map((execution) => [
+        (execution as unknown as { status: string }).status,
+        (execution as unknown as { error: unknown }).error,
+      ]);
+    await tickOf(trigger, first, 'run-1');
+    stage.api.temporal.schedules.replaced.add(idOf(first));
+    await tickOf(trigger, second, 'run-2');
+    expect(await statuses()).toEqual([
+      ['cancelled', null],
+      ['pending', null],
+    ]);
+    // What the reconciler sees first is the same; what somebody else has terminated is not.
+    stage.api.temporal.schedules.replaced.add(idOf(second));
+    await closeLost(stage.api.operations, idOf(second));
+    await tickOf(trigger, third, 'run-3');
+    await stage.api.operations.background.drain();
+    const { name } = (await stage.send<{ workflow: { name: string } }>('GET', `/api/workflows/${trigger.workflowId}`)).body.workflow;
+    expect(await statuses()).toEqual([
+      ['cancelled', null],
+      ['cancelled', null],
+    ]);
+    const told = (): Promise<{ rows: unknown[] }> =>
+      stage.api.db.pool.query(`SELECT id FROM messages WHERE author = 'Signalbox' AND parts::text LIKE $1`, [`%${name}%`]);
+    expect((await told()).rows).toEqual([]);
+    await closeLost(stage.api.operations, idOf(third));
+    await stage.api.operations.background.drain();
+    expect((await told()).rows).toHaveLength(1);
+  });
+
+  it('starts nothing while the owner of its trigger is disabled', async () => {
+    const trigger = await schedule();
+    const disable = async (disabled: boolean): Promise<void> => {
+      await stage.api.db.pool.query('UPDATE users SET disabled = $2 WHERE id = $1', [stage.userId, disabled]);
+    };
+    await disable(true);
+    const refused = await tickOf(trigger);
+    await disable(false);
+    expect(refused).toMatchObject({ outcome: { status: 'no_match', reason: 'the owner of the trigger is disabled' } });
+    // The tick was not claimed: a backfill may still run it.
+    expect(await tickOf(trigger, undefined, 'run-2')).toMatchObject({ kind: 'start' });
   });
 
   it('T15 has the definition that is current then', async () => {

@@ -121,6 +121,44 @@ describe('a webhook', () => {
     expect((await stage.execution(body.executionId)).variables['_payload']).toEqual({ a: '1', b: 'x y' });
   });
 
+  it('T2 never tells a GET by its body, which is not read', async () => {
+    const hook = await stage.webhook({ method: 'GET' });
+    const ask = (query: string) => stage.call(`${hook.path}?${query}`, { method: 'GET', body: '{"same":1}' });
+    expect([await ask('a=1'), await ask('a=2')].map(({ status }) => status)).toEqual([202, 202]);
+  });
+
+  it('starts nothing while its owner is disabled or may start nothing: what somebody has made may do what they may', async () => {
+    const { key, id } = await stage.api.person('editor', { name: 'Leaver' });
+    const { body: own } = await stage.send<{ workflow: { id: string } }>(
+      'POST',
+      '/api/workflows/sync',
+      { name: 'Left', data: { name: 'Left', steps: [{ type: 'set', values: {} }] } },
+      key,
+    );
+    const path = fresh('left');
+    const { body } = await stage.send<{ trigger: { id: string } }>(
+      'POST',
+      '/api/triggers',
+      { name: path, type: 'webhook', workflowId: own.workflow.id, config: { path } },
+      key,
+    );
+    const change = (user: object) => stage.send('PATCH', `/api/users/${id}`, user);
+    const statuses: number[] = [];
+    for (const user of [{ disabled: true }, { disabled: false, role: 'viewer' }, { role: 'runner' }]) {
+      expect((await change(user)).status).toBe(200);
+      statuses.push((await stage.once(path)).status);
+    }
+    expect(statuses).toEqual([404, 404, 202]);
+    const { rows } = await stage.api.db.pool.query('SELECT outcome, reason FROM deliveries WHERE trigger_id = $1 ORDER BY created_at', [
+      body.trigger.id,
+    ]);
+    expect(rows).toEqual([
+      { outcome: 'no_match', reason: 'the owner of the trigger is disabled' },
+      { outcome: 'no_match', reason: 'the owner of the trigger is a viewer, who may start nothing' },
+      { outcome: 'matched', reason: null },
+    ]);
+  });
+
   it('T5 answers 429 at the cap and leaves the delivery id free', async () => {
     const hook = await stage.webhook();
     await stage.once(hook.path);

@@ -59,7 +59,7 @@ class FieldError extends Error {}
 export function parseCron(given: string): Cron | CronFault {
   const text = given.trim().replace(/ +/g, ' ');
   if (text.startsWith('@every'))
-    return EVERY.test(text) && everySeconds(text) > 0
+    return EVERY.test(text) && everyOf(text).everyMs > 0
       ? { kind: 'every', text }
       : invalid('@every takes a duration such as @every 5m, or one with an offset such as @every 1h/10m');
   const expanded = text.startsWith('@') ? MACROS[text.toLowerCase()] : text;
@@ -152,12 +152,15 @@ function valueOf(rule: FieldRule, text: string): number {
 
 const quoted = (text: string): string => JSON.stringify(text.slice(0, 50));
 
-const UNIT_SECONDS: { readonly [unit: string]: number } = { s: 1, m: 60, h: 3_600, d: 86_400 };
-const everySeconds = (text: string): number =>
-  [...(text.split('/')[0] ?? '').matchAll(/(\d+)([smhd])/g)].reduce(
-    (sum, [, count, unit]) => sum + Number(count) * (UNIT_SECONDS[unit ?? ''] ?? 0),
-    0,
-  );
+const UNIT_MS: { readonly [unit: string]: number } = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const spanMs = (text: string): number =>
+  [...text.matchAll(/(\d+)([smhd])/g)].reduce((sum, [, count, unit]) => sum + Number(count) * (UNIT_MS[unit ?? ''] ?? 0), 0);
+
+/** How often an `@every` fires, and how long after whole multiples of that since 1970. Pure. */
+export function everyOf(text: string): { readonly everyMs: number; readonly offsetMs: number } {
+  const [every = '', offset = ''] = text.split('/');
+  return { everyMs: spanMs(every), offsetMs: spanMs(offset) };
+}
 
 /** The zone under the name that Temporal knows, undefined when there is none. Asks the runtime's own table. */
 export function parseTimeZone(given: string): string | undefined {

@@ -4,9 +4,12 @@ import type { Json, JsonObject } from '../../definition/value.js';
 import { AppError } from '../../errors.js';
 import type { DeliveryOutcome } from '../../store/deliveries.js';
 import { githubTriggers, type TriggerRecord } from '../../store/triggers.js';
+import { getUser } from '../../store/users.js';
 import type { OperationDeps } from '../deps.js';
+import { deliveryKeyOf } from './delivery-key.js';
 import { dispatch, earlierOf, targetOf, type Dispatched } from './dispatch.js';
 import { actionOf, eventTypeOf, mismatchOf, repoOf, type GithubConfig, type GithubEvent } from './github-match.js';
+import { standingFault } from './owner-standing.js';
 import { recordDelivery } from './record-delivery.js';
 import type { WebhookRequest } from './receive-webhook.js';
 import { isSigned } from './webhook-signature.js';
@@ -89,9 +92,11 @@ async function dispatchTo(
 ): Promise<Dispatched> {
   const mismatch = mismatchOf(trigger.config as unknown as GithubConfig, event);
   if (mismatch !== undefined) return { outcome: 'no_match', reason: mismatch, executionId: null };
+  const fault = standingFault(await getUser(deps.db, trigger.ownerId));
+  if (fault !== undefined) return { outcome: 'no_match', reason: fault, executionId: null };
   const target = await targetOf(deps, trigger);
   if (!('workflow' in target)) return { ...target, executionId: null };
-  const idempotency = { door: `trigger:${trigger.id}`, key: `delivery:${deliveryId}`, bodyHash: '' };
+  const idempotency = deliveryKeyOf(trigger, deliveryId);
   const earlier = await earlierOf(deps, trigger, idempotency);
   if (earlier !== undefined) return earlier;
   if (request.takeCall(trigger.id) > 0) return { outcome: 'error', reason: 'rate limit', executionId: null };

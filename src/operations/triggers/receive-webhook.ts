@@ -5,13 +5,15 @@ import { AppError, notFound } from '../../errors.js';
 import { newDeliveryId } from '../../store/deliveries.js';
 import type { IdempotencyKey } from '../../store/idempotency.js';
 import { getExecution } from '../../store/executions.js';
-import { findWebhook, secretsOf, type TriggerRecord } from '../../store/triggers.js';
+import { findWebhook, secretsOf, type FoundWebhook, type TriggerRecord } from '../../store/triggers.js';
 import type { WorkflowRecord } from '../../store/workflows.js';
 import type { OperationDeps } from '../deps.js';
 import { postEvent } from '../send-event.js';
 import { dispatch, earlierOf, toTarget, type Dispatched } from './dispatch.js';
+import { standingFault } from './owner-standing.js';
 import { recordDelivery, type Arrival, type Evaluation } from './record-delivery.js';
 import type { WebhookConfig } from './trigger-input.js';
+import { deliveryKeyOf } from './delivery-key.js';
 import { deliveryIdOf, payloadOf, type WebhookCall } from './webhook-payload.js';
 import { parsePath, readPath } from './variable-mapping.js';
 import { isSigned } from './webhook-signature.js';
@@ -36,7 +38,6 @@ export interface WebhookAnswer {
 
 /** Bodies are told apart for a day when the sender gives them no id. */
 const BODY_HOURS = 24;
-const MAX_KEY = 255;
 
 /** A call to be refused, with what its delivery says. */
 class Refused extends Error {
@@ -59,9 +60,7 @@ export async function receiveWebhook(deps: OperationDeps, request: WebhookReques
   const { trigger } = found;
   const senders = deliveryIdOf(request.headers);
   const seen: Seen = { trigger, receivedAt, eventType: request.method, deliveryId: senders ?? newDeliveryId(), payload: undefined };
-  const dispatched = await evaluate(deps, request, seen, { senders, workflow: found.workflow }).catch((error: unknown) =>
-    refuse(deps, request, seen, error),
-  );
+  const dispatched = await evaluate(deps, request, seen, { senders, found }).catch((error: unknown) => refuse(deps, request, seen, error));
   await recordDelivery(deps, seen, dispatched);
   if (dispatched.executionId === null) throw dispatched.error ?? new AppError('internal_error', 'Nothing was started', {});
   return { executionId: dispatched.executionId, deliveryId: seen.deliveryId, deduplicated: dispatched.outcome === 'duplicate' };
@@ -81,13 +80,13 @@ type Seen = { -readonly [K in keyof Arrival]: Arrival[K] } & { deliveryId: strin
 
 interface Known {
   readonly senders: string | undefined;
-  readonly workflow: WorkflowRecord | undefined;
+  readonly found: FoundWebhook;
 }
 
 async function evaluate(deps: OperationDeps, request: WebhookRequest, seen: Seen, known: Known): Promise<Dispatched> {
   const { trigger } = seen;
   const { senders } = known;
-  const workflow = liveTarget(request, trigger, known.workflow);
+  const workflow = liveTarget(request, known.found);
   const config = trigger.config as unknown as WebhookConfig;
   if (request.method !== config.method)
     throw new Refused(
@@ -99,7 +98,7 @@ async function evaluate(deps: OperationDeps, request: WebhookRequest, seen: Seen
   seen.payload = await payloadOf(call);
   checkSignature(deps, trigger, call);
   await refusing(async () => request.checkPayload(seen.payload ?? {}));
-  const idempotency = keyOf(trigger, senders, raw);
+  const idempotency = keyOf(trigger, senders, call);
   if (config.event !== undefined) return feedEvent(deps, request, seen, config.event, idempotency);
   const start = (): Promise<Dispatched> =>
     dispatch(deps, {
@@ -183,8 +182,9 @@ async function feedEvent(
 
 const noMatch = (reason: string): Evaluation => ({ outcome: 'no_match', reason, executionId: null });
 
-function liveTarget({ path }: WebhookRequest, trigger: TriggerRecord, workflow: WorkflowRecord | undefined): WorkflowRecord {
-  if (!trigger.enabled) throw new Refused(noMatch('the trigger is disabled'), notFound('webhook', path));
+function liveTarget({ path }: WebhookRequest, { trigger, owner, workflow }: FoundWebhook): WorkflowRecord {
+  const fault = trigger.enabled ? standingFault(owner) : 'the trigger is disabled';
+  if (fault !== undefined) throw new Refused(noMatch(fault), notFound('webhook', path));
   const target = toTarget(workflow);
   if ('workflow' in target) return target.workflow;
   throw new Refused({ ...target, executionId: null }, notFound('webhook', path));
@@ -210,12 +210,9 @@ async function refusing<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** By what a repeat is told: the sender's id whatever the body, else the body. An empty body says nothing. Pure. */
-function keyOf({ id }: TriggerRecord, senders: string | undefined, raw: Uint8Array): IdempotencyKey | undefined {
-  const door = `trigger:${id}`;
-  if (senders !== undefined)
-    return { door, key: `delivery:${senders.length > MAX_KEY ? sha256(Buffer.from(senders)) : senders}`, bodyHash: '' };
-  return raw.length === 0 ? undefined : { door, key: `body:${sha256(raw)}`, bodyHash: '', hours: BODY_HOURS };
+/** By what a repeat is told: the sender's id whatever the body, else the body. An empty body says nothing, nor does a GET's, which is not read. Pure. */
+function keyOf(trigger: TriggerRecord, senders: string | undefined, { method, raw }: WebhookCall): IdempotencyKey | undefined {
+  if (senders !== undefined) return deliveryKeyOf(trigger, senders);
+  if (method === 'GET' || raw.length === 0) return undefined;
+  return { door: `trigger:${trigger.id}`, key: `body:${createHash('sha256').update(raw).digest('hex')}`, bodyHash: '', hours: BODY_HOURS };
 }
-
-const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');

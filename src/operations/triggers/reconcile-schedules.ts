@@ -1,4 +1,5 @@
 /** Makes the rows of schedules and Temporal's Schedules agree, and tells of the ticks that Temporal did not start. Part of the reconciler. */
+import { parseDuration } from '../../definition/duration.js';
 import type { Json } from '../../definition/value.js';
 import { addDelivery, deleteOldDeliveries, knownDeliveryIds } from '../../store/deliveries.js';
 import { deleteExpiredKeys } from '../../store/idempotency.js';
@@ -13,7 +14,10 @@ import {
 } from '../../store/triggers.js';
 import type { OperationDeps } from '../deps.js';
 import type { ScheduleState } from '../schedule-gateway.js';
+import { isCron, parseCron } from './cron.js';
 import { hashOf, scheduleRequestOf } from './keep-schedule.js';
+import { nominalTimeOf } from './nominal-time.js';
+import { scheduleOf } from './wire-trigger.js';
 
 const BATCH = 200;
 const AT_ONCE = 10;
@@ -76,13 +80,17 @@ async function noteLook(deps: OperationDeps, row: TriggerRecord, state: Schedule
   const before = lookBefore(row, state);
   const hasTicks = state.skippedOverlap > before.skippedOverlap || state.missedCatchup > before.missedCatchup;
   if (!hasTicks && row.paused === state.paused && row.scheduleLook !== null) return;
-  const answer = hasTicks ? await deps.temporal.schedules.times(row.id, Date.parse(before.at), lookedAt.getTime()) : undefined;
-  const times = answer?.kind === 'done' ? answer.value : [];
+  const toTick = tickReader(row);
+  // A tick may be older than the start that jitter gave it.
+  const fromMs = Date.parse(before.at) - toTick.jitterMs;
+  const answer = hasTicks ? await deps.temporal.schedules.times(row.id, fromMs, lookedAt.getTime()) : undefined;
+  const times = answer?.kind === 'done' ? answer.value.map(toTick.of) : [];
+  const begun = new Set(state.started.map(toTick.of));
   await withTriggerLock(deps.db, row.id, async (tx, current) => {
     const last = lookBefore(current, state);
     const missed = Math.max(0, state.missedCatchup - last.missedCatchup);
     const skipped = Math.max(0, state.skippedOverlap - last.skippedOverlap);
-    const unstarted = await unstartedTicks(tx, current, times, state);
+    const unstarted = await unstartedTicks(tx, current, times, begun);
     await tell(tx, current, { count: missed, ticks: unstarted.slice(0, missed), outcome: 'error', reason: 'missed' }, lookedAt);
     await tell(
       tx,
@@ -111,17 +119,28 @@ function lookBefore({ scheduleLook }: TriggerRecord, { createdAt }: ScheduleStat
   return look?.createdAt === createdAt ? look : { createdAt, skippedOverlap: 0, missedCatchup: 0, at: createdAt };
 }
 
-/** Nominal times, oldest first, of which neither a run nor a delivery is known. */
+/** From a start to its tick's nominal time, in whole seconds as ticks are named. */
+function tickReader(row: TriggerRecord): { readonly jitterMs: number; readonly of: (start: string) => string } {
+  const { cron: text, timezone, jitter } = scheduleOf(row);
+  const jitterMs = parseDuration(jitter) ?? 0;
+  const cron = parseCron(text);
+  const nominal = (startMs: number): number =>
+    (jitterMs > 0 && isCron(cron) ? nominalTimeOf(cron, timezone, startMs, jitterMs) : undefined) ?? startMs;
+  return {
+    jitterMs,
+    of: (start) => new Date(Math.floor(nominal(Date.parse(start)) / 1_000) * 1_000).toISOString().replace('.000Z', 'Z'),
+  };
+}
+
+/** Ticks, oldest first, of which neither a run nor a delivery is known. */
 async function unstartedTicks(
   tx: Queryable,
   { id }: TriggerRecord,
-  times: readonly string[],
-  { started }: ScheduleState,
+  ticks: readonly string[],
+  begun: ReadonlySet<string>,
 ): Promise<string[]> {
-  const nominal = times.map((time) => new Date(Math.floor(Date.parse(time) / 1_000) * 1_000).toISOString().replace('.000Z', 'Z'));
-  const known = await knownDeliveryIds(tx, id, nominal);
-  const begun = new Set(started.map((time) => time.replace('.000Z', 'Z')));
-  return nominal.filter((time) => !known.has(time) && !begun.has(time));
+  const known = await knownDeliveryIds(tx, id, ticks);
+  return ticks.filter((tick) => !known.has(tick) && !begun.has(tick));
 }
 
 interface Unstarted {

@@ -4,6 +4,7 @@
  * the repeated hour are given to it one by one as well; the ones it knows by itself are then the same instants. Pure but for the runtime's zones.
  */
 import type { Cron, CronFields } from './cron.js';
+import { namesMinute, wallClock } from './wall-clock.js';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -27,18 +28,10 @@ function ticksAround(fields: CronFields, timeZone: string, atMs: number, byMs: n
   const ticks: number[] = [];
   for (let minute = atMs - byMs; minute < atMs + byMs; minute += MINUTE_MS) {
     const wall = wallClock(timeZone, minute);
-    if (firesAt(fields, wall)) ticks.push(...seconds.map((second) => minute + second * 1_000));
+    if (namesMinute(fields, wall)) ticks.push(...seconds.map((second) => minute + second * 1_000));
   }
   return ticks;
 }
-
-const firesAt = (fields: CronFields, wall: Date): boolean =>
-  fields.minutes.has(wall.getUTCMinutes()) &&
-  fields.hours.has(wall.getUTCHours()) &&
-  fields.daysOfMonth.has(wall.getUTCDate()) &&
-  fields.months.has(wall.getUTCMonth() + 1) &&
-  fields.daysOfWeek.has(wall.getUTCDay()) &&
-  (fields.years === null || fields.years.has(wall.getUTCFullYear()));
 
 interface PutBack {
   /** The instant at which the clock goes back. */
@@ -79,26 +72,3 @@ function changeBetween(timeZone: string, fromMs: number, toMs: number): number {
 }
 
 const offsetMs = (timeZone: string, atMs: number): number => wallClock(timeZone, atMs).getTime() - atMs;
-
-const formats = new Map<string, Intl.DateTimeFormat>();
-
-/** The wall clock as if it were UTC. */
-function wallClock(timeZone: string, atMs: number): Date {
-  let format = formats.get(timeZone);
-  if (format === undefined) {
-    format = new Intl.DateTimeFormat('en-US', {
-      timeZone,
-      hourCycle: 'h23',
-      year: 'numeric',
-      month: 'numeric',
-      day: 'numeric',
-      hour: 'numeric',
-      minute: 'numeric',
-      second: 'numeric',
-    });
-    formats.set(timeZone, format);
-  }
-  const parts = new Map<string, number>(format.formatToParts(atMs).map(({ type, value }) => [type, Number(value)]));
-  const part = (type: string): number => parts.get(type) ?? 0;
-  return new Date(Date.UTC(part('year'), part('month') - 1, part('day'), part('hour'), part('minute'), part('second')));
-}

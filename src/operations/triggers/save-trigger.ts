@@ -1,6 +1,6 @@
-import type { JsonObject } from '../../definition/value.js';
+import type { Json, JsonObject } from '../../definition/value.js';
 import { AppError, notFound, type ProblemData } from '../../errors.js';
-import { saveTrigger as saveRow, type TriggerContent, type TriggerMatch, type TriggerRecord } from '../../store/triggers.js';
+import { saveTrigger as saveRow, TRIGGER_TYPES, type TriggerContent, type TriggerMatch, type TriggerRecord } from '../../store/triggers.js';
 import { getWorkflow, type WorkflowRecord } from '../../store/workflows.js';
 import { audit } from '../actor.js';
 import { authorize } from '../authorize.js';
@@ -46,6 +46,8 @@ export async function updateTrigger(
   const workflow = await namedWorkflow(deps, principal, change);
   const saved = await save(deps, principal, { id }, (current) => {
     if (current === undefined) throw notFound('trigger', id);
+    // Before its fields are held against another type's.
+    checkType(current, change['type']);
     const content = contentOf(principal, current, checked(mergedInput(current, withLiveSecret(current, change)), workflow));
     const sent = change['config'] as JsonObject | undefined;
     // A secret that was not sent stays; it is not among what can be read back.
@@ -101,15 +103,7 @@ function refusal(problems: readonly ProblemData[]): AppError<'validation_failed'
 }
 
 function contentOf(principal: Principal, current: TriggerRecord | undefined, next: ParsedTrigger): TriggerContent {
-  if (current !== undefined && current.type !== next.type)
-    throw refusal([
-      {
-        code: 'invalid_field',
-        severity: 'error',
-        path: '/type',
-        message: `The trigger ${current.name} is a ${current.type}: its type may not become ${next.type}`,
-      },
-    ]);
+  checkType(current, next.type);
   checkGithub(principal, current, next);
   const { name, workflowId, enabled, config, variableMapping, secrets } = next;
   return {
@@ -123,6 +117,12 @@ function contentOf(principal: Principal, current: TriggerRecord | undefined, nex
     secret: secrets.secret ?? null,
     secretPrevious: secrets.secretPrevious ?? null,
   };
+}
+
+function checkType(current: TriggerRecord | undefined, next: Json | undefined): void {
+  if (current === undefined || next === undefined || current.type === next || !(TRIGGER_TYPES as readonly Json[]).includes(next)) return;
+  const message = `The trigger ${current.name} is a ${current.type}: its type may not become ${JSON.stringify(next)}`;
+  throw refusal([{ code: 'invalid_field', severity: 'error', path: '/type', message }]);
 }
 
 /** The secret of GitHub's webhook is the deployment's: who hears of which repository is an admin's to say. */

@@ -4,9 +4,12 @@ import { AppError } from '../../errors.js';
 import { parseDuration } from '../../definition/duration.js';
 import { claimRun } from '../../store/executions.js';
 import { takeKeyFor, type IdempotencyKey } from '../../store/idempotency.js';
-import { getTrigger, type TriggerRecord } from '../../store/triggers.js';
+import { getTrigger, openRunsOf, type TriggerRecord } from '../../store/triggers.js';
+import { getUser } from '../../store/users.js';
+import { closeReplaced } from '../close-lost.js';
 import type { OperationDeps } from '../deps.js';
 import { dispatch, targetOf, type Dispatched } from './dispatch.js';
+import { standingFault } from './owner-standing.js';
 import { postPrompt } from './post-prompt.js';
 import { recordDelivery, type Evaluation } from './record-delivery.js';
 import { isForAgent } from './run-trigger.js';
@@ -39,6 +42,7 @@ export async function startTick(deps: OperationDeps, params: TickParams): Promis
   if (trigger === undefined)
     return own === 'mine' ? { kind: 'start', executionId: workflowId } : nothing({ status: 'error', reason: 'the trigger is deleted' });
   const tick: DueTick = { ...params, trigger, nominal, receivedAt: new Date() };
+  if (own === 'not_found') await closeThoseReplaced(deps, tick);
   const evaluation = own === 'not_found' ? await evaluate(deps, tick) : toEvaluation(own, workflowId);
   const told = evaluation.outcome === 'matched' ? { ...evaluation, reason: lateness(tick) } : evaluation;
   await recordDelivery(
@@ -77,9 +81,17 @@ const toEvaluation = (claim: 'mine' | 'other', executionId: string): Evaluation 
     ? { outcome: 'matched', reason: null, executionId }
     : { outcome: 'duplicate', reason: 'this tick has run before', executionId };
 
+/** Temporal has terminated the run before for this one: its row is closed at once, so that it neither counts nor shows as active. */
+async function closeThoseReplaced(deps: OperationDeps, { trigger, workflowId }: DueTick): Promise<void> {
+  if (scheduleOf(trigger).overlap !== 'terminate_other') return;
+  for (const id of await openRunsOf(deps.db, trigger, workflowId))
+    await closeReplaced(deps, { id, trigger: { type: 'schedule', id: trigger.id } });
+}
+
 async function evaluate(deps: OperationDeps, tick: DueTick): Promise<Evaluation> {
   const { trigger, nominal, receivedAt, workflowId, firstExecutionRunId } = tick;
-  if (!trigger.enabled) return { outcome: 'no_match', reason: 'the trigger is disabled', executionId: null };
+  const fault = trigger.enabled ? standingFault(await getUser(deps.db, trigger.ownerId)) : 'the trigger is disabled';
+  if (fault !== undefined) return { outcome: 'no_match', reason: fault, executionId: null };
   if (isForAgent(trigger)) return sayPrompt(deps, tick);
   const target = await targetOf(deps, trigger);
   if (!('workflow' in target)) return { ...target, executionId: null };

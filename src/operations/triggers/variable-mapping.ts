@@ -6,12 +6,11 @@ import { setOwn } from '../../definition/value-parts.js';
 /** Input name → path such as `$.pull_request.labels[0].name`. */
 export type VariableMapping = { readonly [name: string]: string };
 
-const SEGMENT = /\.([^.[\]]+)|\[(\d{1,9})\]|\["([^"\]]+)"\]/y;
+const SEGMENT = /\.([^.[\]]+)|\[(\d{1,9})\]|\.?\["([^"\]]+)"\]/y;
 
-/** The keys of a path in order, undefined when it is none. */
+/** The keys of a path in order, undefined when it is none: it begins with `$.`, as a payload is an object; `$.["x.y"]` names a key with dots. */
 export function parsePath(path: string): readonly (string | number)[] | undefined {
-  if (path === '$') return [];
-  if (!path.startsWith('$')) return undefined;
+  if (!path.startsWith('$.')) return undefined;
   const keys: (string | number)[] = [];
   for (let at = 1; at < path.length; at = SEGMENT.lastIndex) {
     SEGMENT.lastIndex = at;

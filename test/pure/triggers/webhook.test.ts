@@ -93,8 +93,12 @@ describe('variableMapping', () => {
   it.each([
     ['$.a.b[0]', ['a', 'b', 0]],
     ['$.a.0.b', ['a', '0', 'b']],
-    ['$["x-y"].z', ['x-y', 'z']],
-    ['$', []],
+    ['$.x-y.z', ['x-y', 'z']],
+    ['$.["x.y"].z', ['x.y', 'z']],
+    ['$.a["x.y"][2]', ['a', 'x.y', 2]],
+    ['$', undefined],
+    ['$[0]', undefined],
+    ['$["x-y"].z', undefined],
     ['a.b', undefined],
     ['$a', undefined],
     ['$.', undefined],
@@ -124,6 +128,7 @@ describe('variableMapping', () => {
     expect(mappingProblems({ ok: '$.a', bad: 'a', _trigger: '$.a', 'x/y': '$' })).toMatchObject([
       { path: '/variableMapping/bad' },
       { path: '/variableMapping/_trigger' },
+      { path: '/variableMapping/x~1y' },
     ]);
   });
 });
