@@ -46,7 +46,8 @@ class Message extends IncomingMessage {
   }
 
   get upgrade(): boolean {
-    return this.isOffered && this.headers.upgrade?.toLowerCase() === 'websocket';
+    // CONNECT has no path that a router could read: it is handed over, to be hung up on.
+    return this.isOffered && (this.method === 'CONNECT' || this.headers.upgrade?.toLowerCase() === 'websocket');
   }
 }
 
@@ -60,8 +61,13 @@ export async function listen(app: RequestListener, options: ListenOptions): Prom
       headersTimeout: HEADERS_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
       connectionsCheckingInterval: 5_000,
+      // Node's own refusal has no body.
+      requireHostHeader: false,
     },
-    app,
+    (req, res) => {
+      if (req.headers.host === undefined && req.httpVersion === '1.1') answerUnreadable(new Error('no Host'), req.socket);
+      else app(req, res);
+    },
   );
   // The body's reader says when to go on: a body that will be refused is then never sent.
   server.on('checkContinue', app);

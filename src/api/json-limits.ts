@@ -1,6 +1,7 @@
 /**
- * What JSON may not hold although it parses: text that PostgreSQL cannot store, and nesting that recursive readers
- * (JSON.stringify among them) do not survive. Walks with a stack of its own, so that no input ends the process. Pure.
+ * What JSON may not hold although it parses: text that PostgreSQL cannot store, numbers that no double holds (1e400 would come back
+ * as null), and nesting that recursive readers (JSON.stringify among them) do not survive. Walks with a stack of its own, so that no
+ * input ends the process. Pure.
  */
 import type { Problem } from './problem.js';
 
@@ -46,6 +47,7 @@ function nextKey(frame: Frame): string | number | undefined {
 function faultOf(value: unknown, key: string | number): string | undefined {
   if (typeof key === 'string' && !isStorable(key)) return 'The key holds a NUL character or half of a surrogate pair';
   if (typeof value === 'string' && !isStorable(value)) return 'The text holds a NUL character or half of a surrogate pair';
+  if (typeof value === 'number' && !Number.isFinite(value)) return 'The number is too large to be kept';
   return undefined;
 }
 

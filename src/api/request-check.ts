@@ -36,11 +36,12 @@ export async function checkRequest(route: Route, req: Request, res: Response): P
   return { params, query, body, idempotencyKey: header as string | undefined };
 }
 
-/** A parameter that cannot be an id names nothing that exists. */
+/** A parameter that cannot be an id names nothing that exists, and nothing that could be made. */
 function checkParams(route: Route, req: Request): unknown {
   if (route.params === undefined) return undefined;
   const result = route.params.safeParse(req.params);
   if (result.success) return result.data;
+  if (route.isNamed === true) throw validationFailed(problemsOf(result.error, '/params'));
   throw new AppError('not_found', 'There is nothing here', {
     kind: route.tag.toLowerCase(),
     id: Object.values(req.params).join('/').slice(0, 200),

@@ -72,6 +72,8 @@ interface Checked<P, Q, B> {
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;
+  /** The path names what is made: a name that does not fit is a fault (422), where else it is the name of nothing (404). */
+  readonly isNamed?: boolean;
   /** Accepts the header `Idempotency-Key`. */
   readonly idempotent?: boolean;
 }

@@ -23,20 +23,18 @@ const unknownField = (path: string, key: string): Problem => ({
 
 function fault(issue: z.core.$ZodIssue, path: string): Problem {
   const isMissing = issue.code === 'invalid_type' && issue.message.endsWith('received undefined');
-  return isMissing
-    ? {
-        code: 'missing_field',
-        severity: 'error',
-        path,
-        message: `${path.slice(path.lastIndexOf('/') + 1)} is required: expected ${issue.expected}`,
-      }
-    : { code: 'invalid_field', severity: 'error', path, message: issue.message };
+  if (!isMissing) return { code: 'invalid_field', severity: 'error', path, message: issue.message };
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  // A field that takes anything expects "nonoptional", which says nothing to whoever has left it out.
+  const expected = issue.expected === 'nonoptional' ? '' : `: expected ${issue.expected}`;
+  return { code: 'missing_field', severity: 'error', path, message: `${name === '' ? 'The body' : name} is required${expected}` };
 }
 
 /** @returns the error of a request that has these faults */
 export function validationFailed(problems: readonly Problem[]): AppError<'validation_failed'> {
   const first = problems[0];
+  const only = problems.length === 1 ? first : undefined;
   const detail =
-    problems.length === 1 && first !== undefined ? `${first.path}: ${first.message}` : `${problems.length} faults; see problems`;
+    only === undefined ? `${problems.length} faults; see problems` : `${only.path === '' ? '' : `${only.path}: `}${only.message}`;
   return new AppError('validation_failed', detail, { problems });
 }

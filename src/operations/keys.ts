@@ -31,7 +31,7 @@ export const toWireKey = (key: KeyRecord): WireKey => ({
 
 /**
  * Makes a key and tells its secret, this once. Its role is within its user's, and within the caller's; an agent's key, and a narrowed
- * one, make none that is wider. @throws AppError forbidden, not_found (the user)
+ * one, make none that is wider. @throws AppError forbidden, not_found (the user), validation_failed (already expired)
  */
 export async function createKey(
   deps: OperationDeps,
@@ -39,6 +39,7 @@ export async function createKey(
   params: CreateKeyParams,
 ): Promise<{ readonly key: WireKey; readonly secret: string }> {
   authorize(principal, 'read');
+  refuseExpired(params.expiresAt);
   const userId = params.userId ?? principal.userId;
   if (userId !== principal.userId) authorize(principal, 'admin');
   const user = await getUser(deps.db, userId);
@@ -54,6 +55,13 @@ export async function createKey(
     details: { name, role, kind },
   });
   return { key: toWireKey(made.key), secret: made.secret };
+}
+
+/** A key that opens nothing would be found out only when it is used. */
+function refuseExpired(expiresAt: string | null | undefined): void {
+  if (typeof expiresAt !== 'string' || Date.parse(expiresAt) > Date.now()) return;
+  const problem = { code: 'invalid_field', severity: 'error', path: '/expiresAt', message: `${expiresAt} is in the past` } as const;
+  throw new AppError('validation_failed', `${problem.path}: ${problem.message}`, { problems: [problem] });
 }
 
 function refuseWider(principal: Principal, userRole: Role, { role, kind, scopes }: CreateKeyParams): void {

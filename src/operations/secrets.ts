@@ -8,7 +8,7 @@ import type { Principal } from './principal.js';
 
 /** @throws AppError forbidden */
 export async function listSecrets(deps: OperationDeps, principal: Principal): Promise<{ readonly items: SecretName[] }> {
-  authorize(principal, 'write');
+  authorize(principal, 'read');
   return { items: await listNames(deps.db, principal.userId) };
 }
 

@@ -16,7 +16,8 @@ const LOOKED_BACK = 200;
 export interface SyncParams {
   readonly id?: string;
   readonly slug?: string;
-  readonly name: string;
+  /** Absent: the definition's. */
+  readonly name?: string;
   readonly description?: string | null;
   readonly version?: string;
   readonly data?: unknown;
@@ -38,11 +39,12 @@ export async function syncWorkflow(deps: OperationDeps, principal: Principal, pa
   authorize(principal, 'write');
   const compiled = await compile(deps, principal.userId, withHead(params.data, params), {
     id: params.id,
-    slug: params.slug ?? slugOf(params.name),
+    slug: params.slug ?? slugOf(params.name ?? nameIn(params.data)),
   });
+  const { name } = compiled.plan;
   await keepPlan(deps.db, compiled);
   // Without a slug of the caller's, one is made from the name; where another workflow has it, the next one is tried.
-  for (const slug of params.slug === undefined ? slugCandidates(params.name) : [params.slug]) {
+  for (const slug of params.slug === undefined ? slugCandidates(name) : [params.slug]) {
     const saved = await save(deps, principal, params, compiled, slug).catch((error: unknown) => {
       if (params.slug === undefined && hasCode(error, 'slug_taken')) return undefined;
       throw error;
@@ -60,12 +62,18 @@ export async function syncWorkflow(deps: OperationDeps, principal: Principal, pa
       warnings: [...compiled.warnings, ...(await versionWarnings(deps, saved.before, compiled))],
     };
   }
-  throw new Error(`No slug was free for ${params.name}`);
+  throw new Error(`No slug was free for ${name}`);
 }
 
+const nameIn = (data: unknown): string => (isRecord(data) && typeof data['name'] === 'string' ? data['name'] : '');
+
 async function save(deps: OperationDeps, principal: Principal, params: SyncParams, compiled: Compiled, slug: string | null) {
-  const { id, name, enabled = true, tags = [] } = params;
-  const match = { name, ...(id === undefined ? {} : { id }), ...(params.slug === undefined ? {} : { slug: params.slug }) };
+  const { id, enabled = true, tags = [] } = params;
+  const match = {
+    name: compiled.plan.name,
+    ...(id === undefined ? {} : { id }),
+    ...(params.slug === undefined ? {} : { slug: params.slug }),
+  };
   const write: WorkflowWrite = { ownerId: principal.userId, source: 'sync', createdBy: actorOf(principal) };
   let before: WorkflowRecord | undefined;
   const saved = await saveWorkflow(deps.db, match, write, (current) => {

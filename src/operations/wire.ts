@@ -3,7 +3,7 @@ import { toDisplay } from '../definition/value-parts.js';
 import type { Json, Value } from '../definition/value.js';
 import type { StepError } from '../engine/types.js';
 import type { EventRecord } from '../store/event-log.js';
-import type { ExecutionRecord } from '../store/execution-record.js';
+import type { ExecutionRecord, RerunLink } from '../store/execution-record.js';
 import type { PostState } from '../store/gate-posts.js';
 import type { GateRecord } from '../store/gate-record.js';
 import type { StepRecord } from '../store/step-list.js';
@@ -31,12 +31,17 @@ export function toWireExecution(row: ExecutionRecord) {
     usage: row.usage,
     sessionId: row.sessionId,
     parent: parent === null ? null : { executionId: parent.executionId, stepId: parent.stepId, iterationPath: parent.iterationPath },
-    rerunOf: rerunOf === null ? null : { executionId: rerunOf.executionId, stepId: rerunOf.stepId, iterationPath: rerunOf.iterationPath },
+    rerunOf: rerunOf === null ? null : toWireRerunLink(rerunOf),
     createdAt: row.createdAt,
     startedAt: row.startedAt,
     completedAt: row.completedAt,
     durationMs: durationMs(row.startedAt ?? row.createdAt, row.completedAt),
   };
+}
+
+/** Without a step it is a rerun of the whole. */
+export function toWireRerunLink({ executionId, stepId, iterationPath }: RerunLink) {
+  return { executionId, ...(stepId === null ? {} : { stepId }), ...(iterationPath === null ? {} : { iterationPath }) };
 }
 
 /** An error as readers see it; how long a server wished to be left alone is the engine's business. */

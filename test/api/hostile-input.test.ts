@@ -100,7 +100,18 @@ describe('hostile definitions', () => {
     expect(body.problems?.map(({ code }) => code)).toEqual(
       expect.arrayContaining(['invalid_step_id', 'unknown_step_type', 'missing_field', 'expression_parse_error', 'duration_invalid']),
     );
-    expect(body.problems?.some(({ path }) => path === '/name')).toBe(true);
+    expect(body.problems?.find(({ path }) => path === '/name')?.code).toBe('missing_field');
+  });
+
+  it('says what a call lacks in words', async () => {
+    const { status, body } = await post('/api/workflows/validate', {});
+    expect([status, body.detail]).toEqual([422, '/data: data is required']);
+    expect((await post('/api/workflows/validate', [])).body.detail).toBe('Invalid input: expected object, received array');
+  });
+
+  it('refuses an input that would come back as null', async () => {
+    const { status, body } = await post(`/api/workflows/${ana.workflowId}/run`, '{"variables":{"n":1e400}}');
+    expect([status, body.code, body.problems?.map(({ path }) => path)]).toEqual([422, 'validation_failed', ['/variables/n']]);
   });
 
   it('takes a definition as large as a body may be, or says that it is too large', async () => {

@@ -306,6 +306,8 @@ describe('HTTP edge', () => {
       ['NUL in text', '{"name":"a\\u0000","count":1}', {}, 422, 'validation_failed'],
       ['NUL deep in JSON', '{"name":"a","count":1,"any":{"x":["\\u0000"]}}', {}, 422, 'validation_failed'],
       ['half a surrogate pair', '{"name":"a","count":1,"any":"\\ud800"}', {}, 422, 'validation_failed'],
+      ['a number that no double holds', '{"name":"a","count":1,"any":{"x":[1e400]}}', {}, 422, 'validation_failed'],
+      ['a number below all that a double holds', '{"name":"a","count":1,"any":-1e400}', {}, 422, 'validation_failed'],
       ['a long Idempotency-Key', good, { 'idempotency-key': 'k'.repeat(256) }, 422, 'validation_failed'],
       ['over 1 MiB', `{"name":"x","count":1,"any":"${'y'.repeat(1024 * 1024)}"}`, {}, 413, 'payload_too_large'],
     ] as const)('refuses %s', async (_what, body, headers, status, code) => {

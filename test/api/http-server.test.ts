@@ -38,12 +38,23 @@ describe('HTTP server', () => {
     ['a forged length', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', 400],
     ['a NUL in a header', 'GET / HTTP/1.1\r\nHost: x\r\nX-A: a\0b\r\n\r\n', 400],
     ['headers of 20 KB', `GET / HTTP/1.1\r\nHost: x\r\nX-A: ${'a'.repeat(20_000)}\r\n\r\n`, 431],
+    ['no Host', 'GET / HTTP/1.1\r\n\r\n', 400],
   ])('answers %s with a problem and goes on', async (_what, text, status) => {
     const { port, url } = await start((_req, res) => res.end('fine'));
     const answer = await raw(port, text);
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
     expect(answer).toContain('application/problem+json');
     expect(answer).toMatch(/X-Request-Id: (req_[\w-]+)\r\n[^]*"requestId":"\1"/);
+    expect((await fetch(url)).status).toBe(200);
+  });
+
+  it('hangs up on CONNECT, also where something takes upgrades', async () => {
+    const { port, url } = await listen((_req, res) => res.end('fine'), {
+      host: '127.0.0.1',
+      port: 0,
+      onUpgrade: (_req, socket) => socket.end('up'),
+    }).then((server) => (servers.push(server), server));
+    expect(await raw(port, 'CONNECT a:1 HTTP/1.1\r\nHost: x\r\n\r\n')).toBe('');
     expect((await fetch(url)).status).toBe(200);
   });
 

@@ -369,6 +369,13 @@ describe('people, keys and secrets', () => {
 
   it('keeps secrets by name and never shows them', async () => {
     expect((await send('PUT', '/api/secrets/API_TOKEN', { value: 'do-not-show' })).status).toBe(204);
+    const misnamed = await send('PUT', '/api/secrets/api-token', { value: 'x' });
+    expect([misnamed.status, misnamed.body.code, misnamed.body.problems?.map(({ path }) => path)]).toEqual([
+      422,
+      'validation_failed',
+      ['/params/name'],
+    ]);
+    expect((await send('PUT', '/api/secrets/NUL', { value: 'a\0' })).status).toBe(422);
     const { body } = await send<{ items: { name: string }[] }>('GET', '/api/secrets');
     expect([body.items.map((item) => item.name), JSON.stringify(body).includes('do-not-show')]).toEqual([['API_TOKEN'], false]);
     expect([(await send('DELETE', '/api/secrets/API_TOKEN')).status, (await send('DELETE', '/api/secrets/API_TOKEN')).status]).toEqual([

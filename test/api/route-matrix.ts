@@ -178,7 +178,7 @@ export const MATRIX: readonly Probe[] = [
   // A key within one's own role: what nobody lacks is a viewer's.
   send('POST /api/keys', ALL, [201], () => ({ path: '/api/keys', body: { name: 'probe', role: 'viewer', kind: 'person' } })),
   send('DELETE /api/keys/:id', ALL, [404], () => ({ path: '/api/keys/key_00000000000000000000000000' })),
-  get('/api/secrets', EDITORS, () => '/api/secrets', 'empty'),
+  get('/api/secrets', ALL, () => '/api/secrets', 'empty'),
   send('PUT /api/secrets/:name', EDITORS, [204], () => ({ path: '/api/secrets/PROBE', body: { value: 'x' } })),
   send('DELETE /api/secrets/:name', EDITORS, [204, 404], (owned) => ({ path: `/api/secrets/${owned.secretName}` }), 404),
   get('/api/users', ADMINS, () => '/api/users'),

@@ -125,6 +125,23 @@ describe('POST /api/tools/call', () => {
     expect(await call('values:read', { ref, offset: 90_000 })).toMatchObject({ success: true, data: { nextOffset: null } });
   });
 
+  it('gives up a call whose caller has gone', async () => {
+    mcp.calls.splice(0);
+    mcp.cancelled.splice(0);
+    const gone = new AbortController();
+    const hanging = fetch(`http://127.0.0.1:${api.port}/api/tools/call`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${ana.key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ toolId: 'notes:hang', params: {}, summary: 'to hang' }),
+      signal: gone.signal,
+    });
+    hanging.catch(() => undefined);
+    while (!mcp.calls.includes('hang')) await new Promise((resolve) => setImmediate(resolve));
+    gone.abort();
+    while (!mcp.cancelled.includes('hang')) await new Promise((resolve) => setImmediate(resolve));
+    await expect(hanging).rejects.toThrow();
+  });
+
   it('says that files and commands need a run', async () => {
     for (const [toolId, params] of [
       ['files:read', { path: 'a' }],
@@ -216,6 +233,7 @@ describe('/api/personas', () => {
     await put('author', { name: 'Author', prompt: 'You write.' });
     const { body } = await api.send<{ items: { id: string }[] }>('GET', '/api/personas', { key: ana.key });
     expect(body.items.map(({ id }) => id)).toEqual(['author', 'critic']);
+    expect((await api.send('PUT', '/api/personas/no.name', { key: ana.key, body: { name: 'x', prompt: 'y' } })).status).toBe(422);
     expect((await api.send('DELETE', '/api/personas/critic', { key: ana.key })).status).toBe(204);
     expect((await api.send('GET', '/api/personas/critic', { key: ana.key })).status).toBe(404);
     expect((await audited()).filter(({ targetId }) => targetId === 'critic').map(({ action }) => action)).toEqual([
@@ -242,7 +260,7 @@ describe('/api/personas', () => {
   });
 
   it.each([
-    ['a path', '..%2fx', { name: 'X', prompt: 'x' }, 404],
+    ['a path', '..%2fx', { name: 'X', prompt: 'x' }, 422],
     ['no prompt', 'x', { name: 'X', prompt: '' }, 422],
     ['a NUL character', 'x', { name: 'X', prompt: 'a\0b' }, 422],
     ['an unknown field', 'x', { name: 'X', prompt: 'x', tools: [] }, 422],

@@ -39,6 +39,15 @@ describe('keys and people', () => {
     await expect(revokeKey(bench, admin, { id: key.id })).rejects.toMatchObject({ code: 'not_found' });
   });
 
+  it('is never made already expired', async () => {
+    const make = (expiresAt: string) => createKey(bench, admin, { name: 'k', role: 'viewer', kind: 'person', expiresAt });
+    await expect(make(new Date(Date.now() - 1).toISOString())).rejects.toMatchObject({
+      code: 'validation_failed',
+      data: { problems: [{ path: '/expiresAt' }] },
+    });
+    await expect(make(new Date(Date.now() + 60_000).toISOString())).resolves.toMatchObject({ key: { name: 'k' } });
+  });
+
   it('never gives more than the caller or the user has', async () => {
     const editor = await aPerson(bench, { role: 'editor' });
     const make = (caller: Principal, more: object) => createKey(bench, caller, { name: 'k', role: 'viewer', kind: 'person', ...more });

@@ -63,7 +63,7 @@ export const ExecutionShape = component(
     usage: UsageShape,
     sessionId: z.string(),
     parent: z.object({ executionId: z.string(), stepId: z.string(), iterationPath: z.string() }).nullable(),
-    rerunOf: z.object({ executionId: z.string(), stepId: z.string().nullish(), iterationPath: z.string().nullish() }).nullable(),
+    rerunOf: z.object({ executionId: z.string(), stepId: z.string().optional(), iterationPath: z.string().optional() }).nullable(),
     reruns: z.array(z.string()).optional().describe('Executions that rerun this one; where one execution is asked for'),
     createdAt: Instant,
     startedAt: NullableInstant,

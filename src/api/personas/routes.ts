@@ -5,7 +5,11 @@ import { noContent, reply, route, type Route } from '../route.js';
 import { component, Instant, text } from '../shapes.js';
 
 const tag = 'Personas';
-const params = z.object({ id: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/) });
+const params = z.object({
+  id: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, 'Expected letters, digits, _ and -, beginning with a letter or digit; at most 64'),
+});
 
 const PersonaShape = component(
   'Persona',
@@ -52,6 +56,7 @@ export const personaRoutes: readonly Route[] = [
     summary: 'Make a persona, or replace it',
     auth: 'write',
     params,
+    isNamed: true,
     body: PutBody,
     problems: { 409: ['persona_name_taken'] },
     responses: { 200: PersonaAnswer, 201: PersonaAnswer },

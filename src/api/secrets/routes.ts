@@ -2,10 +2,12 @@
 import { z } from 'zod';
 import { deleteSecret, listSecrets, putSecret } from '../../operations/secrets.js';
 import { noContent, reply, route, type Route } from '../route.js';
-import { Instant } from '../shapes.js';
+import { Instant, text } from '../shapes.js';
 
 const tag = 'Secrets';
-const params = z.object({ name: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/) });
+const params = z.object({
+  name: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'Expected letters, digits and _, not beginning with a digit; at most 128'),
+});
 const SecretNameShape = z.object({ name: z.string(), createdAt: Instant, updatedAt: Instant });
 
 export const secretRoutes: readonly Route[] = [
@@ -14,7 +16,7 @@ export const secretRoutes: readonly Route[] = [
     path: '/api/secrets',
     tag,
     summary: 'The names of your secrets',
-    auth: 'write',
+    auth: 'read',
     responses: { 200: z.object({ items: z.array(SecretNameShape) }) },
     handle: async ({ deps, principal }) => reply(200, await listSecrets(deps.operations, principal)),
   }),
@@ -25,7 +27,8 @@ export const secretRoutes: readonly Route[] = [
     summary: 'Keep a secret under a name',
     auth: 'write',
     params,
-    body: z.strictObject({ value: z.string().min(1).max(65_536) }),
+    isNamed: true,
+    body: z.strictObject({ value: text(1, 65_536) }),
     responses: { 204: null },
     handle: async ({ deps, principal, params: { name }, body }) => {
       await putSecret(deps.operations, principal, { name, value: body.value });

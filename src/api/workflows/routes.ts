@@ -7,7 +7,7 @@ import { testRunDry, testRunLive } from '../../operations/test-run.js';
 import { deleteWorkflow } from '../../operations/delete-workflow.js';
 import { rollbackWorkflow } from '../../operations/rollback-workflow.js';
 import { runWorkflow } from '../../operations/start-execution.js';
-import { syncWorkflow, type SyncParams } from '../../operations/sync-workflow.js';
+import { syncWorkflow } from '../../operations/sync-workflow.js';
 import { updateWorkflow } from '../../operations/update-workflow.js';
 import { validateWorkflow } from '../../operations/validate-definition.js';
 import { RepoSchema } from '../../tools/workspace/repo.js';
@@ -98,11 +98,12 @@ export const workflowRoutes: readonly Route[] = [
     tag,
     summary: 'Save a workflow: update by id, else slug, else name; or make it',
     auth: 'write',
-    description: 'The body’s name, description and version win and are written into the definition.',
+    description:
+      'The body’s name, description and version win and are written into the definition. A name need not be unique: by name, the oldest workflow of that name is meant.',
     body: SyncBody,
     problems: { 409: ['slug_taken'], 422: ['definition_invalid'] },
     responses: { 200: z.object({ workflow: WorkflowShape, created: z.boolean(), warnings: WarningsShape }) },
-    handle: async ({ deps, principal, body }) => reply(200, await syncWorkflow(deps.operations, principal, named(body))),
+    handle: async ({ deps, principal, body }) => reply(200, await syncWorkflow(deps.operations, principal, body)),
   }),
   route({
     method: 'post',
@@ -238,10 +239,3 @@ export const workflowRoutes: readonly Route[] = [
       reply(200, await rollbackWorkflow(deps.operations, principal, { id, ...body })),
   }),
 ];
-
-/** A body without a name is named by its definition; where that has none either, the validator says so with all other problems. */
-function named(body: z.output<typeof SyncBody>): SyncParams {
-  const { data } = body;
-  const own = typeof data === 'object' && data !== null && 'name' in data ? data.name : undefined;
-  return { ...body, name: body.name ?? (typeof own === 'string' ? own : '') };
-}
