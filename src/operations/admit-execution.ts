@@ -1,6 +1,7 @@
 /** The one way into the executions table: row, first event, session, key and limits in one transaction; Temporal after it. */
 import type { Plan } from '../definition/plan.js';
 import type { Json, JsonObject } from '../definition/value.js';
+import { historyPlan } from '../engine/history-plan.js';
 import { ENGINE_VERSION, type Seed, type StartData } from '../engine/types.js';
 import { AppError, notFound } from '../errors.js';
 import type { ExecutionRecord, ParentLink, RerunLink, TriggerInfo } from '../store/execution-record.js';
@@ -81,7 +82,7 @@ export async function admitExecution(deps: OperationDeps, admission: Admission):
 function startData(execution: ExecutionRecord, plan: Plan): StartData {
   const { id, ownerId, workflowId, workflowName, version, hash, sessionId, trigger, depth, engineVersion, variables } = execution;
   const meta = { id, ownerId, workflowId, workflowName, version, hash, sessionId, triggerType: trigger.type, depth, parent: null };
-  return { engineVersion, plan, execution: meta, variables };
+  return { engineVersion, plan: historyPlan(plan), execution: meta, variables };
 }
 
 const RETRY_AFTER_SECONDS = 5;

@@ -1,3 +1,4 @@
+import { historyPlan } from '../engine/history-plan.js';
 import type { ExecutionStatus, Seed, StartData } from '../engine/types.js';
 import type { Database } from './database.js';
 import { EXECUTION_COLUMNS, executionFromRow, toExecutionRecord, type ExecutionRecord, type TriggerType } from './execution-record.js';
@@ -130,7 +131,7 @@ export async function loadStart(
     execution,
     start: {
       engineVersion: execution.engineVersion,
-      plan,
+      plan: historyPlan(plan),
       execution: {
         id,
         ownerId: execution.ownerId,
