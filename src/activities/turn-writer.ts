@@ -58,6 +58,9 @@ export class TurnWriter {
   private attempt = 1;
   /** Calls whose part readers do not know yet: text behind them waits. */
   private untoldCalls = 0;
+  private newestCall = '';
+  /** A write that tells of calls waits for its turn. */
+  private extensionWaits = false;
   /** How much of each text part has gone out as deltas. */
   private readonly told = new Map<number, number>();
   /** Writes in their order. */
@@ -96,15 +99,23 @@ export class TurnWriter {
       error: null,
     });
     if (this.state === 'unopened') this.open();
-    else {
-      this.untoldCalls += 1;
-      this.write(async () => {
-        const write = await extendTurn(this.writing.db, this.head(), this.parts, `${callId}:pending`);
-        this.untoldCalls -= 1;
-        this.tell();
-        return write;
-      });
-    }
+    else this.extend(callId);
+  }
+
+  /** Calls that come at once are one write: each tells all parts. */
+  private extend(callId: string): void {
+    this.untoldCalls += 1;
+    this.newestCall = callId;
+    if (this.extensionWaits) return;
+    this.extensionWaits = true;
+    this.write(async () => {
+      this.extensionWaits = false;
+      const calls = this.untoldCalls;
+      const write = await extendTurn(this.writing.db, this.head(), [...this.parts], `${this.newestCall}:pending`);
+      this.untoldCalls -= calls;
+      this.tell();
+      return write;
+    });
   }
 
   /** Tokens as announced so far: with the next checkpoint they are on the row, so that a crash's cost can be told. */
@@ -118,7 +129,7 @@ export class TurnWriter {
     this.endText();
     this.known = end.usage;
     if (this.state === 'unopened') this.open();
-    const replay = { stopReason: end.replay.stopReason, blocks: this.options.redactor.json(end.replay.blocks) };
+    const replay = { ...end.replay, blocks: this.options.redactor.json(end.replay.blocks) };
     return await this.last(() => awaitTools(this.writing.db, this.head(), this.parts, replay));
   }
 
@@ -172,7 +183,7 @@ export class TurnWriter {
     if (part?.type === 'text') this.parts[this.parts.length - 1] = { type: 'text', text: part.text + text };
     else this.parts.push({ type: 'text', text });
     if (this.state === 'unopened') this.open();
-    else this.tell();
+    else this.tell(text);
     this.scheduleCheckpoint();
   }
 
@@ -197,13 +208,14 @@ export class TurnWriter {
     });
   }
 
-  /** What has come since, as deltas. */
-  private tell(): void {
+  /** What has come since, as deltas. @param newest what was just added: mostly all of it, and no long text has to be cut for it */
+  private tell(newest = ''): void {
     if (this.state !== 'open' || this.untoldCalls > 0) return;
     for (const [index, part] of this.parts.entries()) {
       if (part.type !== 'text') continue;
       const offset = this.told.get(index) ?? 0;
       if (part.text.length <= offset) continue;
+      const isNewest = index === this.parts.length - 1 && offset + newest.length === part.text.length;
       const { turnId, attempt } = this;
       this.writing.deltas.send({
         sessionId: this.claim.place.sessionId,
@@ -211,7 +223,7 @@ export class TurnWriter {
         attempt,
         part: index,
         offset,
-        text: part.text.slice(offset),
+        text: isNewest ? newest : part.text.slice(offset),
       });
       this.told.set(index, part.text.length);
     }

@@ -83,6 +83,8 @@ export interface TurnRecord extends TurnHead {
 export interface TurnReplay {
   readonly stopReason: string;
   readonly blocks: Json;
+  /** Calls of the reply that were not kept, as it made too many. */
+  readonly leftOut?: number;
   readonly results: { readonly [callId: string]: ToolReply };
 }
 export interface ToolReply {

@@ -116,6 +116,29 @@ describe('model client', () => {
       ],
     });
   });
+  it('says calls back as a provider takes them, whatever it had sent', async () => {
+    model.script({ text: 'ok' });
+    const content = [
+      { type: 'tool_use', id: 'a', name: 'files:read', input: [1] },
+      { type: 'tool_use', id: 'b', name: '', input: 'text' },
+      { type: 'tool_use', id: 'c', name: 'call_tool', input: { toolId: 'x:y' } },
+    ] as const;
+    await createModelClient({ apiKey: 'key', baseUrl: model.url }).call(aRequest({ messages: [{ role: 'assistant', content }] }), CALL);
+    expect(model.requests[0]?.body.messages[0]?.content).toMatchObject([
+      { id: 'a', name: 'files_read', input: {} },
+      { id: 'b', name: '_', input: {} },
+      { id: 'c', name: 'call_tool', input: { toolId: 'x:y' } },
+    ]);
+  });
+  it('cuts off a reply that does not end', async () => {
+    const text = Array.from({ length: 11 }, () => 'x'.repeat(100_000));
+    await expect(turn({ text, fault: 'hang_mid' })).rejects.toMatchObject({
+      code: 'agent_prompt_model_error',
+      retryable: false,
+      details: { type: 'reply_too_long', model: 'claude-test' },
+    });
+    expect(await model.aborted()).toHaveLength(1);
+  });
   it('counts announced input and characters / 4 of a call that was cut off', async () => {
     const used: CallUsage[] = [];
     await turn({ text: '12345678', fault: 'cut_mid', usage: { inputTokens: 40, outputTokens: 9 } }, undefined, used).catch(() => undefined);

@@ -217,6 +217,22 @@ describe('the writer of a turn', () => {
     expect(told.length).toBeLessThan(14 * 80 * 1024);
   });
 
+  it('tells many calls that come at once in few writes', async () => {
+    const { call, place } = await aCall();
+    const writer = call.writer({ model: 'm', redactor: noSecrets });
+    writer.text('All of them');
+    await until(isInRow(writer.turnId, 'All of them'));
+    for (let nth = 0; nth < 500; nth += 1) writer.toolCall({ callId: `c${nth}`, toolName: 'http:request', args: {} });
+    writer.text('behind');
+    await writer.awaitTools({
+      usage: { inputTokens: 1, outputTokens: 1, cacheReadTokens: 0 },
+      replay: { stopReason: 'tool_use', blocks: [] },
+    });
+    expect((await rowOf(writer.turnId))?.turn.parts).toHaveLength(502);
+    expect((await readSessionEvents(db(), place.sessionId, 0, 100)).length).toBeLessThan(10);
+    expect(sent.at(-1)).toMatchObject({ part: 501, offset: 0, text: 'behind' });
+  });
+
   it('gives each try of a repaired call a turn, and folds the first', async () => {
     const { call, place } = await aCall();
     for (const status of ['canceled', 'end_turn'] as const) {

@@ -241,6 +241,25 @@ describe('agents', () => {
       ['error', 'http:request'],
       ['error', 'values:read'],
     ]);
+    const told = (await service.events(ended.id)).filter(({ kind }) => kind === 'agent.tool_call');
+    expect(told.map(({ data }) => data)).toMatchObject([
+      { callId: 'toolu_a', toolId: 'http:request', status: 'error', error: { code: 'tool_denied' } },
+      { toolId: 'values:read', status: 'error', error: { code: 'tool_denied' } },
+    ]);
+  });
+
+  it('makes the first 64 calls of a reply with 2,000, once each, and says so to the model', async () => {
+    const toolCalls = Array.from({ length: 2_000 }, (_, nth) => ({
+      id: `toolu_${nth}`,
+      name: 'call_tool',
+      input: { toolId: 'http:request', params: { url: `${stub.url}/json` }, summary: 's' },
+    }));
+    model.script((_request, nth) => (nth === 0 ? { text: 'All of them.', toolCalls } : { text: 'done' }));
+    const ended = await service.runToEnd([agent('ask', 'Call')]);
+    expect(ended).toMatchObject({ status: 'completed', output: { ask: 'done' } });
+    expect(stub.calls('/json')).toHaveLength(64);
+    expect(model.requests).toHaveLength(2);
+    expect(textsOf(model.requests[1] as ModelRequest).at(-1)).toContain('the first 64; the other 1936 were not made');
   });
 
   it('A11 what a result tells the model to do is data: a model that obeys gets no further than its allow-list', async () => {
@@ -421,9 +440,14 @@ describe('agents', () => {
     expect(stub.calls('/z')).toHaveLength(1);
     expect(textsOf(model.requests[2] as ModelRequest)).toEqual(['user: And zebra-second?']);
     const history = await service.historyText(ended.id);
-    for (const word of WORDS.filter((one) => one !== 'zebra-prompt')) expect([word, history.includes(word)]).toEqual([word, false]);
-    // The definition itself is in the plan that the run starts with; the filled prompt is not.
+    for (const word of WORDS) expect([word, history.includes(word)]).toEqual([word, false]);
     expect(history).not.toContain('JSON Schema');
+    // Also where the run is loaded by its first activity.
+    const rerun = await service.api.post<{ execution: { id: string } }>(`/api/executions/${ended.id}/rerun`, {});
+    model.script([{ text: '{"name":"zebra-reply","list":[]}' }]);
+    expect(await service.untilEnded(rerun.body.execution.id)).toMatchObject({ status: 'completed' });
+    expect(textsOf(model.requests[0] as ModelRequest)[0]).toContain('zebra-prompt');
+    expect(await service.historyText(rerun.body.execution.id)).not.toContain('zebra');
     expect(await service.step(ended.id, 'keep')).toMatchObject({ output: { text: 'it is zebra-reply' } });
   });
 

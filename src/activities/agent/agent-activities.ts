@@ -18,7 +18,7 @@ import { openAgent, type OpenInput } from './open-agent.js';
 import { agentRequest } from './agent-request.js';
 import type { AgentParts } from './agent-parts.js';
 import { runCall } from './run-call.js';
-import { runTurn, type TurnTold } from './run-turn.js';
+import { type RefusedCall, runTurn, type TurnTold } from './run-turn.js';
 
 type InputOf<N extends ActivityCommand['name']> = Common & Omit<Extract<ActivityCommand, { readonly name: N }>, 'kind' | 'id' | 'name'>;
 export type AgentTurnInput = InputOf<'agent_turn'>;
@@ -99,8 +99,8 @@ async function turn(
     },
     call,
   );
-  const told = turnEvent(input, done.told, done.turn);
-  await persist(() => recordEvents(parts.db, input.executionId, null, [told]));
+  const told = [turnEvent(input, done.told, done.turn), ...done.refused.map((call) => refusedEvent(input.instance, done.turn.at, call))];
+  await persist(() => recordEvents(parts.db, input.executionId, null, told));
   return { turn: done.turn };
 }
 
@@ -177,12 +177,19 @@ async function tool(
   if (done.told === null) return { end: done.end };
   const { toolId, summary, error } = done.told;
   const data = { turnId, callId, toolId, summary, status: done.end.ended, error, durationMs: done.end.at - startedAt };
-  await persist(() =>
-    recordEvents(parts.db, executionId, null, [
-      { kind: 'agent.tool_call', ordinal: `${turnId}:${callId}`, at: done.end.at, instance, stepType: 'agent_prompt', data },
-    ]),
-  );
+  await persist(() => recordEvents(parts.db, executionId, null, [toolEvent(instance, done.end.at, data)]));
   return { end: done.end };
+}
+
+const refusedEvent = (instance: StepInstance, at: number, call: RefusedCall): EngineEvent =>
+  toolEvent(instance, at, { ...call, status: 'error', error: { ...call.error }, durationMs: 0 });
+
+function toolEvent(
+  instance: StepInstance,
+  at: number,
+  data: { readonly turnId: string; readonly callId: string; readonly [field: string]: Json },
+): EngineEvent {
+  return { kind: 'agent.tool_call', ordinal: `${data.turnId}:${data.callId}`, at, instance, stepType: 'agent_prompt', data };
 }
 
 async function close(

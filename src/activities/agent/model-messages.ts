@@ -58,7 +58,11 @@ function resultsOf({ replay }: Said, blocks: readonly ModelBlock[]): ModelMessag
       },
     ];
   });
+  if (replay?.leftOut !== undefined) content.push({ type: 'text', text: leftOutNote(content.length, replay.leftOut) });
   return content.length === 0 ? [] : [{ role: 'user', content }];
 }
+
+const leftOutNote = (made: number, leftOut: number): string =>
+  `Your reply made too many calls at once: these are the results of the first ${made}; the other ${leftOut} were not made.`;
 
 const textOf = (content: Json): string => (typeof content === 'string' ? content : JSON.stringify(content));

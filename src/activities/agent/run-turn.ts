@@ -54,9 +54,18 @@ export interface TurnTold {
   readonly model: string;
   readonly stopReason: string;
 }
+/** A call that was answered at once: nothing ran. Without secrets. */
+export interface RefusedCall {
+  readonly turnId: string;
+  readonly callId: string;
+  readonly toolId: string;
+  readonly summary: string | null;
+  readonly error: { readonly code: string; readonly message: string };
+}
 export interface TurnDone {
   readonly turn: AgentTurn;
   readonly told: TurnTold;
+  readonly refused: readonly RefusedCall[];
 }
 
 /** May repeat. @throws ApplicationFailure, retryable, when a later try has taken over or the worker stops; platform faults */
@@ -67,6 +76,7 @@ export async function runTurn(parts: TurnParts, job: TurnJob, control: WorkContr
 class TurnRun {
   private readonly charge: AgentCharge;
   private readonly turnIds: string[] = [];
+  private readonly refused: RefusedCall[] = [];
 
   constructor(
     private readonly parts: TurnParts,
@@ -96,8 +106,8 @@ class TurnRun {
     const blocks = (turn.replay?.blocks ?? []) as unknown as readonly ModelBlock[];
     const told = { turnId: turn.id, attempt: turn.attempt, model: turn.model ?? this.job.model, stopReason: turn.replay?.stopReason ?? '' };
     const calls = callsIn({ blocks, stopReason: told.stopReason });
-    if (calls.length > 0) return { told, turn: await this.callsTurn(turn.id, blocks, await this.plan(calls)) };
-    return { told, turn: await this.replyTurn(turn.id, blocks, told.stopReason) };
+    if (calls.length > 0) return this.done(told, await this.callsTurn(turn.id, blocks, await this.plan(calls)));
+    return this.done(told, await this.replyTurn(turn.id, blocks, told.stopReason));
   }
 
   private async ask(): Promise<TurnDone> {
@@ -121,16 +131,21 @@ class TurnRun {
         },
       });
       this.control.finishWork();
-      return { told: told(reply.stopReason), turn: await this.finished(writer, { ...reply, blocks: withOwnIds(reply.blocks, request) }) };
+      const { blocks, leftOut } = withinLimit(withOwnIds(reply.blocks, request));
+      return this.done(told(reply.stopReason), await this.finished(writer, { ...reply, blocks }, leftOut));
     } catch (thrown) {
       if (superseded.signal.aborted) throw superseded.signal.reason;
-      return { told: told('error'), turn: await this.failed(writer, thrown) };
+      return this.done(told('error'), await this.failed(writer, thrown));
     }
   }
 
-  private async finished(writer: TurnWriter, reply: ModelReply): Promise<AgentTurn> {
+  private done(told: TurnTold, turn: AgentTurn): TurnDone {
+    return { told, turn, refused: this.refused };
+  }
+
+  private async finished(writer: TurnWriter, reply: ModelReply, leftOut: number): Promise<AgentTurn> {
     const calls = callsIn(reply);
-    if (calls.length > 0) return await this.finishedWithCalls(writer, reply, calls);
+    if (calls.length > 0) return await this.finishedWithCalls(writer, reply, calls, leftOut);
     const text = textOf(reply.blocks);
     if (reply.stopReason === 'refusal') throw refusal(this.job.model);
     if (text.trim() === '') throw emptyReply(this.job.model, reply.stopReason);
@@ -148,12 +163,12 @@ class TurnRun {
     return await this.replyTurn(this.added(writer.turnId), reply.blocks, reply.stopReason);
   }
 
-  private async finishedWithCalls(writer: TurnWriter, reply: ModelReply, calls: readonly ToolUse[]): Promise<AgentTurn> {
+  private async finishedWithCalls(writer: TurnWriter, reply: ModelReply, calls: readonly ToolUse[], leftOut: number): Promise<AgentTurn> {
     const planned = await this.plan(calls);
     if (planned.some(({ plan }) => plan.kind === 'question')) throw question();
     for (const { callId, plan } of planned)
       if (plan.kind !== 'question') writer.toolCall({ callId, toolName: plan.toolId, args: plan.params });
-    const replay = { stopReason: reply.stopReason, blocks: reply.blocks as unknown as Json };
+    const replay = { stopReason: reply.stopReason, blocks: reply.blocks as unknown as Json, ...(leftOut === 0 ? {} : { leftOut }) };
     const written = await writer.awaitTools({ usage: this.charge.ofCall, replay });
     if (written === undefined) throw tryAgain('superseded', 'A later try has this model call');
     return await this.callsTurn(this.added(writer.turnId), reply.blocks, planned);
@@ -185,9 +200,11 @@ class TurnRun {
     return { ...this.base(), got: 'calls', turnId, characters, calls };
   }
 
-  private async refuse(turnId: string, callId: string, { toolId, error }: Extract<PlannedCall, { kind: 'refused' }>): Promise<number> {
+  private async refuse(turnId: string, callId: string, plan: Extract<PlannedCall, { kind: 'refused' }>): Promise<number> {
+    const { toolId, summary, error } = plan;
     const { redactor, putValue } = this.job;
     const safe = { code: error.code, message: redactor.text(error.message) };
+    this.refused.push({ turnId, callId, toolId, summary: summary === null ? null : redactor.text(summary), error: safe });
     const { content } = await toModelResult(toolId, { ok: false, error: { ...error, ...safe } }, putValue);
     await this.parts.turns.toolProgress(turnId, callId, { status: 'error', error: safe, reply: { content, isError: true } });
     return content.length;
@@ -233,17 +250,29 @@ interface Planned {
 const callsIn = ({ blocks, stopReason }: Pick<ModelReply, 'blocks' | 'stopReason'>): readonly ToolUse[] =>
   stopReason === 'tool_use' ? blocks.filter((block): block is ToolUse => block.type === 'tool_use') : [];
 
-/** A call's id names its gate and its key: one that was used before in what the model was told gets another. */
+/** Calls of one reply beyond these are left out, and the model is told so: each call is an activity, a part of the message and a result to read. */
+const MAX_CALLS = 64;
+
+function withinLimit(blocks: readonly ModelBlock[]): { readonly blocks: readonly ModelBlock[]; readonly leftOut: number } {
+  let calls = 0;
+  const kept = blocks.filter((block) => block.type !== 'tool_use' || ++calls <= MAX_CALLS);
+  return { blocks: kept, leftOut: blocks.length - kept.length };
+}
+
+/** A call's id names its gate and its key: one that was used before in what the model was told, or that no provider would take back, gets another. */
 function withOwnIds(blocks: readonly ModelBlock[], { messages }: ModelRequest): readonly ModelBlock[] {
   const used = new Set(messages.flatMap(({ content }) => content.flatMap((block) => (block.type === 'tool_use' ? [block.id] : []))));
   return blocks.map((block) => {
     if (block.type !== 'tool_use') return block;
-    let id = block.id;
-    for (let nth = 2; used.has(id); nth += 1) id = `${block.id}-${nth}`;
+    const given = CALL_ID.test(block.id) ? block.id : 'call';
+    let id = given;
+    for (let nth = 2; used.has(id); nth += 1) id = `${given}-${nth}`;
     used.add(id);
     return { ...block, id };
   });
 }
+
+const CALL_ID = /^[A-Za-z0-9_-]{1,128}$/;
 
 const textOf = (blocks: readonly ModelBlock[]): string => blocks.map((block) => (block.type === 'text' ? block.text : '')).join('');
 const lengthOf = (blocks: readonly ModelBlock[]): number => blocks.reduce((sum, block) => sum + charactersOfBlock(block), 0);

@@ -1,5 +1,6 @@
 import Anthropic from '@anthropic-ai/sdk';
 import type { Json } from '../../definition/value.js';
+import { StepFault } from '../../tools/step-fault.js';
 import { toModelFault } from './model-fault.js';
 import type { ModelBlock, ModelRequest } from './model-message.js';
 import type { CallUsage } from './usage-meter.js';
@@ -39,22 +40,35 @@ export function createModelClient(options: { readonly apiKey: string; readonly b
 async function callModel(client: Anthropic, request: ModelRequest, options: ModelCallOptions): Promise<ModelReply> {
   const { signal, onText, onUsage, model } = options;
   const tokens = new CallTokens();
+  let tooLong: StepFault | undefined;
   signal.throwIfAborted();
   try {
     const stream = client.messages.stream(toParams(request, options), { signal });
     stream.on('streamEvent', (event) => {
       if (tokens.note(event)) onUsage?.(tokens.usage);
+      if (!tokens.isTooLong || tooLong !== undefined) return;
+      tooLong = replyTooLong(model);
+      stream.abort();
     });
     if (onText !== undefined) stream.on('text', (delta) => onText(delta));
     const message = await stream.finalMessage();
     return { blocks: message.content.flatMap(toBlock), stopReason: message.stop_reason ?? 'end_turn', model: message.model };
   } catch (error) {
     signal.throwIfAborted();
-    throw toModelFault(error, model);
+    throw tooLong ?? toModelFault(error, model);
   } finally {
     if (tokens.isAnnounced) onUsage?.(tokens.usage);
   }
 }
+
+/** More than any limit of tokens gives: whoever sends it does not keep to the protocol, and would go on for ever. */
+const MAX_REPLY_CHARACTERS = 1_000_000;
+const MAX_REPLY_BLOCKS = 10_000;
+
+const replyTooLong = (model: string): StepFault =>
+  new StepFault('agent_prompt_model_error', `Model ${model} sent more than ${MAX_REPLY_CHARACTERS} characters; the reply was cut off`, {
+    details: { status: null, type: 'reply_too_long', model },
+  });
 
 function toBlock(block: Anthropic.ContentBlock): ModelBlock[] {
   if (block.type === 'text') return [{ type: 'text', text: block.text }];
@@ -73,9 +87,18 @@ function toParams({ system, tools, messages }: ModelRequest, { model, maxTokens 
     ...(tools.length === 0 ? {} : { tools: tools as unknown as Anthropic.Tool[] }),
     messages: messages.map(({ role, content }, index) => ({
       role,
-      content: content.map((block, at) => ({ ...block, ...(index === last && at === content.length - 1 ? cache : {}) })),
+      content: content.map((block, at) => ({ ...acceptable(block), ...(index === last && at === content.length - 1 ? cache : {}) })),
     })),
   };
+}
+
+/** A call as a provider takes it back: models have sent names and inputs that their own protocol refuses. */
+function acceptable(block: ModelBlock): ModelBlock {
+  if (block.type !== 'tool_use') return block;
+  const { input } = block;
+  const isObject = typeof input === 'object' && input !== null && !Array.isArray(input);
+  const name = block.name.replaceAll(/[^A-Za-z0-9_-]/g, '_').slice(0, 64);
+  return { ...block, name: name === '' ? '_' : name, input: isObject ? input : {} };
 }
 
 /** Tokens as announced; of a call that was cut off, the output is its characters / 4 (durability §14). */
@@ -84,6 +107,7 @@ class CallTokens {
   private cacheRead = 0;
   private output: number | undefined;
   private characters = 0;
+  private blocks = 0;
   isAnnounced = false;
 
   /** @returns whether something was announced */
@@ -99,9 +123,14 @@ class CallTokens {
       if (event.delta.type === 'text_delta') this.characters += event.delta.text.length;
       if (event.delta.type === 'input_json_delta') this.characters += event.delta.partial_json.length;
     }
+    if (event.type === 'content_block_start') this.blocks += 1;
     if (event.type !== 'message_delta') return false;
     this.output = event.usage.output_tokens;
     return true;
+  }
+
+  get isTooLong(): boolean {
+    return this.characters > MAX_REPLY_CHARACTERS || this.blocks > MAX_REPLY_BLOCKS;
   }
 
   get usage(): CallUsage {
