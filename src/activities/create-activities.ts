@@ -105,6 +105,7 @@ export function createActivities(dependencies: ActivityDependencies): Activities
     models,
     tools: agentTools,
     isDemoModel: dependencies.isDemoModel ?? false,
+    readSignalledGate: (executionId, signal) => operations.readSignalledGate(executionId, signal),
   });
   const agentPromptV1 = createAgentPromptV1(recording, { model, models, transcript: createTranscript(db) });
   const run = { db, journal, afterSettled: (settled: Settled) => operations.afterSettled(settled) };

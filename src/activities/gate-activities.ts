@@ -23,7 +23,7 @@ export interface GateParts {
   readonly journal: StepJournal;
   readonly carry: CarryWriter;
   /** The row of a gate after a signal: a pending one first tries the signal's own decision. Null: no such gate in this execution. */
-  readSignalledGate(executionId: string, signal: ApproveSignal): Promise<GateOutcome | null>;
+  readSignalledGate(executionId: string | null, signal: ApproveSignal): Promise<GateOutcome | null>;
 }
 
 const CLOSED: GateOutcome = {

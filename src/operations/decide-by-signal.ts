@@ -15,7 +15,11 @@ const OPERATOR: Voter = { userId: 'operator', name: 'Operator', email: '', group
  * A raw `approve` signal's own decision, tried on the row: the operator's vote, or of whoever `by` names (a user id or e-mail), who
  * must be allowed. May repeat. @returns why it did not count, if it did not
  */
-export async function decideBySignal(deps: OperationDeps, executionId: string, signal: SignalledDecision): Promise<AppError | undefined> {
+export async function decideBySignal(
+  deps: OperationDeps,
+  executionId: string | null,
+  signal: SignalledDecision,
+): Promise<AppError | undefined> {
   if (signal.decision === undefined) return undefined;
   const asked = { id: signal.approvalId, decision: signal.decision, via: 'signal' } as const;
   const voter = signal.by === undefined ? OPERATOR : await voterNamed(deps, signal.by);
@@ -27,7 +31,7 @@ export async function decideBySignal(deps: OperationDeps, executionId: string, s
     ...(answer === undefined ? {} : { answer }),
     voter,
     actor: { id: voter.userId, name: voter.name, kind: 'signal' },
-    executionId,
+    ...(executionId === null ? {} : { executionId }),
   });
   return decided.refusal;
 }

@@ -11,11 +11,12 @@ const MOST_REASON = 4_000;
 /**
  * The row of a gate after an `approve` signal: what the workflow is fed, whatever the signal said. A pending row first tries the
  * signal's own decision, where raw signals may decide. A settled row is marked as known to its workflow. May repeat.
+ * @param executionId null: a conversation's, which looks itself whether the gate is its own
  * @returns null when this execution has no such gate
  */
 export async function readSignalledGate(
   deps: OperationDeps & { readonly signalDecisions: boolean },
-  executionId: string,
+  executionId: string | null,
   signal: SignalledDecision,
 ): Promise<GateOutcome | null> {
   const known = await getGate(deps.db, signal.approvalId);
@@ -35,7 +36,7 @@ export async function readSignalledGate(
  * A signal that cannot even be tried is nobody's vote: its workflow, which waits for this answer, must not be held up by it.
  * @returns the code of what refused it
  */
-async function tried(deps: OperationDeps, executionId: string, signal: SignalledDecision): Promise<string | null> {
+async function tried(deps: OperationDeps, executionId: string | null, signal: SignalledDecision): Promise<string | null> {
   try {
     return (await decideBySignal(deps, executionId, signal))?.code ?? null;
   } catch (error) {

@@ -72,10 +72,11 @@ const END = statement(
      cancel_requested_at = CASE WHEN $7::boolean THEN coalesce(cancel_requested_at, now()) ELSE cancel_requested_at END
    WHERE id = $1 RETURNING ${EXECUTION_COLUMNS}`,
 );
-/** What segments were fed is of no use any more: the stream is closed to them. */
+/** What segments were fed, and who may write which turn, is of no use any more: the stream is closed to them. */
 const CLOSE_STEPS = statement(
   'close_steps',
-  `WITH ended AS (DELETE FROM segments WHERE execution_id = $1), fed AS (DELETE FROM segment_inputs WHERE execution_id = $1)
+  `WITH ended AS (DELETE FROM segments WHERE execution_id = $1), fed AS (DELETE FROM segment_inputs WHERE execution_id = $1),
+     calls AS (DELETE FROM turn_calls WHERE session_id = (SELECT session_id FROM executions WHERE id = $1) AND execution_id = $1)
    UPDATE steps SET status = 'cancelled', fence = fence + 1, holder = NULL, completed_at = clock_timestamp()
    WHERE execution_id = $1 AND status NOT IN ('completed', 'failed', 'cancelled', 'skipped') RETURNING *`,
 );

@@ -34,6 +34,7 @@ const CLAIM = statement(
    ON CONFLICT (session_id, call) DO UPDATE SET fence = t.fence + 1 RETURNING fence`,
 );
 const FENCE = statement('turn_call_fence', 'SELECT fence FROM turn_calls WHERE session_id = $1 AND call = $2');
+const FORGET_CALLS = statement('forget_turn_calls', 'DELETE FROM turn_calls WHERE session_id = $1 AND execution_id IS NULL');
 const OF_CALL = statement('turns_of_call', 'SELECT * FROM messages WHERE session_id = $1 AND turn_call = $2 ORDER BY seq');
 const BY_TURN = statement('message_by_turn', 'SELECT * FROM messages WHERE turn_id = $1');
 const SESSION_OF = statement('session_of_turn', 'SELECT session_id AS "sessionId" FROM messages WHERE turn_id = $1');
@@ -106,6 +107,11 @@ async function giveUp(tx: Tx, row: object): Promise<TurnRecord> {
   if (!turnOpen || replay !== null) return turnFromRow(row);
   const { record } = await finishIn(tx, row, SUPERSEDED);
   return record;
+}
+
+/** Nobody writes a turn of the conversation any more: its replies so far have ended. Those of runs go with their run. */
+export async function forgetTurnCalls(db: Database, sessionId: string): Promise<void> {
+  await db.rows(FORGET_CALLS, [sessionId]);
 }
 
 export interface OpenTurn {

@@ -1,5 +1,6 @@
 /** The reply to one message of a conversation: the agent loop, carried out by activities. Stopped, or at its end by itself. */
-import { condition, isCancellation } from '@temporalio/workflow';
+import { condition, isCancellation, patched } from '@temporalio/workflow';
+import type { ApproveSignal } from '../activities/contract.js';
 import type { ChatReply as ReplyPlace, NextMessage } from '../activities/conversation/contract.js';
 import { type AgentInput, type AgentOrder, type AgentState, beginAgent, goOnAgent, heldCalls, takeAgent } from '../engine/agent/index.js';
 import type { GateOutcome } from '../engine/types.js';
@@ -18,8 +19,8 @@ export class ChatReply {
   private readonly flights = new Map<string, CallScope>();
   private readonly deadlines = new Map<string, number>();
   private readonly timers = new Timers((callId) => this.inbox.push({ kind: 'deadline', callId }));
-  /** Gates that a signal named: to be read once their call is known to be held. */
-  private readonly signalled = new Set<string>();
+  /** Signals by the gate that they name: to be read, one after the other, once its call is known to be held. */
+  private readonly signalled = new Map<string, ApproveSignal[]>();
   private isStopped = false;
 
   constructor(
@@ -44,8 +45,14 @@ export class ChatReply {
     this.isStopped = true;
   }
 
-  approve(approvalId: string): void {
-    this.signalled.add(approvalId);
+  /** Those that decide nothing are one: the row is read either way. */
+  approve(signal: ApproveSignal): void {
+    const waiting = this.signalled.get(signal.approvalId);
+    if (waiting === undefined) this.signalled.set(signal.approvalId, [signal]);
+    else if (signal.decision === undefined) return;
+    else if (waiting[0]?.decision === undefined) waiting[0] = signal;
+    // Of decisions that came at once earlier histories read one. Goes when no conversation of before 2026-12 is open.
+    else if (patched('each-signalled-decision')) waiting.push(signal);
   }
 
   /** Durable: a held call may wait here for a day. */
@@ -69,7 +76,7 @@ export class ChatReply {
     for (const { callId, status, approvalId } of this.state.calls) {
       if (approvalId === null || this.flights.has(`gate:${callId}`)) continue;
       if (status === 'expiring') this.flyGate(callId, () => closeGate(this.place, approvalId, 'expired'));
-      else if (status === 'held' && this.signalled.delete(approvalId)) this.flyGate(callId, () => this.read(approvalId));
+      else if (status === 'held') this.readSignalled(callId, approvalId);
     }
   }
 
@@ -79,9 +86,17 @@ export class ChatReply {
     );
   }
 
-  private async read(approvalId: string): Promise<GateOutcome> {
+  private readSignalled(callId: string, approvalId: string): void {
+    const [signal, ...others] = this.signalled.get(approvalId) ?? [];
+    if (signal === undefined) return;
+    if (others.length === 0) this.signalled.delete(approvalId);
+    else this.signalled.set(approvalId, others);
+    this.flyGate(callId, () => this.read(approvalId, signal));
+  }
+
+  private async read(approvalId: string, signal: ApproveSignal): Promise<GateOutcome> {
     const { ownerId, sessionId } = this.place;
-    const gate = await localChat.readChatGate({ ownerId, sessionId, approvalId });
+    const gate = await localChat.readChatGate({ ownerId, sessionId, approvalId, signal });
     if (gate === null) throw new Error(`Gate ${approvalId} is gone`);
     return gate;
   }

@@ -13,6 +13,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { ApproveSignal } from '../activities/contract.js';
 import type { NextMessage } from '../activities/conversation/contract.js';
 import type { Json } from '../definition/value.js';
 import { localChat } from './chat-calls.js';
@@ -34,7 +35,7 @@ export async function conversation(input: ConversationInput): Promise<void> {
     else chat.stop(signal);
   });
   setHandler(approveSignal, (signal) => {
-    if (isRecord(signal) && typeof signal['approvalId'] === 'string') chat.approve(signal['approvalId']);
+    if (isApproveSignal(signal)) chat.approve(signal);
     else log.warn('approve signal without approvalId is ignored');
   });
   setHandler(stateQuery, () => chat.snapshot());
@@ -66,8 +67,8 @@ class Conversation {
     this.wake();
   }
 
-  approve(approvalId: string): void {
-    this.reply?.approve(approvalId);
+  approve(signal: ApproveSignal): void {
+    this.reply?.approve(signal);
   }
 
   cancel(): void {
@@ -142,6 +143,9 @@ class Conversation {
     });
   }
 }
+
+/** Whatever else a signal says is looked at by who reads the gate. Pure. */
+const isApproveSignal = (signal: unknown): signal is ApproveSignal => isRecord(signal) && typeof signal['approvalId'] === 'string';
 
 /** A stop is for what was under way when it was asked for. Pure. */
 const isFor = ({ messageId, upTo }: StopSignal, reply: ChatReply): boolean =>

@@ -188,6 +188,21 @@ describe('a conversation', () => {
     expect(kept[0]?.parts[1]).toMatchObject({ type: 'tool-call', status: 'error', error: { code: expect.not.stringMatching('denied') } });
   });
 
+  it('H17 an operator’s raw signal decides a held call; one by nobody that may is no vote', async () => {
+    model.script((request, nth) => (nth < 1 ? held(nth) : echo(request)));
+    await say('read');
+    const approval = await gate();
+    const handle = (await service.temporalClient()).workflow.getHandle(sessionId);
+    await handle.signal('approve', { approvalId: approval.id, decision: 'deny', by: 'nobody@example.com' });
+    await handle.signal('approve', { approvalId: approval.id, decision: 'approve', reason: 'by hand' });
+    await replies(2);
+    expect(await service.approval(approval.id)).toMatchObject({
+      status: 'approved',
+      reason: 'by hand',
+      votes: [{ via: 'signal', decision: 'approve' }],
+    });
+  });
+
   it('A13, A17 a denied call is told to the model, and a provider that uses a call id again opens a gate again', async () => {
     model.script((_request, nth) => held(nth % 2));
     await say('read');

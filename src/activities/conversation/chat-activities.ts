@@ -8,7 +8,7 @@ import { closeGate, getGate, markGatesDelivered, openGate } from '../../store/ga
 import { nextMessage } from '../../store/session-commands.js';
 import { getSession } from '../../store/sessions.js';
 import { STOPPED_REASON } from '../../store/turn-record.js';
-import { closeTurns, hasTurnError } from '../../store/turns.js';
+import { closeTurns, forgetTurnCalls, hasTurnError } from '../../store/turns.js';
 import { findCall, runCall } from '../agent/run-call.js';
 import { runTurn } from '../agent/run-turn.js';
 import { charactersOf } from '../model/model-message.js';
@@ -66,7 +66,11 @@ async function next(
   parts: ChatParts,
   { ownerId, sessionId, delivered }: Chat & { readonly delivered: readonly string[] },
 ): Promise<NextMessage | null> {
-  if (delivered.length > 0) await markDelivered(parts.db, delivered);
+  if (delivered.length > 0) {
+    await markDelivered(parts.db, delivered);
+    // Nothing is under way between two replies.
+    await forgetTurnCalls(parts.db, sessionId);
+  }
   const waiting = await nextMessage(parts.db, sessionId);
   if (waiting === undefined) return null;
   const { messageId, seq, commandId, thread } = waiting;
@@ -149,10 +153,9 @@ async function close(
 
 async function read(
   parts: ChatParts,
-  { sessionId, approvalId }: Parameters<ChatCoreActivities['readChatGate']>[0],
+  { sessionId, approvalId, signal = { approvalId } }: Parameters<ChatCoreActivities['readChatGate']>[0],
 ): Promise<GateOutcome | null> {
-  const gate = await gateOf(parts, sessionId, approvalId);
-  return gate === null ? null : await told(parts, gate);
+  return (await gateOf(parts, sessionId, approvalId)) === null ? null : await parts.readSignalledGate(null, signal);
 }
 
 async function gateOf({ db }: ChatParts, sessionId: string, approvalId: string): Promise<GateRecord | null> {

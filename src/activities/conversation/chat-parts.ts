@@ -4,6 +4,7 @@ import type { Database } from '../../store/database.js';
 import { listSecretValues } from '../../store/secrets.js';
 import { putValue } from '../../store/values.js';
 import type { AgentParts } from '../agent/agent-parts.js';
+import type { GateParts } from '../gate-activities.js';
 import { createRedactor, type Redactor } from '../redaction.js';
 
 /** What the activities of conversations work with. */
@@ -12,6 +13,7 @@ export interface ChatParts extends Omit<AgentParts, 'facts'> {
   readonly encryptionKey: Uint8Array;
   /** The built-in demo model answers: it is named in whatever it says. */
   readonly isDemoModel: boolean;
+  readonly readSignalledGate: GateParts['readSignalledGate'];
 }
 
 /** What stands for an owner in a call: their secrets taken out, large values kept. */

@@ -1,6 +1,7 @@
 /** The activities of conversations as their workflow sees them. Types only: imported by `src/workflows` as `import type`. */
 import type { AgentOpened, AgentOrder, AgentToolEnd, AgentTurn } from '../../engine/agent/types.js';
 import type { GateOutcome, StepError } from '../../engine/types.js';
+import type { ApproveSignal } from '../contract.js';
 
 /** Whose conversation: its session. */
 export interface Chat {
@@ -35,8 +36,11 @@ export interface ChatCoreActivities {
   openChatGate(input: ChatReply & OrderOf<'open_gate'>): Promise<GateOutcome>;
   /** Tries pending → `to`; answers with the row as it then is. */
   closeChatGate(input: Chat & { readonly approvalId: string; readonly to: 'expired' | 'cancelled' }): Promise<GateOutcome>;
-  /** Local. The row of a gate that was decided; null: this session has no such gate. */
-  readChatGate(input: Chat & { readonly approvalId: string }): Promise<GateOutcome | null>;
+  /**
+   * Local. The row of a gate after a signal: a pending one first tries the signal's own decision, where raw signals may decide. Null: this
+   * session has no such gate.
+   */
+  readChatGate(input: Chat & { readonly approvalId: string; readonly signal?: ApproveSignal }): Promise<GateOutcome | null>;
   /** The reply is over without an end of its own: what is open of it is finalised, an error is shown. */
   chatClose(input: ChatReply & { readonly error: StepError | null }): Promise<void>;
 }
