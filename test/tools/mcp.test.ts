@@ -136,6 +136,23 @@ describe('an MCP server', () => {
     expect(await call(source, 'echo', { text: 'after' })).toBe('after');
   });
 
+  it('by HTTP, an answer that cannot be read fails its own call alone', async () => {
+    const source = sourceOf(byHttp());
+    await source.tools();
+    const stop = new AbortController();
+    http.calls.splice(0);
+    const beside = call(source, 'hang', {}, stop.signal);
+    while (!http.calls.includes('hang')) await new Promise((resolve) => setImmediate(resolve));
+    http.garbled = 1;
+    await expect(call(source, 'echo', { text: 'x' })).rejects.toMatchObject({
+      code: 'tool_failed',
+      message: expect.stringContaining('srv:echo gave an answer that cannot be read') as string,
+    });
+    expect(await call(source, 'echo', { text: 'after' })).toBe('after');
+    stop.abort(new Error('cancelled'));
+    await expect(beside).rejects.toThrow('cancelled');
+  });
+
   it('is sent the operator’s headers', async () => {
     http.headers.splice(0);
     await call(sourceOf(byHttp()), 'echo', { text: 'x' });

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { getPolicies, putPolicies } from '../../operations/tool-policies.js';
+import type { DirectResult } from '../../tools/index.js';
 import { isPolicyKey } from '../../tools/policy.js';
 import { reply, route, type Route } from '../route.js';
 import { component, JsonObjectInput, JsonOut, text } from '../shapes.js';
@@ -40,6 +41,8 @@ const PoliciesAnswer = z.object({
   policies: z.record(z.string(), z.enum(['allow', 'approve', 'deny'])).describe('Tool id, provider:* or risk; the nearest one counts'),
 });
 
+const GONE: DirectResult = { success: false, error: { code: 'tool_failed', message: 'The caller went away', hint: 'Call again.' } };
+
 export const toolRoutes: readonly Route[] = [
   route({
     method: 'get',
@@ -76,18 +79,16 @@ export const toolRoutes: readonly Route[] = [
       summary: text(0, 500).exactOptional().describe('In one line, what for'),
     }),
     responses: { 200: CallAnswer },
-    handle: async ({ deps, principal, body: { toolId, params = {}, summary }, idempotencyKey = randomUUID() }) =>
-      reply(
-        200,
-        await deps.tools.call(principal, {
-          toolId,
-          params,
-          summary,
-          idempotencyKey: `${principal.userId}/${idempotencyKey}`,
-          // The tool's own limit ends it.
-          signal: new AbortController().signal,
-        }),
-      ),
+    handle: async ({ deps, principal, body: { toolId, params = {}, summary }, idempotencyKey = randomUUID(), gone }) => {
+      const call = { toolId, params, summary, idempotencyKey: `${principal.userId}/${idempotencyKey}`, signal: gone };
+      try {
+        return reply(200, await deps.tools.call(principal, call));
+      } catch (error) {
+        if (!gone.aborted) throw error;
+        // Nobody reads it, and it is no fault of ours.
+        return reply(200, GONE);
+      }
+    },
   }),
   route({
     method: 'get',

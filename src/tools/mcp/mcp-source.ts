@@ -78,6 +78,8 @@ export class McpSource implements ToolSource {
   }
 
   private callFault(id: string, error: unknown): StepFault {
+    // The server is there; what it said to this call is nothing.
+    if (isUnreadable(error)) return new StepFault('tool_failed', `${id} gave an answer that cannot be read: ${reasonOf(error)}`);
     if (!(error instanceof McpError)) return this.lost(error);
     if (error.code === CONNECTION_CLOSED) return this.lost(error);
     if (error.code === REQUEST_TIMEOUT)
@@ -130,8 +132,15 @@ export class McpSource implements ToolSource {
     this.away = { at: Date.now(), fault };
     const connection = this.connection;
     this.connection = undefined;
-    void closeOld(connection);
+    this.closeLater(connection);
     return fault;
+  }
+
+  /** Over HTTP each call is a request of its own: those under way may still be answered. */
+  private closeLater(connection: Promise<McpConnection> | undefined): void {
+    if (connection === undefined) return;
+    if ('url' in this.server) setTimeout(() => void closeOld(connection), this.server.timeoutMs).unref();
+    else void closeOld(connection);
   }
 
   private isLeftAlone(): boolean {
@@ -148,6 +157,7 @@ async function closeOld(connection: Promise<McpConnection> | undefined): Promise
   await (await connection?.catch(() => undefined))?.close().catch(() => undefined);
 }
 
+const isUnreadable = (error: unknown): boolean => (error as { readonly name?: unknown }).name === 'SyntaxError';
 const isForgotten = (error: unknown): boolean => error instanceof StreamableHTTPError && error.code === 404;
 
 /** Short, and without what a server's page may hold. */

@@ -42,6 +42,9 @@ export class McpHttpServer {
     await new Promise((resolve) => this.http?.close(resolve));
   }
 
+  /** So many of the next requests are answered with what is no JSON. */
+  garbled = 0;
+
   /** As after a restart that clients do not notice: their sessions are unknown. */
   forgetSessions(): void {
     this.sessions.clear();
@@ -49,6 +52,10 @@ export class McpHttpServer {
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.headers.push(request.headers);
+    if (this.garbled > 0) {
+      this.garbled -= 1;
+      return void response.writeHead(200, { 'content-type': 'application/json' }).end('{"jsonrpc');
+    }
     const id = request.headers['mcp-session-id'];
     const known = typeof id === 'string' ? this.sessions.get(id) : undefined;
     if (typeof id === 'string' && known === undefined) return void response.writeHead(404).end('Session not found');
