@@ -37,6 +37,7 @@ const UsageShape = z.object({
   outputTokens: z.number().int(),
   cacheReadTokens: z.number().int(),
   models: z.array(z.string()),
+  estimated: z.boolean().optional().describe('Calls that were cut off are in it, reckoned from what had arrived'),
 });
 
 export const ExecutionShape = component(
