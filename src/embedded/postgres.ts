@@ -11,6 +11,7 @@ import { freePort } from './free-port.js';
 import { logSize, logTail, withLogFile } from './log-file.js';
 import { postgresHome, program } from './postgres-binaries.js';
 import { type ClusterPlace, clusterPlace, ensureCluster, SERVER_ENV, SUPERUSER, systemFolder } from './postgres-cluster.js';
+import { failedBySocket, mayHaveSocket, removeSockets, socketQuery } from './postgres-socket.js';
 import { POSTGRES_STOP, readPostmaster, stopLeftover } from './postmaster.js';
 import { identity, type ServerAccount, serverAccount } from './server-account.js';
 import { type Launch, SupervisedProcess } from './supervised-process.js';
@@ -55,12 +56,13 @@ export async function startPostgres(options: EmbeddedPostgresOptions): Promise<E
   await stopLeftover(place.data, log);
   const password = await ensureCluster(place, home, account, durable);
   requireVersion(place.data);
+  let hasSocket = mayHaveSocket(place.data);
   for (let attempt = 1; ; attempt += 1) {
     const port = await freePort(attempt === 1 ? preferredPorts : []);
     const from = logSize(place.logFile);
     const supervised = new SupervisedProcess({
       name: 'PostgreSQL',
-      launch: () => launch({ home, place, port, account, durable }),
+      launch: () => launch({ home, place, port, account, durable, hasSocket }),
       stopSteps: POSTGRES_STOP,
       log,
     });
@@ -68,10 +70,13 @@ export async function startPostgres(options: EmbeddedPostgresOptions): Promise<E
       await supervised.start();
     } catch (error) {
       const tail = logTail(place.logFile, from);
-      if (attempt < ATTEMPTS && /could not bind|could not create any TCP/.test(tail)) continue;
+      const isSocketAtFault = hasSocket && failedBySocket(tail);
+      if (isSocketAtFault) hasSocket = false;
+      if (attempt < ATTEMPTS && (isSocketAtFault || /could not bind|could not create any TCP/.test(tail))) continue;
       throw new Error(`PostgreSQL did not start:\n${tail}`, { cause: error });
     }
-    const urlOf = (name: string): string => `postgresql://${SUPERUSER}:${password}@127.0.0.1:${port}/${name}`;
+    const by = hasSocket ? await socketQuery(place.data, port) : '';
+    const urlOf = (name: string): string => `postgresql://${SUPERUSER}:${password}@127.0.0.1:${port}/${name}${by}`;
     await createDatabase(urlOf('postgres'), database);
     return {
       url: urlOf(database),
@@ -91,12 +96,15 @@ interface LaunchInput {
   readonly port: number;
   readonly account: ServerAccount | undefined;
   readonly durable: boolean;
+  readonly hasSocket: boolean;
 }
 
-async function launch({ home, place, port, account, durable }: LaunchInput): Promise<Launch> {
+async function launch({ home, place, port, account, durable, hasSocket }: LaunchInput): Promise<Launch> {
   // After a SIGKILL of the postmaster its children need a moment to go; their shared memory refuses a successor until then.
   await stopLeftover(place.data, () => {});
-  const args = ['-D', place.data, '-p', String(port), '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='];
+  removeSockets(place.data);
+  const args = ['-D', place.data, '-p', String(port), '-c', 'listen_addresses=127.0.0.1'];
+  args.push('-c', `unix_socket_directories=${hasSocket ? place.data : ''}`);
   args.push('-c', 'max_connections=100', ...(durable ? [] : NO_FSYNC));
   const child = withLogFile(place.logFile, (fd) =>
     spawn(program(home, 'postgres'), args, {

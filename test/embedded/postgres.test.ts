@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -122,7 +122,42 @@ describe('embedded PostgreSQL', () => {
     const url = new URL(server.url);
     url.password = 'wrong';
     await expect(query(url.href, 'select 1')).rejects.toThrow(/password authentication failed/);
+    url.search = '';
+    await expect(query(url.href, 'select 1')).rejects.toThrow(/password authentication failed/);
     expect(readFileSync(join(dir, 'password'), 'utf8')).toBe(new URL(server.url).password);
+  });
+
+  it('is reached by a socket that its account alone can get at, and by TCP, also after it was killed', async () => {
+    const server = await start(temporaryFolder());
+    const url = new URL(server.url);
+    expect(url.searchParams.get('host')).toBe(server.dataDir);
+    expect(statSync(server.dataDir).mode & 0o777).toBe(0o700);
+    const peer = 'select host(inet_client_addr()) as peer';
+    expect(await query(server.url, peer)).toEqual([{ peer: null }]);
+    url.search = '';
+    expect(await query(url.href, peer)).toEqual([{ peer: '127.0.0.1' }]);
+    process.kill(server.pid() ?? 0, 'SIGKILL');
+    expect(await whenBack(server.url, peer)).toEqual([{ peer: null }]);
+  });
+
+  it('is reached by TCP alone where the path of a socket would be too long', async () => {
+    const server = await start(join(temporaryFolder(), 'deep'.repeat(25)));
+    expect(new URL(server.url).search).toBe('');
+    expect(await query(server.url, 'select 1 as one')).toEqual([{ one: 1 }]);
+  });
+
+  it('is not kept from starting by what the socket of a killed run has left', async () => {
+    const dir = temporaryFolder();
+    const first = await start(dir);
+    await first.stop();
+    // Of the server's account, as whoever gets the pid after a restart of a container is: it believes that one to be another server.
+    const { uid, gid } = statSync(first.dataDir);
+    const stranger = spawn('sleep', ['60'], { stdio: 'ignore', ...(isRoot ? { uid, gid } : {}) });
+    writeFileSync(join(first.dataDir, `.s.PGSQL.${first.port}.lock`), `${stranger.pid}\n${first.dataDir}\n1\n${first.port}\n\n`);
+    const second = await start(dir, { preferredPorts: [first.port] });
+    expect(new URL(second.url).search).not.toBe('');
+    expect(await query(second.url, 'select 1 as one')).toEqual([{ one: 1 }]);
+    stranger.kill();
   });
 
   it('says what to do when the files are of another major version', async () => {
