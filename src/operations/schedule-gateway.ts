@@ -4,6 +4,8 @@
  */
 import { ScheduleAlreadyRunning, ScheduleNotFoundError, type Client, type ScheduleOptions, type ScheduleSpec } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
+import { hashOf } from '../definition/hash.js';
+import type { Json } from '../definition/value.js';
 import { EXECUTION_WORKFLOW, TASK_QUEUES, WORKFLOW_TASK_TIMEOUT } from '../workflows/messages.js';
 import { toSearchAttributes, toSummary, type StartedAttributes } from './started-workflow.js';
 
@@ -38,6 +40,8 @@ export interface ScheduleState {
   readonly missedCatchup: number;
   /** Nominal times of the last ten that it did start. */
   readonly started: readonly string[];
+  /** Stands for everything that was asked for, as the server keeps it: another one after somebody has changed it there. */
+  readonly made: string;
 }
 
 export type ScheduleAnswer<T> =
@@ -70,6 +74,7 @@ export interface ScheduleConnection {
 }
 
 const { HistoryEventFilterType } = temporal.api.enums.v1;
+const { Schedule } = temporal.api.schedule.v1;
 
 const POLICIES = {
   skip: 'SKIP',
@@ -115,7 +120,7 @@ export class ClientScheduleGateway implements ScheduleGateway {
 
   describe(id: string): Promise<ScheduleAnswer<ScheduleState>> {
     return this.ask(async ({ schedule }) => {
-      const { state, info } = await schedule.getHandle(id).describe();
+      const { state, info, raw } = await schedule.getHandle(id).describe();
       return {
         paused: state.paused,
         createdAt: info.createdAt.toISOString(),
@@ -123,6 +128,7 @@ export class ClientScheduleGateway implements ScheduleGateway {
         skippedOverlap: info.numActionsSkippedOverlap,
         missedCatchup: info.numActionsMissedCatchupWindow,
         started: info.recentActions.map(({ scheduledAt }) => scheduledAt.toISOString()),
+        made: madeOf(raw.schedule),
       };
     });
   }
@@ -211,6 +217,12 @@ export class ClientScheduleGateway implements ScheduleGateway {
       return { kind: 'unavailable', error: this.connection.toError(error) };
     }
   }
+}
+
+/** Of its times, action and policies; whether it is paused, and why, may be changed in Temporal. */
+function madeOf(schedule: temporal.api.schedule.v1.ISchedule | null | undefined): string {
+  const { spec, action, policies } = Schedule.toObject(Schedule.create(schedule ?? {}), { longs: String, enums: String, bytes: String });
+  return hashOf(JSON.parse(JSON.stringify({ spec, action, policies })) as Json);
 }
 
 const timestampOf = (ms: number) => ({ seconds: Math.floor(ms / 1_000) as never, nanos: (ms % 1_000) * 1e6 });

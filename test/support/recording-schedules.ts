@@ -30,6 +30,7 @@ export class RecordingSchedules implements ScheduleGateway {
       createdAt: '2026-01-01T00:00:00.000Z',
       next: this.matching.slice(0, 10),
       started: [],
+      made: JSON.stringify(this.requests.get(id)),
       ...this.counters,
     }));
   setPaused = (id: string, paused: boolean): Promise<ScheduleAnswer<null>> =>

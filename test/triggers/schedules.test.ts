@@ -166,7 +166,7 @@ describe('a schedule on Temporal', () => {
     expect(await client.workflow.getHandle(`exe_${prompt.id.slice(4)}-${tick?.deliveryId}`).result()).toMatchObject({ status: 'matched' });
   }, 60_000);
 
-  it('T17 is made again when it was deleted in Temporal; what has no trigger is removed', async () => {
+  it('T17 is made again when it was deleted in Temporal, and changed back when it was changed; what has no trigger is removed', async () => {
     const workflow = await save();
     const trigger = await stage.trigger({ cron: '0 3 * * *' }, { workflowId: workflow.id });
     const client = await service.temporalClient();
@@ -190,6 +190,17 @@ describe('a schedule on Temporal', () => {
       return (await isKnown(trigger.id)) && !(await isKnown(stray)) ? true : undefined;
     });
     expect((await stage.read(trigger.id)).schedule?.next).toHaveLength(5);
+    // What somebody has changed there, other than its pause, is changed back.
+    const times = async () => (await stage.read(trigger.id)).schedule?.next.map((time) => time.slice(11, 16));
+    await client.schedule.getHandle(trigger.id).update((before) => ({
+      ...before,
+      spec: { cronExpressions: ['0 5 * * *'] },
+      state: { ...before.state, paused: true },
+    }));
+    expect(await times()).toEqual(Array.from({ length: 5 }, () => '05:00'));
+    await keepSchedules(stage.operations);
+    expect(await times()).toEqual(Array.from({ length: 5 }, () => '03:00'));
+    expect((await stage.read(trigger.id)).schedule?.paused).toBe(true);
     await service.api.delete(`/api/workflows/${workflow.id}`);
     expect(await isKnown(trigger.id)).toBe(false);
   }, 60_000);

@@ -4,7 +4,7 @@ import { parseDuration } from '../../definition/duration.js';
 import { setScheduleHash, type TriggerRecord } from '../../store/triggers.js';
 import { getWorkflow } from '../../store/workflows.js';
 import type { OperationDeps } from '../deps.js';
-import type { ScheduleRequest } from '../schedule-gateway.js';
+import type { ScheduleAnswer, ScheduleRequest, ScheduleState } from '../schedule-gateway.js';
 import { isCron, parseCron } from './cron.js';
 import { repeatedTicks } from './repeated-hours.js';
 import { scheduleOf } from './wire-trigger.js';
@@ -33,21 +33,36 @@ export async function scheduleRequestOf(deps: OperationDeps, row: TriggerRecord)
 }
 
 /** Equal for requests that make the same Schedule. Pure. */
-export function hashOf(request: ScheduleRequest): string {
+function hashOf(request: ScheduleRequest): string {
   const { paused: _, ...made } = request;
   return createHash('sha256').update(JSON.stringify(made)).digest('hex');
 }
 
+/** What is noted of a Schedule that is as it should be: what it was made from, and what Temporal keeps of that. Pure. */
+export const agreementOf = (request: ScheduleRequest, { made }: ScheduleState): string => `${hashOf(request)} ${made}`;
+
 /** Makes the Temporal Schedule what the row says. Where Temporal is away the reconciler does it later: the row differs until then. */
 export async function keepSchedule(deps: OperationDeps, row: TriggerRecord): Promise<void> {
-  const request = await scheduleRequestOf(deps, row);
-  const answer = await deps.temporal.schedules.put(request);
-  if (answer.kind === 'done') await setScheduleHash(deps.db, row.id, hashOf(request));
-  else
+  const answer = await putSchedule(deps, row.id, await scheduleRequestOf(deps, row));
+  if (answer.kind !== 'done')
     deps.log.warn(
       { triggerId: row.id, error: answer.kind === 'unavailable' ? answer.error.message : answer.kind },
       'Temporal did not take a schedule; it will be repeated',
     );
+}
+
+/** Makes or changes it, and notes how it stands then, so that a hand that changes it in Temporal is noticed. */
+export async function putSchedule(
+  deps: OperationDeps,
+  triggerId: string,
+  request: ScheduleRequest,
+): Promise<ScheduleAnswer<'created' | 'updated'>> {
+  const put = await deps.temporal.schedules.put(request);
+  if (put.kind !== 'done') return put;
+  const state = await deps.temporal.schedules.describe(triggerId);
+  if (state.kind !== 'done') return state;
+  await setScheduleHash(deps.db, triggerId, agreementOf(request, state.value));
+  return put;
 }
 
 /** Removes the Temporal Schedules of triggers that are gone. Strays are the reconciler's. */

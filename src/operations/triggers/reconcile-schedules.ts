@@ -4,18 +4,11 @@ import type { Json } from '../../definition/value.js';
 import { addDelivery, deleteOldDeliveries, knownDeliveryIds } from '../../store/deliveries.js';
 import { deleteExpiredKeys } from '../../store/idempotency.js';
 import type { Queryable } from '../../store/statement.js';
-import {
-  getTrigger,
-  scheduleTriggers,
-  setScheduleHash,
-  setScheduleLook,
-  withTriggerLock,
-  type TriggerRecord,
-} from '../../store/triggers.js';
+import { getTrigger, scheduleTriggers, setScheduleLook, withTriggerLock, type TriggerRecord } from '../../store/triggers.js';
 import type { OperationDeps } from '../deps.js';
 import type { ScheduleState } from '../schedule-gateway.js';
 import { isCron, parseCron } from './cron.js';
-import { hashOf, scheduleRequestOf } from './keep-schedule.js';
+import { agreementOf, putSchedule, scheduleRequestOf } from './keep-schedule.js';
 import { nominalTimeOf } from './nominal-time.js';
 import { scheduleOf } from './wire-trigger.js';
 
@@ -57,13 +50,11 @@ async function lookAt(deps: OperationDeps, row: TriggerRecord): Promise<'seen' |
   if (answer.kind === 'unavailable') return 'away';
   if (answer.kind === 'done') await noteLook(deps, row, answer.value, lookedAt);
   const request = await scheduleRequestOf(deps, row);
-  const hash = hashOf(request);
-  if (answer.kind === 'done' && hash === row.scheduleHash) return 'seen';
+  if (answer.kind === 'done' && agreementOf(request, answer.value) === row.scheduleHash) return 'seen';
   // The row may have gone since it was read: then this would be a stray until the next look.
   if ((await getTrigger(deps.db, null, row.id)) === undefined) return 'seen';
-  const put = await deps.temporal.schedules.put(request);
+  const put = await putSchedule(deps, row.id, request);
   if (put.kind !== 'done') return 'away';
-  await setScheduleHash(deps.db, row.id, hash);
   deps.log.info({ triggerId: row.id, outcome: put.value }, 'Made a schedule agree with its trigger');
   return 'seen';
 }
