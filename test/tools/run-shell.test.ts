@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm, readdir, readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { once } from 'node:events';
@@ -21,6 +22,7 @@ describe('runShell', () => {
       workspace,
       cwd: workspace,
       env: { PATH: process.env['PATH'] ?? '', HOME: workspace, LANG: 'C.UTF-8' },
+      hostPath: process.env['PATH'] ?? '',
       timeoutMs: 10_000,
       limits: DEFAULT_SHELL_LIMITS,
       signal: new AbortController().signal,
@@ -148,6 +150,7 @@ describe('workspace', () => {
       workspace,
       cwd: workspace,
       env: { PATH: process.env['PATH'] ?? '' },
+      hostPath: process.env['PATH'] ?? '',
       timeoutMs: 5_000,
       limits: DEFAULT_SHELL_LIMITS,
       signal: new AbortController().signal,
@@ -167,7 +170,8 @@ describe('bubblewrap', () => {
       command: 'ls',
       workspace: '/tmp',
       cwd: '/tmp',
-      env: { PATH: '/nowhere' },
+      env: { PATH: process.env['PATH'] ?? '' },
+      hostPath: '/nowhere',
       timeoutMs: 1_000,
       limits: DEFAULT_SHELL_LIMITS,
       signal: new AbortController().signal,
@@ -175,6 +179,55 @@ describe('bubblewrap', () => {
     };
     await expect(runShell(request)).rejects.toMatchObject({ code: 'bash_disabled' });
   });
+  it('S6: has the step’s variables inside alone: what starts the sandbox obeys none of them', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'bwrap-'));
+    await writeFile(path.join(folder, 'bwrap'), '#!/bin/sh\nenv\necho ---\ntr "\\0" "\\n" <&4\n', { mode: 0o755 });
+    const { stdout } = await sandboxed('ls', {
+      hostPath: `${folder}:/usr/bin:/bin`,
+      env: { PATH: '.:/evil', LD_PRELOAD: './evil.so', BASH_ENV: './evil', TOKEN: 'a\nb' },
+    });
+    const [outside = '', inside = ''] = stdout.split('---\n');
+    expect(outside).toContain(`PATH=${folder}:/usr/bin:/bin`);
+    expect(outside).not.toMatch(/evil|TOKEN/);
+    expect(inside).toBe('--setenv\nPATH\n.:/evil\n--setenv\nLD_PRELOAD\n./evil.so\n--setenv\nBASH_ENV\n./evil\n--setenv\nTOKEN\na\nb\n');
+    await rm(folder, { recursive: true });
+  });
+
+  const isInstalled = (process.env['PATH'] ?? '').split(':').some((folder) => existsSync(path.join(folder, 'bwrap')));
+  (isInstalled ? it : it.skip)('S6: runs a command that sees its workspace and variables, and neither host nor network', async () => {
+    const script =
+      'pwd; echo "$GIVEN $HOME"; echo kept > kept; ls -d /data /root /home /work 2>/dev/null; ps ax 2>/dev/null | wc -l; cat /proc/net/dev | grep -c eth';
+    const { stdout, exitCode } = await sandboxed(`${script}; exit 7`, {
+      env: { PATH: '/usr/bin:/bin', HOME: '/workspace', GIVEN: 'it is "quoted"' },
+    });
+    expect(exitCode).toBe(7);
+    expect(stdout.split('\n').slice(0, 2)).toEqual(['/workspace', 'it is "quoted" /workspace']);
+    expect(stdout).not.toMatch(/\/(data|root|home|work)\n/);
+    expect(stdout.trim().endsWith('0')).toBe(true);
+  });
+
+  async function sandboxed(command: string, overrides: Partial<ShellRequest>) {
+    const data = await mkdtemp(path.join(tmpdir(), 'shell-'));
+    try {
+      const workspace = await emptyWorkspace(data, 'exe_1');
+      return await runShell({
+        mode: 'bubblewrap',
+        command,
+        workspace,
+        cwd: workspace,
+        env: {},
+        hostPath: process.env['PATH'] ?? '',
+        timeoutMs: 10_000,
+        limits: DEFAULT_SHELL_LIMITS,
+        signal: new AbortController().signal,
+        redact: (text) => text,
+        ...overrides,
+      });
+    } finally {
+      await rm(data, { recursive: true });
+    }
+  }
+
   it('shares neither network nor data directory, and shows the workspace under a name of its own', () => {
     const args = shellArguments('bubblewrap', { workspace: '/data/workspaces/exe_1', cwd: '/data/workspaces/exe_1/sub', command: 'ls' });
     expect(args).toEqual(expect.arrayContaining(['--unshare-all', '--die-with-parent']));

@@ -2,11 +2,11 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StepFault } from '../step-fault.js';
 import { CappedOutput } from './capped-output.js';
-import { leaderScript, shellArguments, type ShellLimits, type ShellMode } from './shell-mode.js';
+import { ARGUMENTS_FD, leaderScript, sandboxVariables, shellArguments, type ShellLimits, type ShellMode } from './shell-mode.js';
 
 export interface ShellRequest {
   readonly mode: Exclude<ShellMode, 'off'>;
@@ -16,6 +16,8 @@ export interface ShellRequest {
   readonly cwd: string;
   /** The whole environment: nothing of the worker's own is added. */
   readonly env: { readonly [name: string]: string };
+  /** `PATH` of the host, by which the programs of the mode are found. */
+  readonly hostPath: string;
   readonly timeoutMs: number;
   readonly limits: ShellLimits;
   readonly signal: AbortSignal;
@@ -61,19 +63,21 @@ export async function runShell(request: ShellRequest): Promise<ShellResult> {
 }
 
 async function start(request: ShellRequest): Promise<ChildProcess> {
-  if (request.mode === 'bubblewrap' && !(await isOnPath('bwrap', request.env['PATH'] ?? ''))) {
+  const isSandboxed = request.mode === 'bubblewrap';
+  if (isSandboxed && !(await isOnPath('bwrap', request.hostPath))) {
     throw new StepFault('bash_disabled', 'SIGNALBOX_SHELL is bubblewrap, but bwrap is not installed on this worker');
   }
   const child = spawn('/bin/sh', ['-c', leaderScript(request.limits), 'sh', ...shellArguments(request.mode, request)], {
     cwd: request.cwd,
-    env: request.env,
+    env: isSandboxed ? { PATH: request.hostPath } : request.env,
     detached: true,
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe', isSandboxed ? 'pipe' : 'ignore'],
   });
   try {
     await once(child, 'spawn');
     // The lifeline must not keep the worker alive, and its end is no news.
     (child.stdio[3] as Readable).on('error', () => undefined);
+    if (isSandboxed) (child.stdio[ARGUMENTS_FD] as Writable).on('error', () => undefined).end(sandboxVariables(request.env));
     return child;
   } catch (error) {
     throw new StepFault('bash_disabled', `No shell can be started: ${(error as Error).message}`, { cause: error });

@@ -36,6 +36,7 @@ export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
 export async function runInWorkspace(host: ShellHost, command: WorkspaceCommand): Promise<ShellResult> {
   const { mode } = host;
   if (mode === 'off') throw new StepFault('bash_disabled', 'Shell steps are off in this deployment: SIGNALBOX_SHELL is not set');
+  const hostPath = host.path ?? DEFAULT_PATH;
   const workspace = await host.workspaces.open(command.workspaceId, command.signal);
   return await runShell({
     mode,
@@ -44,12 +45,13 @@ export async function runInWorkspace(host: ShellHost, command: WorkspaceCommand)
     command: command.command,
     // The author's names in the middle, so that our key cannot be replaced.
     env: {
-      PATH: host.path ?? DEFAULT_PATH,
+      PATH: hostPath,
       HOME: mode === 'plain' ? workspace : SANDBOX_HOME,
       LANG: 'C.UTF-8',
       ...command.env,
       SIGNALBOX_IDEMPOTENCY_KEY: command.idempotencyKey,
     },
+    hostPath,
     timeoutMs: command.timeoutMs,
     limits: host.limits ?? DEFAULT_SHELL_LIMITS,
     signal: command.signal,

@@ -29,6 +29,9 @@ export function leaderScript(limits: ShellLimits): string {
   ].join('\n');
 }
 
+/** Where bwrap reads further arguments from. */
+export const ARGUMENTS_FD = 4;
+
 /** The command line that runs the text in `bash`, its working directory inside the workspace. */
 export function shellArguments(
   mode: 'plain' | 'bubblewrap',
@@ -37,8 +40,18 @@ export function shellArguments(
   const shell = ['bash', '--noprofile', '--norc', '-c', place.command];
   if (mode === 'plain') return shell;
   const inside = place.cwd === place.workspace ? SANDBOX_HOME : `${SANDBOX_HOME}${place.cwd.slice(place.workspace.length)}`;
-  return ['bwrap', ...sandboxArguments(place.workspace), '--chdir', inside, '--', ...shell];
+  return ['bwrap', ...sandboxArguments(place.workspace), '--args', String(ARGUMENTS_FD), '--chdir', inside, '--', ...shell];
 }
+
+/**
+ * The step's variables as bwrap sets them inside: whatever starts the sandbox must not have them, as `LD_PRELOAD` or `PATH` would be
+ * obeyed outside of it. By a descriptor, as arguments can be read by everybody on the host.
+ */
+export const sandboxVariables = (env: { readonly [name: string]: string }): string =>
+  Object.entries(env)
+    .flatMap(([name, value]) => ['--setenv', name, value])
+    .map((argument) => `${argument}\0`)
+    .join('');
 
 /** Where a sandboxed step finds its workspace: the real path would tell where the data directory is. */
 export const SANDBOX_HOME = '/workspace';
