@@ -23,9 +23,10 @@ import { Gateway as SocketGateway } from './realtime/gateway.js';
 import { GateCourier } from './realtime/notices/gate-courier.js';
 import { Realtime } from './realtime/realtime.js';
 import { connectSlack } from './realtime/slack/index.js';
-import { openDatabase } from './store/database.js';
+import { openDatabase, type Database } from './store/database.js';
 import { isAway } from './store/database-error.js';
 import { applyMigrations } from './store/migrate.js';
+import { isWorkerSeen } from './store/workers.js';
 import { createDirectTools, createHttpClient, type HttpClient, LIGHT_TOOL_IDS, openTools, type OpenTools } from './tools/index.js';
 import { TASK_QUEUES } from './workflows/messages.js';
 
@@ -157,7 +158,7 @@ async function openHttp(
   opened: Opened,
 ): Promise<string> {
   const { address, namespace, uiUrl } = config.temporal;
-  const probes = createTemporalProbes(address, namespace, TASK_QUEUES.core);
+  const probes = createTemporalProbes(address, namespace);
   opened.push(() => probes.close());
   const metrics = createApiMetrics();
   const gatekeepers = {
@@ -180,7 +181,7 @@ async function openHttp(
     checkReplies: false,
     gatekeepers,
     readiness: createReadiness(
-      { postgres: () => operations.db.pool.query('SELECT 1'), temporal: probes.temporal, worker: probes.worker },
+      { postgres: () => operations.db.pool.query('SELECT 1'), temporal: probes.temporal, worker: () => askWorker(operations.db) },
       { address, namespace, ...(uiUrl === undefined ? {} : { uiUrl }) },
     ),
   });
@@ -204,6 +205,11 @@ async function openHttp(
     await Promise.all([closed, sockets.close()]);
   });
   return server.url;
+}
+
+/** @throws when no worker of runs has said lately that it is there */
+async function askWorker(db: Database): Promise<void> {
+  if (!(await isWorkerSeen(db, TASK_QUEUES.core))) throw new Error(`no worker of ${TASK_QUEUES.core} has been seen`);
 }
 
 /** A gateway may start before its database does. */

@@ -22,6 +22,7 @@ import { createDeltaSender } from './store/deltas.js';
 import { startTick } from './operations/triggers/start-tick.js';
 import { connectSlack, createSlackNotifier } from './realtime/slack/index.js';
 import { openDatabase, type Database } from './store/database.js';
+import { type Heartbeat, startHeartbeat } from './store/workers.js';
 import {
   createHttpClient,
   LIGHT_TOOL_IDS,
@@ -65,9 +66,15 @@ async function main(): Promise<void> {
   const log = createLogger(config.log, 'worker', (executionId) => deliveries.of(executionId));
   installRuntime(log, config.log.level);
   const opened: Opened = [];
-  const { workers, stopping } = await openWorkers(config, { log, deliveries }, opened);
+  const { workers, stopping, db } = await openWorkers(config, { log, deliveries }, opened);
   const running = Promise.all(workers.map((worker) => worker.run()));
-  stopOnRequest(workers, stopping, log);
+  const heartbeat = startHeartbeat(db, {
+    queues: QUEUES[config.role].map((queue) => TASK_QUEUES[queue]),
+    onMissed: (error) =>
+      log.warn({ error: error instanceof Error ? error.message : String(error) }, 'the database has not heard that this worker is there'),
+  });
+  opened.push(() => heartbeat.stop());
+  stopOnRequest({ workers, stopping, heartbeat }, log);
   process.send?.({ ready: true });
   log.info({ taskQueues: QUEUES[config.role].map((queue) => TASK_QUEUES[queue]) }, 'worker is ready');
   try {
@@ -94,11 +101,11 @@ async function openWorkers(
   config: ServiceConfig,
   logged: Logged,
   opened: Opened,
-): Promise<{ workers: readonly Worker[]; stopping: AbortController }> {
+): Promise<{ workers: readonly Worker[]; stopping: AbortController; db: Database }> {
   const { log } = logged;
   const connection = await connect(config, log);
   opened.push(() => connection.close());
-  const { activities, tools, stopping } = await openActivities(config, logged, opened);
+  const { activities, tools, stopping, db } = await openActivities(config, logged, opened);
   log.debug({ tools: tools.ids() }, 'tools are registered');
   const bundle = workflowBundle();
   const options = (queue: Queue): WorkerOptions => ({
@@ -110,14 +117,14 @@ async function openWorkers(
     maxConcurrentActivityTaskExecutions: CONCURRENT_ACTIVITIES[queue],
     ...(queue === 'core' ? { workflowBundle: bundle } : {}),
   });
-  return { workers: await Promise.all(QUEUES[config.role].map((queue) => Worker.create(options(queue)))), stopping };
+  return { workers: await Promise.all(QUEUES[config.role].map((queue) => Worker.create(options(queue)))), stopping, db };
 }
 
 async function openActivities(
   config: ServiceConfig,
   { log, deliveries }: Logged,
   opened: Opened,
-): Promise<{ activities: Activities; tools: Toolbox; stopping: AbortController }> {
+): Promise<{ activities: Activities; tools: Toolbox; stopping: AbortController; db: Database }> {
   const stopping = new AbortController();
   // Every segment at work listens; each stops to when it ends.
   setMaxListeners(0, stopping.signal);
@@ -183,6 +190,7 @@ async function openActivities(
     }),
     tools,
     stopping,
+    db,
   };
 }
 
@@ -250,13 +258,21 @@ function workflowBundle(): { codePath: string } {
 }
 
 /** Segments hear of it before the workers' time of grace begins to run: what they have in flight may end, and nothing more starts. */
-function stopOnRequest(workers: readonly Worker[], stopping: AbortController, log: Logger): void {
+function stopOnRequest(
+  {
+    workers,
+    stopping,
+    heartbeat,
+  }: { readonly workers: readonly Worker[]; readonly stopping: AbortController; readonly heartbeat: Heartbeat },
+  log: Logger,
+): void {
   let isStopping = false;
   const stop = (why: string): void => {
     if (isStopping) return;
     isStopping = true;
     log.info({ why }, 'worker is stopping');
     stopping.abort();
+    void heartbeat.stop();
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
   };
   process.on('SIGTERM', () => stop('SIGTERM'));

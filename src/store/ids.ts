@@ -18,7 +18,8 @@ export type IdPrefix =
   | 'dlv'
   | 'trn'
   | 'prp'
-  | 'pst';
+  | 'pst'
+  | 'wrk';
 
 /** A new id such as `exe_01h…`: prefixed, sortable by time. */
 export const newId = (prefix: IdPrefix): string => typeid(prefix).toString();

@@ -33,14 +33,26 @@ describe('processes of ours killed in the middle of 20 runs', () => {
     await crowd.expectUnharmed({ at, goneOnBy: at + WITHIN_OF_KILL_MS });
   });
 
-  it('a worker that is away for 12 s: all go on within 3 s of its return', async () => {
+  it('a worker that is away for 12 s: /readyz misses it within 10 s, and all go on within 3 s of its return', async () => {
+    const ready = (status: number) =>
+      service.until(`/readyz to say ${status}`, async () => ((await service.api.get('/readyz')).status === status ? true : undefined));
     const crowd = await Crowd.start(service, stub);
     await crowd.reached(0.3);
+    await ready(200);
     const at = Date.now();
     await service.worker.kill();
-    await sleep(12_000);
+    await ready(503);
+    expect(Date.now() - at).toBeLessThan(10_000);
+    expect((await service.api.get('/readyz')).body).toMatchObject({
+      ready: false,
+      postgres: { ok: true },
+      temporal: { ok: true },
+      worker: { ok: false },
+    });
+    await sleep(at + 12_000 - Date.now());
     await service.startWorker();
     const back = Date.now();
+    await ready(200);
     await crowd.untilAllEnded();
     await crowd.expectUnharmed({ at, goneOnBy: back + WITHIN_OF_RETURN_MS });
   });

@@ -101,7 +101,7 @@ export class Service {
 
   // ---- processes ----
 
-  /** Starts the worker (again) and waits until it takes tasks. /readyz would not do: Temporal remembers dead pollers for minutes. */
+  /** Starts the worker (again) and waits until it takes tasks. /readyz would not do: it remembers a dead one for some seconds. */
   async startWorker(): Promise<void> {
     this.worker.start();
     await this.worker.untilReady();

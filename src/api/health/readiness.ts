@@ -8,7 +8,7 @@ export interface Probe {
 export interface ReadinessProbes {
   readonly postgres: Probe;
   readonly temporal: Probe;
-  /** A worker polls for workflow tasks. */
+  /** A worker of runs has said lately that it is there. */
   readonly worker: Probe;
 }
 
