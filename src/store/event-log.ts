@@ -25,7 +25,10 @@ export interface StreamState {
   readonly closed: boolean;
 }
 
-const APPEND = statement('append', 'SELECT signalbox_append($1, $2) AS seqs');
+const APPEND = statement(
+  'append_and_name',
+  'SELECT signalbox_append($1, $2) AS seqs, (SELECT session_id FROM streams WHERE id = $1) AS session',
+);
 const COLUMNS = 'execution_id, session_id, kind, step_id, iteration_path, attempt, at, data';
 const READ = statement('read_events', `SELECT seq, ${COLUMNS} FROM events WHERE stream_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`);
 const READ_SESSION = statement(
@@ -48,8 +51,9 @@ export function append(db: Database, streamId: string, events: readonly LogEvent
 
 /** The same inside a transaction, which holds the stream's lock from here on: let it be among its last statements. */
 export async function appendIn(tx: Tx, streamId: string, events: readonly AppendedEvent[]): Promise<(number | null)[]> {
-  const [row] = await tx.rows<{ seqs: (number | null)[] }>(APPEND, [streamId, toJsonText(events)]);
-  tx.wake(streamId);
+  const [row] = await tx.rows<{ seqs: (number | null)[]; session: string | null }>(APPEND, [streamId, toJsonText(events)]);
+  // What happens in an execution is told in its session too.
+  tx.wake(streamId, row?.session ?? null);
   return row?.seqs ?? [];
 }
 

@@ -207,7 +207,6 @@ async function insert(tx: Tx, start: NewExecution, id: string): Promise<Executio
   const execution = executionFromRow(row);
   const [shown = execution] = await shownExecutions(tx, [execution]);
   await appendIn(tx, id, [startedEvent(shown)]);
-  tx.wake(sessionId);
   return execution;
 }
 

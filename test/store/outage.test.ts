@@ -1,12 +1,22 @@
 import { once, EventEmitter } from 'node:events';
+import type { ExecutionOutcome } from '../../src/engine/types.js';
 import { hasCode } from '../../src/errors.js';
 import { openDatabase, type Database } from '../../src/store/database.js';
+import { settleExecution } from '../../src/store/end-execution.js';
 import { append, readEvents } from '../../src/store/event-log.js';
+import type { ExecutionRecord } from '../../src/store/execution-record.js';
 import { listExecutions } from '../../src/store/executions.js';
+import { openGate } from '../../src/store/gates.js';
 import { Listener, type Wake } from '../../src/store/listener.js';
 import { beginStep } from '../../src/store/steps.js';
-import { aBegin, anEvent, started, useDatabase } from './builders.js';
+import { aBegin, aNewGate, anEvent, started, useDatabase } from './builders.js';
 import { CuttableProxy } from './cuttable-proxy.js';
+
+const COMPLETED: ExecutionOutcome = { status: 'completed', output: { v: null }, error: null, reason: null, requested: false };
+interface Grown {
+  readonly db: Database;
+  readonly execution: ExecutionRecord;
+}
 
 describe('while PostgreSQL is away', () => {
   const { url } = useDatabase();
@@ -74,8 +84,18 @@ describe('while PostgreSQL is away', () => {
 describe('a listener', () => {
   const { db, url } = useDatabase();
 
-  it("R6: hears of every stream that grew, the session's too, after the commit", async () => {
+  it.each([
+    ['a step begins', ({ db: at, execution }: Grown) => beginStep(at, aBegin(execution)), ['step.started']],
+    [
+      'a gate opens',
+      ({ db: at, execution }: Grown) => openGate(at, aNewGate(execution)),
+      ['step.started', 'approval.required', 'step.waiting'],
+    ],
+    ['the execution ends', ({ db: at, execution }: Grown) => settleExecution(at, execution.id, null, COMPLETED), ['execution.completed']],
+  ] as const)("R6: hears of every stream that grew, the session's too, after the commit: %s", async (_when, grow, kinds) => {
     const execution = await started(db());
+    // Its own wake-ups go out before anybody listens.
+    await db().notifier.close();
     const heard = new Set<string>();
     const wakes = new EventEmitter();
     const listener = new Listener({
@@ -87,9 +107,9 @@ describe('a listener', () => {
       },
     });
     await listener.start();
-    await beginStep(db(), aBegin(execution));
+    await grow({ db: db(), execution });
     while (!heard.has(execution.id) || !heard.has(execution.sessionId)) await once(wakes, 'wake');
-    expect((await readEvents(db(), execution.id, 1, 10)).map((event) => event.kind)).toEqual(['step.started']);
+    expect((await readEvents(db(), execution.id, 1, 10)).map((event) => event.kind)).toEqual(kinds);
     await listener.close();
   });
 
