@@ -12,6 +12,7 @@ import { toJsonText, toNullableJsonText } from './json-text.js';
 import { toAppendedEvent } from './log-event.js';
 import { shownOfRun } from './private-values.js';
 import { applyCarry } from './projection.js';
+import { settleAtOnce, storedOutput } from './settle-at-once.js';
 import { camelRow, statement } from './statement.js';
 import { addUsage } from './token-usage.js';
 import type { TokenUsage } from '../engine/types.js';
@@ -139,13 +140,15 @@ async function openCancel(tx: Tx, { id, ownerId }: ExecutionRecord, { by, reason
  * the last carried events, closes gates, appends the terminal event and closes the log, in one transaction. May repeat.
  * @returns undefined when there is no such execution
  */
-export function settleExecution(
+export async function settleExecution(
   db: Database,
   executionId: string,
   carry: Carry | null,
   outcome: ExecutionOutcome,
 ): Promise<Settled | undefined> {
-  return db.transaction(async (tx) => {
+  const ended = carry === null ? undefined : await settleAtOnce(db, executionId, carry, outcome);
+  if (ended !== undefined) return { execution: ended, outcome: toOutcome(ended), won: true, closedGates: [], childReport: null };
+  return await db.transaction(async (tx) => {
     const execution = await lockExecution(tx, executionId);
     if (execution === undefined) return undefined;
     if (isEnded(execution.status)) return alreadySettled(execution);
@@ -183,9 +186,7 @@ async function end(tx: Tx, execution: ExecutionRecord, outcome: ExecutionOutcome
   const [row] = await tx.rows(END, [
     id,
     outcome.status,
-    outcome.status === 'completed'
-      ? toJsonText(outcome.output)
-      : toNullableJsonText(outcome.output.v === null && outcome.output.refs === undefined ? null : outcome.output),
+    storedOutput(outcome),
     toNullableJsonText(outcome.error),
     outcome.reason,
     toJsonText(await usageOf(tx, id)),

@@ -29,6 +29,9 @@ const privateRefs = (value: Value | null | undefined): string[] =>
     .filter(isPrivate)
     .map(({ ref }) => ref);
 
+/** Whether readers see something else in its place. */
+export const hasPrivate = (value: Value): boolean => privateRefs(value).length > 0;
+
 /** Values of one execution with small private parts in their place; large ones have their preview again. In order. */
 export async function shownOfRun(
   db: Queryable,

@@ -30,6 +30,54 @@ describe('the end of an execution', () => {
     expect(events.at(-1)?.data).toMatchObject({ output: { n: 1 }, error: null });
   });
 
+  const FAILED: ExecutionOutcome = {
+    ...COMPLETED,
+    status: 'failed',
+    output: { v: null },
+    error: { code: 'x', message: 'broken \0', retryable: false },
+  };
+  const settledBy = async (way: 'at once' | 'the long way', outcome: ExecutionOutcome) => {
+    const { id } = await running();
+    await recordEvents(db(), id, aCarry({ events: [anEngineEvent()] }));
+    const [longWay, wakes] = [jest.spyOn(db(), 'transaction'), jest.spyOn(db().notifier, 'wake')];
+    const settled = await settleExecution(db(), id, way === 'at once' ? aCarry() : null, outcome);
+    expect(longWay.mock.calls.length > 0).toBe(way !== 'at once');
+    expect([...(wakes.mock.lastCall?.[0] ?? [])]).toContain(id);
+    jest.restoreAllMocks();
+    const row = await getExecution(db(), null, id);
+    const [first, ...events] = await readEvents(db(), id, 0, 10);
+    expect(Date.parse(events.at(-1)?.at ?? '')).toBe(Date.parse(row?.completedAt ?? ''));
+    expect((await streamState(db(), id))?.closed).toBe(true);
+    const shown = { settled, row, events, first: first?.kind };
+    return JSON.stringify(shown).replaceAll(/"counter":\d+,|exe_\w+|ses_\w+|\d{4}-\d\d-\d\dT[\d:.]+Z/g, '');
+  };
+  it.each([
+    ['completed', COMPLETED],
+    ['completed with nothing', { ...COMPLETED, output: { v: null } }],
+    ['failed', FAILED],
+    ['failed with an output', { ...FAILED, output: { v: ['so far'] } }],
+  ])('comes to the same end in one statement as by the long way: %s', async (_name, outcome) => {
+    expect(await settledBy('at once', outcome)).toBe(await settledBy('the long way', outcome));
+  });
+
+  it('goes the long way where something is open or was used, and writes what is carried once', async () => {
+    const gated = await running();
+    await openGate(db(), aNewGate(gated));
+    const begun = await running();
+    await beginStep(db(), aBegin(begun));
+    const used = await running();
+    const usage = { inputTokens: 3, outputTokens: 2, cacheReadTokens: 0, models: ['m'] };
+    const end = (id: string) => settleExecution(db(), id, aCarry({ events: [anEngineEvent({ record: { usage } })] }), COMPLETED);
+    expect(await end(gated.id)).toMatchObject({ won: true, closedGates: [{ status: 'cancelled' }] });
+    expect(await end(begun.id)).toMatchObject({ won: true, execution: { usage } });
+    expect(await end(used.id)).toMatchObject({ won: true, execution: { usage } });
+    const kinds = (await Promise.all([gated, begun, used].map(({ id }) => kindsOf(id)))).map((all) => all.slice(1));
+    expect(kinds[0]?.slice(-4)).toEqual(['step.completed', 'approval.cancelled', 'step.cancelled', 'execution.completed']);
+    expect(kinds[0]?.filter((kind) => kind === 'step.completed')).toHaveLength(1);
+    expect(kinds[1]).toEqual(['step.started', 'step.completed', 'step.cancelled', 'execution.completed']);
+    expect(kinds[2]).toEqual(['step.completed', 'execution.completed']);
+  });
+
   it('answers a second settling with the first end', async () => {
     const execution = await running();
     await settleExecution(db(), execution.id, null, COMPLETED);
