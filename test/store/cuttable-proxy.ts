@@ -14,6 +14,7 @@ export class CuttableProxy {
     const url = new URL(this.target);
     url.hostname = '127.0.0.1';
     url.port = String(this.port);
+    url.search = ''; // it may name a socket, which would be another way
     return url.href;
   }
 
