@@ -29,7 +29,9 @@ export const MAX_SUBSCRIPTIONS = 100;
 const FRAME_BURST = 200;
 const FRAMES_PER_SECOND = 50;
 /** Frames that were not taken; whoever sends so many is cut off. */
-const MAX_REFUSED = 1_000;
+const MAX_REFUSED = 10_000;
+/** Frames above the rate are looked into up to this size, so that the answer bears their id. */
+const LOOKED_INTO_BYTES = 1_024;
 const POLICY_VIOLATION = 1008;
 
 export class Connection {
@@ -72,7 +74,7 @@ export class Connection {
     this.seenAtMs = Date.now();
     if (!this.isOpen) return;
     if (!this.rate.take()) {
-      this.refuse({ type: 'error', code: 'rate_limited', message: `More than ${FRAMES_PER_SECOND} frames a second` });
+      this.refuseForRate(data, isBinary);
       return;
     }
     if (isBinary) {
@@ -85,6 +87,18 @@ export class Connection {
       const { ok: _ok, ...fault } = parsed;
       this.refuse({ type: 'error', ...fault });
     }
+  }
+
+  /** A client may wait for the answer to each of its frames. A ping is answered all the same: it asks whether anybody is there. */
+  private refuseForRate(data: RawData, isBinary: boolean): void {
+    const parsed = isBinary || bytesOf(data) > LOOKED_INTO_BYTES ? undefined : parseClientFrame(textOf(data));
+    const { type, id }: { readonly type?: string; readonly id?: FrameId } = parsed?.ok === true ? parsed.frame : { ...parsed };
+    if (type === 'ping') {
+      if (!this.outbox.isFull) this.send({ type: 'pong' });
+      return;
+    }
+    const told = id === undefined ? {} : { id };
+    this.refuse({ type: 'error', ...told, code: 'rate_limited', message: `More than ${FRAMES_PER_SECOND} frames a second` });
   }
 
   private refuse(frame: Extract<ServerFrame, { type: 'error' }>): void {
@@ -176,6 +190,10 @@ export class Connection {
   private unsubscribeAll(): void {
     for (const channel of this.subscriptions.keys()) this.drop(channel);
   }
+}
+
+function bytesOf(data: RawData): number {
+  return Array.isArray(data) ? data.reduce((sum, piece) => sum + piece.length, 0) : data.byteLength;
 }
 
 function textOf(data: RawData): string {

@@ -6,7 +6,7 @@
 import type { Delta } from '../store/deltas.js';
 import type { EventHub, LogFrame } from './event-hub.js';
 import { LiveTurns, type TurnState } from './live-turns.js';
-import { turnOfEvent } from './turn-state.js';
+import { turnOfEvent, turnOfMessage, withTexts, type TurnMessage } from './turn-state.js';
 
 /** Who is at the head of a feed. Both are called in order, and may leave. */
 export interface FeedFollower {
@@ -58,6 +58,17 @@ export class Feed {
     });
     this.ready = this.begin();
     this.ready.then(() => this.run()).catch(options.onError);
+  }
+
+  /**
+   * A message as its row has it, or further where that has streamed here; what follows of its text begins where this ends. A turn whose start
+   * is still to be told here is left to that: its text comes behind it.
+   */
+  withLiveText<M extends TurnMessage>(message: M): M {
+    const turn = turnOfMessage(message);
+    if (turn?.isOpen !== true) return message;
+    if (message.seq === undefined || message.seq < this.position) this.turns.adopt(turn);
+    return withTexts(message, this.turns.textsOf(turn.turnId));
   }
 
   /** Follows from now on. @returns false when the follower has yet to read up to the head */

@@ -6,7 +6,7 @@ import { openTurnMessages, turnMessage } from '../store/session-view.js';
 import { isSessionId, type EventHub } from './event-hub.js';
 import { Feed, type FeedSource } from './feed.js';
 import type { TurnState } from './live-turns.js';
-import { turnOfMessage, withTexts, type TurnMessage } from './turn-state.js';
+import { turnOfMessage, type TurnMessage } from './turn-state.js';
 
 export interface FeedsOptions {
   readonly hub: EventHub;
@@ -56,14 +56,10 @@ export class Feeds {
     for (const delta of parseDeltas(payload)) this.feeds.get(delta.sessionId)?.feed.turns.take(delta);
   }
 
-  /** Messages as rows have them, with what has streamed here beyond their checkpoint. */
+  /** Messages as rows have them, with what has streamed here beyond their checkpoint. Deltas go on where they end. */
   withLiveText<M extends TurnMessage>(sessionId: string, messages: readonly M[]): readonly M[] {
-    const turns = this.feeds.get(sessionId)?.feed.turns;
-    if (turns === undefined) return messages;
-    return messages.map((message) => {
-      const turn = turnOfMessage(message);
-      return turn?.isOpen === true ? withTexts(message, turns.textsOf(turn.turnId)) : message;
-    });
+    const feed = this.feeds.get(sessionId)?.feed;
+    return feed === undefined ? messages : messages.map((message) => feed.withLiveText(message));
   }
 
   close(): void {

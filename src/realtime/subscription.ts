@@ -8,7 +8,7 @@ import type { Delta } from '../store/deltas.js';
 import type { LogFrame } from './event-hub.js';
 import type { Feed, FeedFollower } from './feed.js';
 import type { TurnState } from './live-turns.js';
-import { turnOfEvent, turnOfMessage, withTexts, type TurnMessage } from './turn-state.js';
+import { turnOfEvent, turnOfMessage, type TurnMessage } from './turn-state.js';
 
 /** Where a subscription's frames go. Nothing of it waits; `room` does. */
 export interface Outlet {
@@ -167,10 +167,7 @@ export class Subscription implements FeedFollower {
     const { feed, outlet } = this.options;
     this.known.clear();
     const messages = data.messages?.map((message) => {
-      const turn = turnOfMessage(message);
-      if (turn?.isOpen !== true) return message;
-      feed.turns.adopt(turn);
-      const shown = withTexts(message, feed.turns.textsOf(turn.turnId));
+      const shown = feed.withLiveText(message);
       this.learn(turnOfMessage(shown));
       return shown;
     });

@@ -6,6 +6,8 @@ import type { TurnState } from './live-turns.js';
 export interface TurnMessage {
   readonly parts: readonly { readonly type: string; readonly text?: unknown }[];
   readonly turn?: unknown;
+  /** The place in the session's log of the event that told of it first. */
+  readonly seq?: number;
 }
 
 /** The turn of a message; undefined when it is of no turn. */

@@ -102,11 +102,32 @@ describe('hostile frames', () => {
   });
 
   it('answers a flood of frames by rate_limited, and cuts it off when it goes on', async () => {
-    for (let i = 0; i < 400; i++) client.send({ type: 'ping' });
-    expect(await client.type('error')).toMatchObject({ code: 'rate_limited' });
-    for (let i = 0; i < 2_000; i++) client.send({ type: 'ping' });
+    for (let i = 0; i < 400; i++) client.send({ type: 'unsubscribe', id: `u${i}` });
+    const answers = await Promise.all(Array.from({ length: 400 }, (_, i) => client.answer(`u${i}`)));
+    expect(new Set(answers.map((answer) => answer.code))).toEqual(new Set(['not_found', 'rate_limited']));
+    client.send({ type: 'ping' });
+    await client.type('pong');
+    for (let i = 0; i < 10_000; i++) client.send({ type: 'unsubscribe', id: 'more' });
     expect((await client.closed).code).toBe(1008);
-    expect(client.frames.filter((frame) => frame.type === 'pong').length).toBeLessThan(400);
+    expect(client.frames.filter((frame) => frame.code === 'not_found').length).toBeLessThan(1_000);
+  });
+
+  it('answers 10,000 sends at once, each by its id, and takes the next one when it has calmed down', async () => {
+    const send = (id: string | number, clientMessageId = 'once') =>
+      client.send({ type: 'send', id, sessionId: session.id, content: 'Hello', clientMessageId });
+    for (let i = 0; i < 10_000; i++) send(i);
+    await client.answer(9_999);
+    const told = new Map(client.frames.flatMap((frame) => (typeof frame.id === 'number' ? [[frame.id, frame]] : [])));
+    for (let i = 0; i < 10_000; i++) if (!told.has(i)) told.set(i, await client.answer(i));
+    const [results, refusals] = ['result', 'error'].map((type) => [...told.values()].filter((frame) => frame.type === type));
+    expect([told.size, new Set(refusals?.map((frame) => frame.code))]).toEqual([10_000, new Set(['rate_limited'])]);
+    expect(results?.filter((frame) => frame['duplicate'] === false)).toHaveLength(1);
+    for (let tries = 0; ; tries++) {
+      send(`late${tries}`);
+      const answer = await client.answer(`late${tries}`);
+      if (answer.type === 'result') break;
+      expect([answer.code, tries < 500]).toEqual(['rate_limited', true]);
+    }
   });
 
   it('survives bytes that are no WebSocket frames', async () => {
