@@ -70,6 +70,7 @@ async function main(): Promise<void> {
   const running = Promise.all(workers.map((worker) => worker.run()));
   const heartbeat = startHeartbeat(db, {
     queues: QUEUES[config.role].map((queue) => TASK_QUEUES[queue]),
+    isDemoModel: config.model.isDemo,
     onMissed: (error) =>
       log.warn({ error: error instanceof Error ? error.message : String(error) }, 'the database has not heard that this worker is there'),
   });

@@ -1,4 +1,4 @@
-import { isWorkerSeen, startHeartbeat } from '../../src/store/workers.js';
+import { isDemoModelSeen, isWorkerSeen, startHeartbeat } from '../../src/store/workers.js';
 import { useDatabase } from './builders.js';
 
 describe('worker processes', () => {
@@ -20,6 +20,19 @@ describe('worker processes', () => {
     ]);
     await shell.stop();
     await shell.stop();
+    expect(missed).toEqual([]);
+  });
+
+  it('say whether the demo model may answer there', async () => {
+    expect(await isDemoModelSeen(db(), 'agents')).toBeUndefined();
+    const real = beating(['agents', 'runs']);
+    await until(async () => (await isDemoModelSeen(db(), 'agents')) === false);
+    const demo = startHeartbeat(db(), { queues: ['agents'], isDemoModel: true, everyMs: 20, onMissed: (error) => missed.push(error) });
+    await until(async () => (await isDemoModelSeen(db(), 'agents')) === true);
+    expect(await isDemoModelSeen(db(), 'runs')).toBe(false);
+    await demo.stop();
+    expect(await isDemoModelSeen(db(), 'agents')).toBe(false);
+    await real.stop();
     expect(missed).toEqual([]);
   });
 

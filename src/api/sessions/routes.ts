@@ -4,6 +4,8 @@ import { MAX_MESSAGE_CHARACTERS, sendMessage } from '../../operations/send-messa
 import { readSessionFeed } from '../../operations/session-feed.js';
 import { createSession, getSession, listMessages, listSessions } from '../../operations/sessions.js';
 import { stopSession } from '../../operations/stop-session.js';
+import { isDemoModelSeen } from '../../store/workers.js';
+import { TASK_QUEUES } from '../../workflows/messages.js';
 import type { ApiDependencies } from '../dependencies.js';
 import { reply, route, type Route } from '../route.js';
 import { idParam, listOf, pageQuery, text } from '../shapes.js';
@@ -54,7 +56,7 @@ export const sessionRoutes: readonly Route[] = [
     auth: 'run',
     body: z.strictObject({ title: text(1, 200).exactOptional() }).default({}),
     responses: { 201: SessionAnswer },
-    handle: async ({ deps, principal, body }) => reply(201, withAgent(deps, await createSession(deps.operations, principal, body))),
+    handle: async ({ deps, principal, body }) => reply(201, await withAgent(deps, await createSession(deps.operations, principal, body))),
   }),
   route({
     method: 'get',
@@ -65,7 +67,7 @@ export const sessionRoutes: readonly Route[] = [
     params,
     responses: { 200: SessionAnswer },
     handle: async ({ deps, principal, params: { id } }) =>
-      reply(200, withAgent(deps, await getSession(deps.operations, principal, { id }))),
+      reply(200, await withAgent(deps, await getSession(deps.operations, principal, { id }))),
   }),
   route({
     method: 'get',
@@ -124,7 +126,8 @@ export const sessionRoutes: readonly Route[] = [
   sessionStreamRoute,
 ];
 
-/** Shown in the chat's header. */
-const withAgent = <S extends object>({ isDemoModel = false }: ApiDependencies, { session }: { readonly session: S }) => ({
-  session: { ...session, agent: { isDemo: isDemoModel } },
-});
+/** Shown in the chat's header. The workers know; while none is there, what this process is told of models has to do. */
+async function withAgent<S extends object>({ operations, isDemoModel = false }: ApiDependencies, { session }: { readonly session: S }) {
+  const isDemo = (await isDemoModelSeen(operations.db, TASK_QUEUES.agent)) ?? isDemoModel;
+  return { session: { ...session, agent: { isDemo } } };
+}
