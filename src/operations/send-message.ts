@@ -37,7 +37,7 @@ export async function sendMessage(deps: OperationDeps, principal: Principal, par
     author: principal.name,
     content,
     dedupKey: `client:${clientMessageId}`,
-    by: actorOf(principal),
+    by: { ...actorOf(principal), keyId: principal.keyId },
   });
   if (!sent.duplicate)
     await audit(deps, principal, {

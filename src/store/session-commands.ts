@@ -101,6 +101,17 @@ export async function nextMessage(db: Database, sessionId: string): Promise<Wait
   return row;
 }
 
+const SENDER = statement(
+  'sender_of_message',
+  `SELECT c.by->>'keyId' AS "keyId" FROM commands c WHERE c.target_id = $1 AND c.kind = 'message' AND c.payload->>'messageId' = $2`,
+);
+
+/** The key that a message was sent with; null: none, as of a schedule's. */
+export async function senderKeyOf(db: Database, sessionId: string, messageId: string): Promise<string | null> {
+  const [row] = await db.rows<{ keyId: string | null }>(SENDER, [sessionId, messageId]);
+  return row?.keyId ?? null;
+}
+
 /** Writes down a request to stop what the session's agent does now. Undefined: the owner has no such session. */
 export function addStop(
   db: Database,

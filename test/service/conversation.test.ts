@@ -217,6 +217,29 @@ describe('a conversation', () => {
     await stop();
   });
 
+  it('calls tools with the rights of who asks, as they are when the call is made', async () => {
+    const made = await service.api.post<{ user: { id: string } }>('/api/users', { name: 'Ria', email: 'ria@example.com', role: 'runner' });
+    const { id: userId } = made.body.user;
+    const key = await service.api.post<{ secret: string }>('/api/keys', { name: 'hers', role: 'runner', userId });
+    const ria = service.api.withKey(key.body.secret);
+    const { session } = (await ria.post<{ session: { id: string } }>('/api/sessions', {})).body;
+    model.script((request, nth) => (nth === 0 ? held(nth) : echo(request)));
+    expect((await ria.post(`/api/sessions/${session.id}/messages`, { content: 'read', clientMessageId: 'r' })).status).toBe(202);
+    const approval = await service.until('the gate', async () =>
+      (await ria.get<{ items: ChatApproval[] }>('/api/approvals?status=pending')).body.items.find((one) => one.sessionId === session.id),
+    );
+    expect((await service.api.call('PATCH', `/api/users/${userId}`, { role: 'viewer' })).status).toBe(200);
+    const handle = (await service.temporalClient()).workflow.getHandle(session.id);
+    await handle.signal('approve', { approvalId: approval.id, decision: 'approve' });
+    const [asked] = await service.until('the replies', async () => {
+      const { items } = (await ria.get<{ items: Message[] }>(`/api/sessions/${session.id}/messages?limit=200`)).body;
+      const ended = items.filter((one) => one.turn?.status === 'end_turn');
+      return ended.length >= 2 ? ended : undefined;
+    });
+    expect(asked?.parts.find(({ type }) => type === 'tool-call')).toMatchObject({ status: 'error', error: { code: 'tool_denied' } });
+    expect(JSON.stringify(model.requests[1]?.body.messages)).toContain('may not run tools (viewer)');
+  });
+
   it('A13 stop closes the gate of a held call, and its part', async () => {
     model.script((request, nth) => (nth === 0 ? held(0) : echo(request)));
     await say('read');

@@ -14,7 +14,9 @@ import { runTurn } from '../agent/run-turn.js';
 import { charactersOf } from '../model/model-message.js';
 import { persist } from '../persist.js';
 import { toActivityFailure } from '../step-error.js';
+import type { AgentScope } from '../../tools/index.js';
 import { WorkingCall } from '../working-call.js';
+import { actingPerson } from './acting-person.js';
 import { ownerFacts, type ChatParts } from './chat-parts.js';
 import { chatRequest } from './chat-request.js';
 import type { Chat, ChatAgentActivities, ChatCoreActivities, ChatReply, ChatShellActivities, NextMessage } from './contract.js';
@@ -80,6 +82,13 @@ async function next(
 
 const authorOf = ({ isDemoModel }: ChatParts): string => (isDemoModel ? 'Assistant (demo model)' : 'Assistant');
 
+/** Every tool, with the rights of who asks. */
+const scopeOf = async ({ db }: ChatParts, reply: ChatReply): Promise<AgentScope> => ({
+  ownerId: reply.ownerId,
+  allow: undefined,
+  as: await actingPerson(db, reply),
+});
+
 type TurnInput = Parameters<ChatAgentActivities['chatTurn']>[0];
 
 async function turn(parts: ChatParts, input: TurnInput, call: WorkingCall): Promise<{ readonly turn: AgentTurn }> {
@@ -92,7 +101,7 @@ async function turn(parts: ChatParts, input: TurnInput, call: WorkingCall): Prom
       model,
       maxTokens,
       attempts,
-      scope: { ownerId, allow: undefined },
+      scope: await scopeOf(parts, input),
       isLastReply: true,
       instance: NOWHERE,
       ...facts,
@@ -110,7 +119,7 @@ async function tool(parts: ChatParts, input: ToolInput, call: WorkingCall) {
   const facts = await ownerFacts(parts, ownerId);
   const executionId = (await getSession(parts.db, ownerId, sessionId))?.executionId ?? null;
   const idempotencyKey = [sessionId, messageId, turnId, callId].join('/');
-  const job = { turnId, callId, approvalId, scope: { ownerId, allow: undefined }, executionId, sessionId, idempotencyKey, ...facts };
+  const job = { turnId, callId, approvalId, scope: await scopeOf(parts, input), executionId, sessionId, idempotencyKey, ...facts };
   const { end } = await runCall(parts, job, call);
   return { end };
 }
@@ -119,7 +128,7 @@ async function tool(parts: ChatParts, input: ToolInput, call: WorkingCall) {
 async function open(parts: ChatParts, input: Parameters<ChatCoreActivities['openChatGate']>[0]): Promise<GateOutcome> {
   const { ownerId, sessionId, turnId, callId, deadlineAt } = input;
   const { redactor } = await ownerFacts(parts, ownerId);
-  const { part, plan } = await findCall(parts, { turnId, callId, scope: { ownerId, allow: undefined } });
+  const { part, plan } = await findCall(parts, { turnId, callId, scope: await scopeOf(parts, input) });
   const summary = plan.kind === 'question' || plan.summary === null ? null : redactor.text(plan.summary);
   const reason = plan.kind === 'run' ? plan.reason : '';
   const opened = await openGate(parts.db, {

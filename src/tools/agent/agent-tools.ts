@@ -4,6 +4,7 @@
  */
 import type { Json } from '../../definition/value.js';
 import { hasCode } from '../../errors.js';
+import { type Capable, isAllowed } from '../../operations/role-matrix.js';
 import { decideTool, type Policies, type PolicyDecision } from '../policy.js';
 import type { Tool, ToolQueue } from '../tool.js';
 import type { Toolbox } from '../toolbox.js';
@@ -19,6 +20,8 @@ export interface AgentScope {
   readonly ownerId: string;
   /** The step's `tools`; undefined: every tool. */
   readonly allow: readonly string[] | undefined;
+  /** Whose rights bound the calls, as they are now: who talks to the agent. Null: nobody's any more; absent: a run's, which its owner has started. */
+  readonly as?: Capable | null;
 }
 
 export type PlannedCall =
@@ -121,9 +124,10 @@ interface Allowed {
 async function findAllowed(
   { toolbox, policiesOf }: AgentToolsParts,
   toolId: string,
-  { ownerId, allow }: AgentScope,
+  { ownerId, allow, as }: AgentScope,
 ): Promise<Allowed | { readonly error: ToolError }> {
   const list = allowList(allow);
+  if (as !== undefined && (as === null || !isAllowed(as, 'run'))) return { error: beyond(toolId, as) };
   if (!list.permits(toolId)) return { error: toolbox.get(toolId) === undefined ? unknown(toolbox, toolId, allow) : outside(toolId, allow) };
   let tool: Tool | undefined;
   try {
@@ -137,6 +141,14 @@ async function findAllowed(
   return { tool, policy };
 }
 
+/** As `POST /api/tools/call` would refuse it. */
+const beyond = (toolId: string, as: Capable | null): ToolError =>
+  toolError(
+    'tool_denied',
+    as === null ? `Who asked for ${toolId} has no access any more` : `Who asked for ${toolId} may not run tools (${as.role})`,
+    { hint: 'Say in your answer what you could not do.' },
+  );
+
 function outside(toolId: string, allow: readonly string[] = []): ToolError {
   const may = allow.length === 0 ? 'This step may call no tool.' : `This step may call: ${allow.slice(0, 20).join(', ')}.`;
   return toolError('tool_denied', `${toolId} is not among the tools of this step`, { hint: may });
@@ -147,7 +159,9 @@ function unknown(toolbox: Toolbox, toolId: string, allow: readonly string[] | un
   return unknownTool(
     toolId,
     toolbox.ids().filter((id) => list.permits(id)),
-    toolbox.providers(),
+    toolbox
+      .providers()
+      .filter((provider) => allow === undefined || toolbox.ids().some((id) => id.startsWith(`${provider}:`) && list.permits(id))),
   );
 }
 
