@@ -167,6 +167,17 @@ describe('agents', () => {
     expect((await turnsOf(asked.sessionId)).map(({ turn }) => turn?.status)).toEqual(['error']);
   });
 
+  it('A5 a persona that is deleted between two turns answers no more', async () => {
+    expect((await service.api.put('/api/personas/short', { name: 'Short', prompt: 'Be short.' })).status).toBe(201);
+    model.script((_request, nth) => (nth === 0 ? callTool('skills:list', {}) : { text: 'done' }));
+    const id = (await service.run([agent('ask', 'Hello', { persona: 'short' })])).id;
+    const [gate] = await service.until('the gate', async () => ((await gatesOf(id)).length > 0 ? await gatesOf(id) : undefined));
+    expect((await service.api.delete('/api/personas/short')).status).toBe(204);
+    expect((await service.api.post(`/api/approvals/${gate?.id}/approve`)).status).toBe(200);
+    expect(await service.untilEnded(id)).toMatchObject({ status: 'failed', error: { code: 'agent_prompt_persona_not_found' } });
+    expect(model.requests).toHaveLength(1);
+  });
+
   it('A6 the time limit covers the whole step, and aborts the turn', async () => {
     model.script([{ error: { status: 529, type: 'overloaded_error' } }, { text: 'half', fault: 'hang_mid' }]);
     const started = Date.now();

@@ -4,6 +4,7 @@ import type { Database } from '../../store/database.js';
 import { getPersona, type PersonaRecord } from '../../store/personas.js';
 import { readTranscript, type TranscriptEntry, type TranscriptRef } from '../../store/transcript.js';
 import type { AgentTools } from '../../tools/index.js';
+import { StepFault } from '../../tools/step-fault.js';
 import { joinedMessages, type ModelRequest } from '../model/model-message.js';
 import type { RunFacts } from '../run-facts.js';
 import { type AgentCallInput, exchangesOf } from './agent-place.js';
@@ -26,7 +27,7 @@ export async function agentRequest(
   input: AgentCallInput & { readonly misfits: readonly string[] },
 ): Promise<ModelRequest> {
   const step = facts.step(input.instance.stepId) as AgentPromptPlan;
-  const persona = step.persona === undefined ? undefined : await getPersona(db, input.ownerId, step.persona);
+  const persona = await personaOf(db, input.ownerId, step);
   const exchanges = await exchangesOf(db, input, facts.getValue);
   const before = await said(db, input, exchanges);
   const own = await readTranscript(db, input, [{ executionId: input.executionId, ...input.instance }], { alsoTurns: input.misfits });
@@ -35,6 +36,18 @@ export async function agentRequest(
     tools: tools.definitions(step.tools),
     messages: joinedMessages([...toMessages(before), ...toMessages(own, { schema: step.outputSchema, misfits: input.misfits })]),
   };
+}
+
+/** Asked before each call: who is gone speaks no more. @throws StepFault `agent_prompt_persona_not_found` */
+export async function personaOf(
+  db: Database,
+  ownerId: string,
+  { persona: wanted }: Pick<AgentPromptPlan, 'persona'>,
+): Promise<PersonaRecord | undefined> {
+  if (wanted === undefined) return undefined;
+  const persona = await getPersona(db, ownerId, wanted);
+  if (persona !== undefined) return persona;
+  throw new StepFault('agent_prompt_persona_not_found', `There is no persona ${wanted}`, { details: { persona: wanted } });
 }
 
 export const systemOf = (persona: PersonaRecord | undefined): string =>

@@ -6,7 +6,7 @@ import { instanceId } from '../../engine/run.js';
 import { renderStepInput } from '../../engine/step-input.js';
 import type { AgentOpened } from '../../engine/agent/types.js';
 import type { ActivityCommand, EngineEvent } from '../../engine/types.js';
-import { getPersona, type PersonaRecord } from '../../store/personas.js';
+import type { PersonaRecord } from '../../store/personas.js';
 import { recordEvents } from '../../store/projection.js';
 import { StepFault } from '../../tools/step-fault.js';
 import type { Common } from '../contract.js';
@@ -18,7 +18,7 @@ import { failedStep, isPlatformFault, redactedError, toStepError } from '../step
 import { authorOf } from './agent-author.js';
 import type { AgentParts } from './agent-parts.js';
 import { expanded, placeOf } from './agent-place.js';
-import { agentRequest } from './agent-request.js';
+import { agentRequest, personaOf } from './agent-request.js';
 
 export type OpenInput = Common & Omit<Extract<ActivityCommand, { readonly name: 'agent_open' }>, 'kind' | 'id' | 'name'>;
 export type Opened = AgentOpened & { readonly bundle?: string; readonly closed?: true };
@@ -40,7 +40,7 @@ async function open(parts: AgentParts, facts: RunFacts, input: OpenInput): Promi
   const { closed } = await recordEvents(parts.db, input.executionId, input.carry, [started(input, recorded)]);
   const at = Math.max(Date.now(), input.nowMs);
   if (closed) return { at, models: [], characters: 0, closed: true };
-  const persona = await personaOf(parts, input, step);
+  const persona = await personaOf(parts.db, input.ownerId, step);
   const models = modelsOf(step, persona, parts.models);
   if (models.length === 0) throw noModel();
   await parts.turns.postPrompt(
@@ -84,17 +84,6 @@ function started({ instance, nowMs }: OpenInput, input: Value): EngineEvent {
     data: { input: toDisplay(input) },
     record: { input },
   };
-}
-
-async function personaOf(
-  { db }: AgentParts,
-  { ownerId }: OpenInput,
-  { persona: wanted }: AgentPromptPlan,
-): Promise<PersonaRecord | undefined> {
-  if (wanted === undefined) return undefined;
-  const persona = await getPersona(db, ownerId, wanted);
-  if (persona !== undefined) return persona;
-  throw new StepFault('agent_prompt_persona_not_found', `There is no persona ${wanted}`, { details: { persona: wanted } });
 }
 
 /** The step's own, then the user's (that of the persona), then the deployment's; each once. Pure. */
