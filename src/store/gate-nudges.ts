@@ -21,11 +21,9 @@ const DUE = statement(
      SELECT approval_id FROM gate_nudges WHERE due_at <= clock_timestamp() ORDER BY due_at, approval_id LIMIT $1) AS due`,
 );
 const FIND = statement('gate_of_nudge', 'SELECT coalesce(execution_id, session_id) AS "streamId" FROM approvals WHERE id = $1');
-const LOCK = statement(
-  'lock_nudged_gate',
-  `SELECT *, status = 'pending' AND coalesce(deadline > clock_timestamp(), true) AS is_open FROM approvals WHERE id = $1 FOR NO KEY UPDATE`,
-);
-const TAKE = statement('take_gate_nudges', 'DELETE FROM gate_nudges WHERE approval_id = $1 AND due_at <= clock_timestamp() RETURNING *');
+const LOCK = statement('lock_nudged_gate', 'SELECT * FROM approvals WHERE id = $1 FOR NO KEY UPDATE');
+const CLOCK = statement('clock', 'SELECT clock_timestamp() AS now');
+const TAKE = statement('take_gate_nudges', 'DELETE FROM gate_nudges WHERE approval_id = $1 AND due_at <= $2 RETURNING *');
 const ESCALATE = statement('escalate_gate', 'UPDATE approvals SET escalated_to = $2 WHERE id = $1 RETURNING *');
 
 /** When a gate reminds and escalates; instants in ms. */
@@ -71,39 +69,54 @@ export function nudgeGate(db: Database, approvalId: string): Promise<Nudged | un
     const [found] = await tx.rows<{ streamId: string }>(FIND, [approvalId]);
     if (found === undefined) return undefined;
     await lockStream(tx, found.streamId);
-    const [row] = await tx.rows<{ is_open: boolean }>(LOCK, [approvalId]);
-    const due = (await tx.rows(TAKE, [approvalId])).map((taken) => camelRow<GateNudge>(taken));
-    // At its deadline a gate expires, whoever comes first to say so: it is nudged no more.
-    const [gate] = row?.is_open === true ? await withVotes(tx, [row]) : [];
-    if (gate === undefined || due.length === 0) return undefined;
-    const escalation = due.find(({ kind }) => kind === 'escalate');
-    const reminder = due.filter(({ kind }) => kind === 'remind').toSorted((a, b) => b.ordinal - a.ordinal)[0];
-    const targets = await targetsOf(tx, approvalId);
-    const isFirst = reminder !== undefined && (escalation === undefined || reminder.dueAt <= escalation.dueAt);
-    if (isFirst) await remind(tx, gate, reminder.ordinal, targets);
-    const escalated = escalation === undefined ? gate : await escalate(tx, gate, escalation.to, targets);
-    if (reminder !== undefined && !isFirst) await remind(tx, escalated, reminder.ordinal, targets);
-    return {
-      gate: escalated,
-      ...(reminder === undefined ? {} : { reminded: reminder.ordinal }),
-      ...(escalation === undefined ? {} : { escalatedTo: escalation.to }),
-    };
+    const [locked] = await withVotes(tx, await tx.rows(LOCK, [approvalId]));
+    // Asked after the lock, which may have been waited for. What is said is dated by it.
+    const [clock] = await tx.rows<{ now: Date }>(CLOCK, []);
+    if (locked === undefined || clock === undefined) return undefined;
+    const due = (await tx.rows(TAKE, [approvalId, clock.now])).map((taken) => camelRow<GateNudge>(taken));
+    const nowMs = clock.now.getTime();
+    if (due.length === 0 || !isOpenAt(locked, nowMs)) return undefined;
+    return await carryOut({ tx, targets: await targetsOf(tx, approvalId), nowMs }, locked, due);
   });
 }
 
-async function remind(tx: Tx, gate: GateRecord, nth: number, targets: readonly string[]): Promise<void> {
+/** At its deadline a gate expires, whoever comes first to say so: it is nudged no more. */
+const isOpenAt = ({ status, deadline }: GateRecord, nowMs: number): boolean =>
+  status === 'pending' && (deadline === null || nowMs < Date.parse(deadline));
+
+interface Nudging {
+  readonly tx: Tx;
+  readonly targets: readonly string[];
+  readonly nowMs: number;
+}
+
+async function carryOut(nudging: Nudging, gate: GateRecord, due: readonly GateNudge[]): Promise<Nudged> {
+  const escalation = due.find(({ kind }) => kind === 'escalate');
+  const reminder = due.filter(({ kind }) => kind === 'remind').toSorted((a, b) => b.ordinal - a.ordinal)[0];
+  const isFirst = reminder !== undefined && (escalation === undefined || reminder.dueAt <= escalation.dueAt);
+  if (isFirst) await remind(nudging, gate, reminder.ordinal);
+  const escalated = escalation === undefined ? gate : await escalate(nudging, gate, escalation.to);
+  if (reminder !== undefined && !isFirst) await remind(nudging, escalated, reminder.ordinal);
+  return {
+    gate: escalated,
+    ...(reminder === undefined ? {} : { reminded: reminder.ordinal }),
+    ...(escalation === undefined ? {} : { escalatedTo: escalation.to }),
+  };
+}
+
+async function remind({ tx, targets, nowMs }: Nudging, gate: GateRecord, nth: number): Promise<void> {
   const data = { approvalId: gate.id, reminder: nth, deadline: gate.deadline };
-  await appendIn(tx, streamOf(gate), [gateEvent(gate, 'approval.reminded', `${gate.id}/${nth}`, data, Date.now())]);
+  await appendIn(tx, streamOf(gate), [gateEvent(gate, 'approval.reminded', `${gate.id}/${nth}`, data, nowMs)]);
   await insertPosts(tx, { approvalId: gate.id, ownerId: gate.ownerId, cause: 'reminded', nth, targets });
 }
 
 /** Those who could decide before still may. */
-async function escalate(tx: Tx, gate: GateRecord, to: readonly string[], targets: readonly string[]): Promise<GateRecord> {
+async function escalate({ tx, targets, nowMs }: Nudging, gate: GateRecord, to: readonly string[]): Promise<GateRecord> {
   const all = [...new Set([...gate.escalatedTo, ...to])];
   const [escalated] = await withVotes(tx, await tx.rows(ESCALATE, [gate.id, all]));
   if (escalated === undefined) throw new Error(`Gate ${gate.id} vanished under its lock`);
   const data = { approvalId: gate.id, to: [...to], deadline: gate.deadline };
-  await appendIn(tx, streamOf(gate), [gateEvent(gate, 'approval.escalated', `${gate.id}/escalated`, data, Date.now())]);
+  await appendIn(tx, streamOf(gate), [gateEvent(gate, 'approval.escalated', `${gate.id}/escalated`, data, nowMs)]);
   await postsChanged(tx, gate.id);
   await insertPosts(tx, { approvalId: gate.id, ownerId: gate.ownerId, cause: 'escalated', nth: 0, targets });
   return escalated;

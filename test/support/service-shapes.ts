@@ -88,6 +88,7 @@ export interface Approval {
   readonly reason: string | null;
   readonly answer: Json;
   readonly deadline: string | null;
+  readonly createdAt: string;
 }
 
 export interface Workflow {

@@ -9,8 +9,9 @@ export interface CourierOptions {
 
 /** Tellings under way at once: a Slack that stalls keeps nobody else from being told. */
 const AT_ONCE = { slack: 10, others: 10 };
-/** Looks are at least so far apart: whoever wakes it may do so at every commit. */
+/** Looks are at least so far apart: whoever wakes it may do so at every commit. A nudge has its own hour, and waits less. */
 const REST_MS = 100;
+const NUDGE_REST_MS = 20;
 const STOP_MS = 5_000;
 
 /**
@@ -43,7 +44,7 @@ export class GateCourier {
   wake(): void {
     if (this.looking !== undefined) this.isWoken = true;
     if (this.hasStopped || this.looking !== undefined || this.soon !== undefined) return;
-    const restMs = this.lookedAtMs + REST_MS - Date.now();
+    const restMs = this.restMs(REST_MS);
     if (restMs <= 0) return this.begin();
     this.soon = setTimeout(() => {
       this.soon = undefined;
@@ -67,10 +68,22 @@ export class GateCourier {
     clearTimeout(limit);
   }
 
+  private restMs(restMs: number): number {
+    return this.lookedAtMs + restMs - Date.now();
+  }
+
   private nudgeIn(delayMs: number): void {
     clearTimeout(this.nudge);
-    this.nudge = setTimeout(() => this.wake(), delayMs + 1);
+    this.nudge = setTimeout(() => this.lookForNudges(), Math.max(delayMs + 1, NUDGE_REST_MS));
     this.nudge.unref();
+  }
+
+  private lookForNudges(): void {
+    if (this.hasStopped || this.looking !== undefined) return this.wake();
+    if (this.restMs(NUDGE_REST_MS) > 0) return this.nudgeIn(0);
+    clearTimeout(this.soon);
+    this.soon = undefined;
+    this.begin();
   }
 
   private begin(): void {
