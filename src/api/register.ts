@@ -28,11 +28,13 @@ async function answer(route: Route, deps: ApiDependencies, req: Request, res: Re
   if (route.isForOwnPages === true) refuseForeign(req);
   const caller = route.auth === 'public' ? undefined : await admit(route, deps, req);
   const checked = await checkRequest(route, req, res);
+  const requestId = requestIdOf(res.locals);
   const call = {
     ...checked,
-    principal: caller?.principal as Principal,
+    // A route without a key has none.
+    principal: (caller === undefined ? undefined : { ...caller.principal, requestId }) as Principal,
     login: caller?.login,
-    requestId: requestIdOf(res.locals),
+    requestId,
     gone: goneSignal(res),
     origin: originOf(req),
     deps,

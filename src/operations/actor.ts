@@ -1,4 +1,4 @@
-import { recordAudit } from '../store/audit.js';
+import { recordAudit, type AuditedActor } from '../store/audit.js';
 import type { Json } from '../definition/value.js';
 import type { OperationDeps } from './deps.js';
 import type { Principal } from './principal.js';
@@ -24,6 +24,11 @@ interface Audited {
 
 /** Writes who did what into the audit log. */
 export function audit(deps: OperationDeps, principal: Principal, { ownerId, ...entry }: Audited): Promise<void> {
-  const actor = { ...actorOf(principal), kind: principal.kind, role: principal.role, keyId: principal.keyId };
-  return recordAudit(deps.db, { ownerId: ownerId ?? principal.userId, actor, ...entry });
+  return recordAudit(deps.db, { ownerId: ownerId ?? principal.userId, ...auditedActor(principal), ...entry });
+}
+
+/** Who asks, as the audit log keeps it, and by which call. */
+export function auditedActor(principal: Principal): AuditedActor {
+  const { kind, role, keyId, requestId } = principal;
+  return { actor: { ...actorOf(principal), kind, role, keyId }, ...(requestId === undefined ? {} : { requestId }) };
 }

@@ -5,6 +5,7 @@ import { historyPlan } from '../engine/history-plan.js';
 import { ENGINE_VERSION, type Seed, type StartData } from '../engine/types.js';
 import { AppError, notFound } from '../errors.js';
 import type { ExecutionRecord, ParentLink, RerunLink, TriggerInfo } from '../store/execution-record.js';
+import type { AuditedActor } from '../store/audit.js';
 import type { IdempotencyKey } from '../store/idempotency.js';
 import { putPlan } from '../store/plans.js';
 import { startExecution as insertExecution, type StartResult } from '../store/start-execution.js';
@@ -24,6 +25,8 @@ export interface Admission {
   /** They are kept out of the run's history. */
   readonly isPrivate?: boolean;
   readonly startedBy: Json;
+  /** Whoever asked for it, for the audit log. */
+  readonly audited?: AuditedActor;
   readonly sessionId?: string;
   readonly parent?: ParentLink;
   readonly rerunOf?: RerunLink;
@@ -49,7 +52,7 @@ export async function admitExecution(deps: OperationDeps, admission: Admission):
   const { ownerId, plan, data, parent } = admission;
   await putPlan(deps.db, { hash: plan.hash, planFormat: plan.planFormat, data, plan });
   const variables = await storedVariables(deps, ownerId, admission.variables, { isPrivate: admission.isPrivate === true });
-  const { workflowId, trigger, startedBy, sessionId, rerunOf, seeds, depth, repo, idempotency, startedAs } = admission;
+  const { workflowId, trigger, startedBy, audited, sessionId, rerunOf, seeds, depth, repo, idempotency, startedAs } = admission;
   const result = await insertExecution(deps.db, {
     ...(startedAs === undefined ? {} : { id: startedAs }),
     ownerId,
@@ -63,6 +66,7 @@ export async function admitExecution(deps: OperationDeps, admission: Admission):
     variables,
     total: plan.steps.length,
     startedBy,
+    ...(audited === undefined ? {} : { audited }),
     ...(sessionId === undefined ? {} : { sessionId }),
     ...(parent === undefined ? {} : { parent }),
     ...(rerunOf === undefined ? {} : { rerunOf }),

@@ -93,7 +93,7 @@ function send(deps: OperationDeps, command: Deliverable): Promise<SendOutcome> {
       return deps.temporal.cancel(targetId);
     case 'pause':
     case 'resume':
-      return deps.temporal.signal(targetId, kind, { id, ...signedBy(command.by as { id: string } | null) });
+      return deps.temporal.signal(targetId, kind, { id, ...signedBy(command.by as Signer | null) });
     case 'event': {
       const { event, payload: value } = payload as unknown as { event: string; payload: Value };
       return deps.temporal.signal(targetId, 'event', { id, event, value });
@@ -106,8 +106,13 @@ function send(deps: OperationDeps, command: Deliverable): Promise<SendOutcome> {
   }
 }
 
+interface Signer {
+  readonly id: string;
+  readonly name: string;
+}
+
 /** Nobody has signed what a test or an operator has written into the rows. */
-const signedBy = (by: { readonly id: string } | null): { readonly by?: string } => (by === null ? {} : { by: by.id });
+const signedBy = (by: Signer | null): { readonly by?: Signer } => (by === null ? {} : { by: { id: by.id, name: by.name } });
 
 /** Sends to a workflow, starting it first where its row still waits for that: a command may overtake the start of its execution. */
 async function reach(deps: OperationDeps, executionId: string, attempt: () => Promise<SendOutcome>): Promise<Delivery> {

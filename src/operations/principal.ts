@@ -16,4 +16,6 @@ export interface Principal {
   readonly keyId: string | null;
   /** What the key is narrowed to; null: everything that its role may do. */
   readonly scopes: readonly Action[] | null;
+  /** The call that is being answered, where there is one. */
+  readonly requestId?: string;
 }

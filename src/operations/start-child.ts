@@ -34,7 +34,7 @@ export interface PreparedChild {
 /**
  * Pins a subworkflow's version and writes the child's row; the parent's workflow then starts it by id. Neither checked against the
  * limits nor counted. May repeat: the same step instance has the same child.
- * @throws AppError subworkflow_not_found, validation_failed, execution_ended (the parent is being cancelled, or has ended)
+ * @throws AppError subworkflow_not_found, workflow_disabled, validation_failed, execution_ended (the parent is being cancelled, or has ended)
  */
 export async function startChild(deps: OperationDeps, params: StartChildParams): Promise<PreparedChild> {
   const { parent, depth, isPrivate = false } = params;
@@ -69,6 +69,9 @@ async function pinned(
   { workflow: idOrSlug, version }: StartChildParams,
 ): Promise<{ workflowId: string; hash: string; data: Json }> {
   const workflow = await getWorkflow(deps.db, ownerId, idOrSlug);
+  // `enabled` counts on every route, also on one that a run takes to itself.
+  if (workflow?.enabled === false)
+    throw new AppError('workflow_disabled', `Workflow ${workflow.name} is disabled`, { workflowId: workflow.id });
   const content = workflow === undefined || version === undefined ? workflow : await getVersion(deps.db, ownerId, workflow.id, version);
   if (workflow !== undefined && content !== undefined) return { workflowId: workflow.id, hash: content.hash, data: content.data };
   const wanted = version === undefined ? idOrSlug : `${idOrSlug} of version ${version}`;

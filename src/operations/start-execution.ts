@@ -4,7 +4,7 @@ import type { TriggerInfo } from '../store/execution-record.js';
 import { getExecution } from '../store/executions.js';
 import { findKey, type IdempotencyKey } from '../store/idempotency.js';
 import { getVersion, getWorkflow, type WorkflowRecord } from '../store/workflows.js';
-import { actorOf } from './actor.js';
+import { actorOf, auditedActor } from './actor.js';
 import { admitExecution } from './admit-execution.js';
 import { authorize } from './authorize.js';
 import { bodyHashOf } from './body-hash.js';
@@ -58,6 +58,7 @@ export async function runWorkflow(deps: OperationDeps, principal: Principal, par
     trigger,
     variables,
     startedBy: actorOf(principal),
+    audited: auditedActor(principal),
     ...(params.sessionId === undefined ? {} : { sessionId: params.sessionId }),
     ...(params.repo === undefined ? {} : { repo: params.repo }),
     ...(idempotency === undefined ? {} : { idempotency }),

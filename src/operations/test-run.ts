@@ -4,7 +4,7 @@ import { dryRun, type DryRunResult } from '../engine/dry-run/dry-run.js';
 import type { Mocks } from '../engine/dry-run/mocks.js';
 import { stepsById } from '../engine/index.js';
 import { AppError, type ProblemData } from '../errors.js';
-import { actorOf } from './actor.js';
+import { actorOf, auditedActor } from './actor.js';
 import { admitExecution } from './admit-execution.js';
 import { authorize } from './authorize.js';
 import { compile } from './compile-definition.js';
@@ -45,6 +45,7 @@ export async function testRunLive(
     trigger,
     variables,
     startedBy: actorOf(principal),
+    audited: auditedActor(principal),
   });
   return { execution: toWireExecution(execution) };
 }

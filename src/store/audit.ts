@@ -6,16 +6,20 @@ import { toJsonText } from './json-text.js';
 import { parseCursor, toPage, type Page, type PageRequest } from './page.js';
 import { statement, type Queryable } from './statement.js';
 
-/** Who did what. `ownerId`: whose thing it was done to. */
-export interface NewAuditEntry {
-  readonly ownerId: string;
+/** Who did something, and by which call. */
+export interface AuditedActor {
   readonly actor: Json;
+  readonly requestId?: string;
+}
+
+/** Who did what. `ownerId`: whose thing it was done to. */
+export interface NewAuditEntry extends AuditedActor {
+  readonly ownerId: string;
   /** `resource.verb`, such as `approval.refused`. */
   readonly action: string;
   readonly targetType: string;
   readonly targetId: string | null;
   readonly details?: Json;
-  readonly requestId?: string;
 }
 export interface AuditRecord extends Required<Omit<NewAuditEntry, 'requestId'>> {
   readonly id: string;

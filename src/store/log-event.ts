@@ -51,8 +51,17 @@ export function toAppendedEvent(event: LogEvent): AppendedEvent {
     kind: event.kind,
     ...place,
     at: Math.round(event.at),
-    data: event.data,
+    data: BY_SIGNAL.has(event.kind) ? { ...event.data, by: personOf(event.data['by']) } : event.data,
   };
+}
+
+/** Kinds that tell who asked, in the words of a signal. */
+const BY_SIGNAL: ReadonlySet<string> = new Set(['execution.paused', 'execution.resumed']);
+
+/** Who asked, as every event tells it: a raw signal names a person by one text, or nobody, and is then the operator's. */
+function personOf(by: Json | undefined): Json {
+  if (by === null || by === undefined) return { id: 'operator', name: 'Operator' };
+  return typeof by === 'string' ? { id: by, name: by } : by;
 }
 
 /** The engine's events with what they say of step rows. Its ends of the execution are left out: the row is settled first. Pure. */

@@ -1,6 +1,7 @@
 import { toDisplay } from '../definition/value-parts.js';
 import type { Json, Value } from '../definition/value.js';
 import type { Seed } from '../engine/types.js';
+import type { AuditedActor } from './audit.js';
 import { violatedIndex } from './database-error.js';
 import type { Database, Tx } from './database.js';
 import { appendIn } from './event-log.js';
@@ -45,6 +46,8 @@ export interface NewExecution {
   readonly seeds?: readonly Seed[];
   readonly repo?: Json;
   readonly startedBy?: Json;
+  /** Whoever asked for it, for the audit log; absent where a webhook, a tick or a parent starts it. */
+  readonly audited?: AuditedActor;
   readonly idempotency?: IdempotencyKey;
   /** Most active ones at once, 0 is no limit; absent (subworkflows): neither checked nor counted. */
   readonly limits?: { readonly perUser: number; readonly global: number };
@@ -85,7 +88,10 @@ const INSERT = statement(
   'insert_execution',
   `WITH stream AS (INSERT INTO streams (id, owner_id, kind, session_id) VALUES ($1, $2, 'execution', $13)),
      session_stream AS (INSERT INTO streams (id, owner_id, kind) SELECT $13, $2, 'session' WHERE $28::boolean),
-     session AS (INSERT INTO sessions (id, owner_id, kind, title, execution_id) SELECT $13, $2, 'execution', $4, $1 WHERE $28::boolean)
+     session AS (INSERT INTO sessions (id, owner_id, kind, title, execution_id) SELECT $13, $2, 'execution', $4, $1 WHERE $28::boolean),
+     audited AS (INSERT INTO audit_log (id, owner_id, actor, action, target_type, target_id, details, request_id)
+       SELECT $29, $2, $30::json, 'execution.start', 'execution', $1, json_build_object('workflowId', $3::text, 'trigger', $10::json), $31
+       WHERE $30::json IS NOT NULL)
    INSERT INTO executions (id, owner_id, workflow_id, workflow_name, version, hash, plan_format, engine_version, status, trigger_type, trigger, variables,
      session_id, progress, usage, parent_execution_id, parent_step_id, parent_iteration_path, parent_attempt, parent_awaited, parent_key,
      rerun_of, rerun_step_id, rerun_iteration_path, depth, seeds, repo, started_by)
@@ -202,6 +208,9 @@ async function insert(tx: Tx, start: NewExecution, id: string): Promise<Executio
     toNullableJsonText(start.repo),
     toNullableJsonText(start.startedBy),
     start.sessionId === undefined,
+    newId('aud'),
+    toNullableJsonText(start.audited?.actor),
+    start.audited?.requestId ?? null,
   ]);
   if (row === undefined) throw new Error(`Execution ${id} was not inserted`);
   const execution = executionFromRow(row);

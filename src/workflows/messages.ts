@@ -28,10 +28,10 @@ export interface EventSignal {
 }
 export const eventSignal = defineSignal<[EventSignal]>('event');
 
-/** `id` is the command row's, absent on a raw signal; `by` is a user id, e-mail or free text. */
+/** `id` is the command row's, absent on a raw signal; `by` is who asked, or of a raw signal a user id, e-mail or free text. */
 export interface PauseSignal {
   readonly id?: string;
-  readonly by?: string;
+  readonly by?: string | { readonly id: string; readonly name: string };
 }
 export const pauseSignal = defineSignal<[PauseSignal]>('pause');
 export const resumeSignal = defineSignal<[PauseSignal]>('resume');

@@ -26,8 +26,11 @@ export function toEventSignal(signal: unknown): EventSignal | undefined {
 export function toPauseSignal(signal: unknown): PauseSignal {
   if (!isRecord(signal)) return {};
   const { id, by } = signal;
-  return { ...(isText(id) ? { id } : {}), ...(isText(by) ? { by } : {}) };
+  return { ...(isText(id) ? { id } : {}), ...(isText(by) || isPerson(by) ? { by } : {}) };
 }
+
+const isPerson = (value: unknown): value is { readonly id: string; readonly name: string } =>
+  isRecord(value) && isText(value['id']) && isText(value['name']);
 
 /** Undefined: of another shape. A raw one without bounds stops whatever is under way. */
 export function toStopSignal(signal: unknown): StopSignal | undefined {

@@ -55,6 +55,7 @@ describe('commands to an execution', () => {
       { action: 'execution.cancel', actor: { id: ana.userId }, details: { reason: 'enough' } },
       { action: 'execution.resume' },
       { action: 'execution.pause', actor: { id: ana.userId, keyId: ana.keyId } },
+      { action: 'execution.start' },
     ]);
   });
 
@@ -98,9 +99,9 @@ describe('commands to an execution', () => {
     await resumeExecution(bench, ana, { id });
     await bench.background.drain();
     const signals = bench.temporal.signalsTo(id);
-    expect(signals.map(({ name, payload }) => [name, (payload as { by: string }).by])).toEqual([
-      ['pause', ana.userId],
-      ['resume', ana.userId],
+    expect(signals.map(({ name, payload }) => [name, (payload as { by: object }).by])).toEqual([
+      ['pause', { id: ana.userId, name: ana.name }],
+      ['resume', { id: ana.userId, name: ana.name }],
     ]);
     const waiting = async () =>
       (await undeliveredCommands(bench.db, 0, 1_000)).filter(({ targetId }) => targetId === id).map((command) => command.id);

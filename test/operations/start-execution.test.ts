@@ -7,6 +7,7 @@ import { runWorkflow } from '../../src/operations/start-execution.js';
 import { syncWorkflow } from '../../src/operations/sync-workflow.js';
 import { testRunLive } from '../../src/operations/test-run.js';
 import { updateWorkflow } from '../../src/operations/update-workflow.js';
+import { listAudit } from '../../src/store/audit.js';
 import { beginCancel } from '../../src/store/end-execution.js';
 import { loadStart } from '../../src/store/executions.js';
 import { recordEvents } from '../../src/store/projection.js';
@@ -46,6 +47,23 @@ describe('starting executions', () => {
     expect(Object.entries(start?.variables ?? {}).flatMap(([name, { refs }]) => (refs === undefined ? [] : [name]))).toEqual(
       names.slice(4),
     );
+  });
+
+  it('is in the audit log, once for a key, with whoever asked and by which call', async () => {
+    const asked = { ...ana, requestId: 'req_1' };
+    const { execution } = await runWorkflow(bench, asked, { id: 'greet', idempotencyKey: 'once' });
+    await runWorkflow(bench, asked, { id: 'greet', idempotencyKey: 'once' });
+    const test = await testRunLive(bench, ana, { data: aDefinition({ name: 'Tried' }) });
+    const { items } = await listAudit(bench.db, { limit: 200 });
+    const starts = items.filter(({ ownerId, action }) => ownerId === ana.userId && action === 'execution.start');
+    expect(starts.map(({ targetId }) => targetId)).toEqual([test.execution.id, execution.id]);
+    expect(starts[1]).toMatchObject({
+      actor: { id: ana.userId, name: ana.name, kind: 'person', role: ana.role, keyId: ana.keyId },
+      targetType: 'execution',
+      details: { workflowId, trigger: { type: 'manual' } },
+      requestId: 'req_1',
+    });
+    expect(starts[0]).toMatchObject({ details: { workflowId: null, trigger: { type: 'test' } }, requestId: null });
   });
 
   it('commits a pending row with its first event, then has Temporal start it with everything inline', async () => {
@@ -252,6 +270,20 @@ describe('starting executions', () => {
       const child = await startAs(parent.id);
       await deleteWorkflow(bench, ana, { id: workflowId });
       expect(await startAs(parent.id)).toEqual(child);
+    });
+
+    it('starts none of a disabled workflow, in whichever version', async () => {
+      const { execution: parent } = await runWorkflow(bench, ana, { id: workflowId });
+      const { workflow } = await updateWorkflow(bench, ana, { id: workflowId, enabled: false });
+      const params = (version: object) => ({
+        parent: { executionId: parent.id, stepId: 'sub', iterationPath: '', attempt: 1, awaited: true },
+        workflow: 'greet',
+        input: { v: {} },
+        depth: 1,
+        ...version,
+      });
+      for (const version of [{}, { version: workflow.version }, { version: workflow.hash }])
+        await expect(startChild(bench, params(version))).rejects.toMatchObject({ code: 'workflow_disabled', data: { workflowId } });
     });
 
     it.each([

@@ -23,12 +23,11 @@ describe('raw signals', () => {
   });
 
   it('takes pause and resume with or without a name', () => {
-    expect([undefined, 'now', { id: 1, by: {} }, { id: 'cmd_1', by: 'ana' }].map(toPauseSignal)).toEqual([
-      {},
-      {},
-      {},
-      { id: 'cmd_1', by: 'ana' },
-    ]);
+    expect(
+      [undefined, 'now', { id: 1, by: {} }, { by: { id: 'usr_1' } }, { id: 'cmd_1', by: 'ana' }, { by: { id: 'usr_1', name: 'Ana' } }].map(
+        toPauseSignal,
+      ),
+    ).toEqual([{}, {}, {}, {}, { id: 'cmd_1', by: 'ana' }, { by: { id: 'usr_1', name: 'Ana' } }]);
   });
 
   it("takes a child's end only with an end in it", () => {

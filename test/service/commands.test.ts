@@ -181,10 +181,12 @@ describe('commands to an execution', () => {
       expect((await service.execution(id)).status).toBe('paused');
       expect((await tell(id, 'resume')).status).toBe(202);
       expect((await service.untilEnded(id)).status).toBe('completed');
-      const kinds = (await service.expectGapFreeLog(id)).map(({ kind }) => kind);
-      expect(kinds.filter((kind) => kind === 'execution.paused' || kind === 'execution.resumed')).toEqual([
-        'execution.paused',
-        'execution.resumed',
+      const told = (await service.expectGapFreeLog(id)).filter(({ kind }) => kind === 'execution.paused' || kind === 'execution.resumed');
+      const { user } = (await service.api.get<{ user: { id: string; name: string } }>('/api/me')).body;
+      const by = { id: user.id, name: user.name };
+      expect(told.map(({ kind, data }) => ({ kind, data }))).toEqual([
+        { kind: 'execution.paused', data: { by } },
+        { kind: 'execution.resumed', data: { by } },
       ]);
       expect(['/one', '/two', '/three', '/four'].map((path) => stub.calls(path).length)).toEqual([1, 1, 1, 1]);
       expect((await tell(id, 'pause')).body.ignored).toBe(true);

@@ -78,6 +78,21 @@ describe('subworkflow on the real service', () => {
     });
   });
 
+  it('fails with workflow_disabled where the workflow is disabled, and a `catch` may go on', async () => {
+    const workflow = await service.save({ name: 'Off', steps: [set('s', { x: 1 })] }, { slug: 'off' });
+    await service.api.put(`/api/workflows/${workflow.id}`, { enabled: false });
+    const ended = await service.runToEnd([
+      {
+        id: 't',
+        type: 'try',
+        steps: [{ id: 'sub', type: 'subworkflow', workflow: 'off' }],
+        catch: [{ codes: ['workflow_disabled'], as: 'e', steps: [set('h', { e: '{{ e }}' })] }],
+      },
+    ]);
+    expect(ended).toMatchObject({ status: 'completed', output: { h: { e: { stepId: 'sub', details: { workflowId: workflow.id } } } } });
+    expect(await children(ended.id)).toEqual([]);
+  });
+
   it('L33 stops a recursion at `maxDepth`, counting the root', async () => {
     await service.save({ name: 'Deep', steps: [set('s', { x: 1 })] }, { slug: 'deep' });
     const workflow = await service.save(

@@ -1,3 +1,5 @@
+import type { Json } from '../../src/definition/value.js';
+import { toAppendedEvent } from '../../src/store/log-event.js';
 import { toJsonText, toStorableText } from '../../src/store/json-text.js';
 import { payloadsOf } from '../../src/store/notifier.js';
 import { mergeHeads } from '../../src/store/stream-writer.js';
@@ -21,6 +23,18 @@ describe('JSON text for PostgreSQL', () => {
   it('does the same for plain text, and for keys', () => {
     expect(toStorableText('a\0\ud83d😀\ude00')).toBe('a\ufffd\ufffd😀\ufffd');
     expect(toJsonText({ 'k\0': 1 })).toBe('{"k\ufffd":1}');
+  });
+});
+
+describe('who has paused or resumed', () => {
+  const by = (who: Json) =>
+    toAppendedEvent({ kind: 'execution.paused', ordinal: '1', at: 0, instance: null, data: { by: who } }).data as { by: Json };
+  it.each<[string, Json, Json]>([
+    ['a person by the API', { id: 'usr_1', name: 'Ana' }, { id: 'usr_1', name: 'Ana' }],
+    ['whom a raw signal names', 'ana@example.com', { id: 'ana@example.com', name: 'ana@example.com' }],
+    ['an operator whose signal names nobody', null, { id: 'operator', name: 'Operator' }],
+  ])('is told in one shape: %s', (_what, who, told) => {
+    expect(by(who)).toEqual({ by: told });
   });
 });
 

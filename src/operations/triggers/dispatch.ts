@@ -1,6 +1,7 @@
 /** From an arrival to an execution: the same for a webhook, a tick, a person’s run and a test. */
 import type { Json, JsonObject } from '../../definition/value.js';
 import { AppError, hasCode } from '../../errors.js';
+import type { AuditedActor } from '../../store/audit.js';
 import type { DeliveryOutcome } from '../../store/deliveries.js';
 import type { ExecutionRecord, TriggerInfo } from '../../store/execution-record.js';
 import { findKey, type IdempotencyKey } from '../../store/idempotency.js';
@@ -25,6 +26,8 @@ export interface Dispatch {
   readonly scheduledAt?: string;
   readonly isTest?: boolean;
   readonly startedBy: Json;
+  /** The person who asks for it, for the audit log. */
+  readonly audited?: AuditedActor;
   readonly idempotency?: IdempotencyKey;
   /** Of a run that a Schedule has started already. */
   readonly startedAs?: string;
@@ -76,7 +79,7 @@ export async function dispatch(deps: OperationDeps, request: Dispatch): Promise<
 }
 
 async function start(deps: OperationDeps, request: Dispatch): Promise<Dispatched> {
-  const { trigger, workflow, at, payload, variables, facts, startedBy, idempotency, startedAs } = request;
+  const { trigger, workflow, at, payload, variables, facts, startedBy, audited, idempotency, startedAs } = request;
   const info = infoOf(request);
   const plan = await planOf(deps.db, workflow);
   const input = { ...mapPayload(trigger.variableMapping, payload), ...withoutOwn(variables ?? {}) };
@@ -88,6 +91,7 @@ async function start(deps: OperationDeps, request: Dispatch): Promise<Dispatched
     trigger: info,
     variables: checkedVariables(plan, input, triggerVariables(info, at, payload, facts)),
     startedBy,
+    ...(audited === undefined ? {} : { audited }),
     ...(idempotency === undefined ? {} : { idempotency }),
     ...(startedAs === undefined ? {} : { startedAs }),
   });

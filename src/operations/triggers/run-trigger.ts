@@ -4,7 +4,7 @@ import { newDeliveryId } from '../../store/deliveries.js';
 import { getExecution } from '../../store/executions.js';
 import { findKey, takeKeyFor, type IdempotencyKey } from '../../store/idempotency.js';
 import type { TriggerRecord } from '../../store/triggers.js';
-import { actorOf } from '../actor.js';
+import { actorOf, auditedActor } from '../actor.js';
 import { authorize } from '../authorize.js';
 import { bodyHashOf } from '../body-hash.js';
 import type { OperationDeps } from '../deps.js';
@@ -81,6 +81,7 @@ async function fire(
     facts: factsOf(trigger, receivedAt),
     deliveryId,
     startedBy: actorOf(principal),
+    audited: auditedActor(principal),
     ...(idempotency === undefined ? {} : { idempotency }),
   });
 }

@@ -3,7 +3,7 @@ import type { JsonObject } from '../../definition/value.js';
 import { AppError } from '../../errors.js';
 import type { DeliveryOutcome } from '../../store/deliveries.js';
 import type { TriggerRecord } from '../../store/triggers.js';
-import { actorOf } from '../actor.js';
+import { actorOf, auditedActor } from '../actor.js';
 import { authorize } from '../authorize.js';
 import type { OperationDeps } from '../deps.js';
 import { planOf } from '../plan-of.js';
@@ -77,6 +77,7 @@ async function fire(deps: OperationDeps, target: Target | 'agent', test: Test): 
     deliveryId,
     isTest: true,
     startedBy: actorOf(principal),
+    audited: auditedActor(principal),
   });
 }
 
