@@ -396,4 +396,6 @@ export type ExecutionInput<State = unknown> =
   /** Children, reruns, scheduled runs: the first activity (`load`) answers with the StartData, or says that there is nothing to do. */
   | { readonly kind: 'load'; readonly executionId: string | null; readonly triggerId?: string }
   /** A hand-over: state and what the host itself keeps. */
-  | { readonly kind: 'continued'; readonly start: Omit<StartData, 'seeds'>; readonly state: State; readonly host: Json };
+  | { readonly kind: 'continued'; readonly start: Omit<StartData, 'seeds'>; readonly state: State; readonly host: Json }
+  /** The same when it is large (workflows/handed-over.ts). */
+  | { readonly kind: 'packed'; readonly packed: readonly (string | number)[] };

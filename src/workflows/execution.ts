@@ -6,6 +6,7 @@ import type { Json } from '../definition/value.js';
 import type { EngineState } from '../engine/index.js';
 import { ENGINE_VERSION, type ExecutionInput, type ExecutionOutcome } from '../engine/types.js';
 import { PLATFORM_RETRY } from './activity-calls.js';
+import { fromHandOver } from './handed-over.js';
 import { Host } from './host.js';
 import { approveSignal, childSignal, eventSignal, pauseSignal, resumeSignal, stateQuery, TASK_QUEUES } from './messages.js';
 import { isRecord, toChildSignal, toEventSignal, toPauseSignal } from './signal-shapes.js';
@@ -16,7 +17,8 @@ const { load } = proxyActivities<CoreActivities>({
   retry: PLATFORM_RETRY,
 });
 
-export async function execution(input: ExecutionInput<EngineState>): Promise<Json> {
+export async function execution(given: ExecutionInput<EngineState>): Promise<Json> {
+  const input = fromHandOver(given);
   // Signals may be buffered before the start data is loaded: handlers are registered first and hold what comes.
   const early: ((host: Host) => void)[] = [];
   let host: Host | undefined;

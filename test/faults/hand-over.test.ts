@@ -81,6 +81,18 @@ describe('hand-over at a low threshold', () => {
     await service.expectGapFreeLog(id);
   });
 
+  it('D23 takes a state along that is larger than Temporal takes: fifty passes, each in the middle of a long list', async () => {
+    const { id } = await service.run([
+      loop('l', { over: 'range(50)', concurrency: 50, indexVar: 'n', collect: 'outputs.m.iterations' }, [
+        loop('m', { over: 'range(10000)', until: 'true' }, [wait('w', '{{ n == 0 ? 500 : 4000 }}ms')]),
+      ]),
+    ]);
+    const ended = await service.untilEnded(id, 60_000);
+    expect(ended).toMatchObject({ status: 'completed', output: { l: { results: Array(50).fill(1) } } });
+    await service.until('several runs', async () => ((await runsOf(id)) >= 2 ? true : undefined));
+    await service.expectGapFreeLog(id);
+  });
+
   it('H1 runs nothing again that came before a gate, over hand-overs', async () => {
     const { id } = await service.run([
       loop('l', { over: 'range(20)' }, [costly('c', '/before')]),
