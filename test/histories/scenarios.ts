@@ -43,7 +43,7 @@ const agent = (id: string, fields: Step = {}): Step => ({ id, type: 'agent_promp
 const calls = (...ids: readonly string[]): FakeTurn => ({
   got: 'calls',
   characters: 10,
-  calls: ids.map((callId) => ({ callId, queue: callId.startsWith('sh') ? 'shell' : 'core', way: callId.startsWith('held') ? 'hold' : callId.startsWith('no') ? 'refused' : 'run' })),
+  calls: ids.map((callId) => ({ callId, queue: callId.includes('sh') ? 'shell' : 'core', way: callId.startsWith('held') ? 'hold' : callId.startsWith('no') ? 'refused' : 'run' })),
 });
 const misfit: FakeTurn = { got: 'misfit', characters: 50, problem: 'no JSON' };
 const overloaded: FakeTurn = { got: 'fault', failover: true, error: { ...fault('agent_prompt_model_error', true), details: { status: 529, type: 'overloaded_error', model: 'model-1' } } };
@@ -75,6 +75,15 @@ export const SCENARIOS: readonly Scenario[] = [
       await handle.signal('approve', { approvalId: `${gateId('a')}:held1`, decision: 'approve', by: 'ana' });
       await until(() => journal.openings.includes('b'));
       await handle.signal('approve', { approvalId: `${gateId('b')}:held1`, decision: 'deny', by: 'ana' });
+    },
+  },
+  {
+    name: 'shell-tools',
+    steps: [parallel('p', { a: [agent('a')], b: [tool('w', { tool: 'files:write', arguments: { path: 'a.txt', content: '{{ execution.id }}' } }), tool('e', { tool: 'files:edit', arguments: { path: 'a.txt', oldText: 'x', newText: 'y' } })] })],
+    world: { replies: {}, turns: { a: [calls('sh1', 'held-sh2', 't3'), calls('sh4')] } }, expected: 'completed',
+    drive: async ({ handle, journal, gateId }) => {
+      await until(() => journal.openings.some((opening) => opening.startsWith('a')));
+      await handle.signal('approve', { approvalId: `${gateId('a', 'p:b0')}:held-sh2`, decision: 'approve', by: 'ana' });
     },
   },
   {
