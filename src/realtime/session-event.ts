@@ -15,10 +15,20 @@ const STEP_STATUS: Readonly<Record<string, string>> = {
 /** What the definition calls a step. */
 export type StepTitle = { readonly name: string | null; readonly type: string };
 
-/** `seq` is the session's numbering; `data.message`, `data.turn` or `data.step` has what the event is about. */
+/** `seq` is the session's numbering; `data.message`, `data.turn` or `data.step` has what the event is about, `turnId` whose turn it is of. */
 export function toSessionEvent(record: EventRecord, title?: StepTitle) {
   const event = toWireEvent(record);
-  return { ...event, sessionId: record.sessionId, data: withStep(record, title) };
+  const turnId = turnIdOf(record);
+  return { ...event, sessionId: record.sessionId, ...(turnId === undefined ? {} : { turnId }), data: withStep(record, title) };
+}
+
+/** Of an event about a turn, or about a message that is one. */
+function turnIdOf({ kind, data }: EventRecord): string | undefined {
+  if (!kind.startsWith('turn.') && !kind.startsWith('message.')) return undefined;
+  const { message } = isObject(data) ? data : {};
+  const turn = message !== undefined && isObject(message) ? message['turn'] : undefined;
+  const id = turn !== undefined && isObject(turn) ? turn['id'] : undefined;
+  return typeof id === 'string' ? id : undefined;
 }
 
 function withStep({ kind, stepId, iterationPath, attempt, data }: EventRecord, title: StepTitle | undefined): Json {

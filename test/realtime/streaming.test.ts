@@ -63,6 +63,8 @@ describe('text as it streams', () => {
     const { offset, text, ...delta } = deltasOf(client).at(-1) as Frame;
     expect(delta).toEqual({ type: 'delta', channel: session.channel, turnId: writer.turnId, attempt: 1, part: 0 });
     expect(Number(offset) + String(text).length).toBe('Hello, you'.length);
+    const frames = client.frames.filter(({ event }) => event !== undefined && /^(?:turn|message)\./.test(event.kind));
+    expect(new Set(frames.map(({ event }) => event?.turnId))).toEqual(new Set([writer.turnId]));
     expect(finished.event).toMatchObject({
       executionId: session.executionId,
       sessionId: session.id,

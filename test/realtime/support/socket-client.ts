@@ -23,6 +23,7 @@ export interface WireEvent {
   readonly kind: string;
   readonly executionId: string | null;
   readonly sessionId?: string;
+  readonly turnId?: string;
   readonly stepId?: string;
   readonly iterationPath?: string;
   readonly attempt?: number;
