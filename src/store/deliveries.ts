@@ -51,10 +51,14 @@ export interface NewDelivery {
   readonly receivedAt: Date;
 }
 
-/** Of a trigger that is gone nothing is kept. `last_fired_at` never moves back. */
+/**
+ * Of a trigger that is gone nothing is kept. `last_fired_at` never moves back; of deliveries at the same moment one moves it, so that they do not
+ * wait for each other's commit.
+ */
 const INSERT = statement(
   'insert_delivery',
-  `WITH fired AS (UPDATE triggers SET last_fired_at = greatest(last_fired_at, $13) WHERE id = $3 AND $14::boolean)
+  `WITH free AS (SELECT id FROM triggers WHERE id = $3 AND $14::boolean FOR NO KEY UPDATE SKIP LOCKED),
+     fired AS (UPDATE triggers SET last_fired_at = greatest(last_fired_at, $13) WHERE id IN (SELECT id FROM free))
    INSERT INTO deliveries (id, owner_id, trigger_id, outcome, reason, event_type, delivery_id, execution_id, payload_preview, latency_ms, test, dedup_key, created_at)
    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 WHERE EXISTS (SELECT FROM triggers WHERE id = $3)
    ON CONFLICT (trigger_id, dedup_key) DO NOTHING`,

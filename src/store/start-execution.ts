@@ -70,15 +70,9 @@ export interface LimitReached {
   readonly activeGlobal: number;
 }
 
-/** Owner first, then the deployment. */
-const LOCK_LIMITS = statement(
-  'lock_limits',
-  `SELECT pg_advisory_xact_lock(7270, hashtext($1))::text, CASE WHEN $2::boolean THEN pg_advisory_xact_lock(7271, 0)::text END`,
-);
-const COUNT_ACTIVE = statement(
-  'count_active',
-  `SELECT count(*) FILTER (WHERE owner_id = $1)::int AS "activeUser", count(*)::int AS "activeGlobal" FROM executions
-   WHERE status IN ('pending', 'running') AND trigger_type <> 'subworkflow'`,
+const ACTIVE_BESIDE = statement(
+  'active_beside',
+  'SELECT active_user AS "activeUser", active_global AS "activeGlobal" FROM signalbox_active_beside($1, $2, $3)',
 );
 const LOCK_PARENT = statement('lock_parent', 'SELECT status FROM executions WHERE id = $1 FOR NO KEY UPDATE');
 const BY_ID = statement('execution_by_id', `SELECT ${EXECUTION_COLUMNS} FROM executions WHERE id = $1`);
@@ -127,8 +121,10 @@ async function admit(tx: Tx, start: NewExecution): Promise<StartResult> {
   const id = start.id ?? newId('exe');
   const earlier = (await findByKey(tx, start, id)) ?? (await findByParent(tx, start)) ?? (await findById(tx, start));
   if (earlier !== undefined) return { kind: 'duplicate', execution: earlier };
-  if (start.limits !== undefined) await checkLimits(tx, start.ownerId, start.limits);
-  return { kind: 'started', execution: await insert(tx, start, id) };
+  const execution = await insert(tx, start, id);
+  // Last: all starts pass through the locks of the limits one by one, and each holds them until it is committed.
+  if (start.limits !== undefined) await checkLimits(tx, execution, start.limits);
+  return { kind: 'started', execution };
 }
 
 async function findByKey(tx: Tx, { ownerId, idempotency }: NewExecution, id: string): Promise<ExecutionRecord | undefined> {
@@ -163,12 +159,14 @@ async function findById(tx: Tx, { id }: NewExecution): Promise<ExecutionRecord |
   return row === undefined ? undefined : executionFromRow(row);
 }
 
-/** Throws a refusal when the owner or the deployment has as many active ones as it may. Locks in this order: owner, deployment. */
-async function checkLimits(tx: Tx, ownerId: string, limits: { readonly perUser: number; readonly global: number }): Promise<void> {
+/** Throws a refusal, which takes the row back, when the owner or the deployment has as many active ones beside it as they may. */
+async function checkLimits(
+  tx: Tx,
+  { id, ownerId }: ExecutionRecord,
+  limits: { readonly perUser: number; readonly global: number },
+): Promise<void> {
   if (limits.perUser === 0 && limits.global === 0) return;
-  await tx.rows(LOCK_LIMITS, [ownerId, limits.global > 0]);
-  // A statement of its own, which sees what was committed while this one waited.
-  const [active] = await tx.rows<{ activeUser: number; activeGlobal: number }>(COUNT_ACTIVE, [ownerId]);
+  const [active] = await tx.rows<{ activeUser: number; activeGlobal: number }>(ACTIVE_BESIDE, [ownerId, limits.global > 0, id]);
   const { activeUser, activeGlobal } = active ?? { activeUser: 0, activeGlobal: 0 };
   if (limits.perUser > 0 && activeUser >= limits.perUser)
     throw new Refusal({ kind: 'limit', reason: 'per_user_limit_exceeded', activeUser, activeGlobal });

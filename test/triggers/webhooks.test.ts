@@ -273,6 +273,20 @@ describe('a webhook', () => {
     expect(await stage.deliveries(hook.id)).toHaveLength(1);
   });
 
+  it('does not wait for a delivery that is being written down at the same moment', async () => {
+    const hook = await stage.webhook();
+    const other = await stage.api.db.pool.connect();
+    try {
+      await other.query('BEGIN');
+      await other.query('UPDATE triggers SET last_fired_at = now() WHERE id = $1', [hook.id]);
+      expect((await stage.once(hook.path)).status).toBe(202);
+      expect(await stage.deliveries(hook.id)).toHaveLength(1);
+    } finally {
+      await other.query('ROLLBACK');
+      other.release();
+    }
+  });
+
   it('starts nothing of another owner’s, and shows nothing of it', async () => {
     const { key } = await stage.api.person('editor', { name: 'Eve' });
     const hook = await stage.webhook();
