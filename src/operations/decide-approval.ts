@@ -1,9 +1,10 @@
 /** A person's decision on a gate. */
 import type { Json } from '../definition/value.js';
-import { notFound } from '../errors.js';
+import { AppError, notFound } from '../errors.js';
 import type { GateRecord, Via } from '../store/gate-record.js';
 import { getGate } from '../store/gates.js';
 import { getUser } from '../store/users.js';
+import { findKeysById } from './authenticate-key.js';
 import { authorize } from './authorize.js';
 import { castVote, refusalOf } from './cast-vote.js';
 import { auditRefusal, recordRefusal, type Actor, type Asked } from './decision-audit.js';
@@ -25,7 +26,7 @@ export interface DecisionParams {
 /**
  * One person's vote. The row decides, at once and for good; the workflow is woken after. Checks in api.md's order: agent, visible,
  * settled, approver, already voted, answer. Whatever comes of it is written into the audit log.
- * @throws AppError agent_cannot_decide, forbidden, not_found, approval_settled, approver_not_allowed, already_voted, validation_failed
+ * @throws AppError unauthenticated, agent_cannot_decide, forbidden, not_found, approval_settled, approver_not_allowed, already_voted, validation_failed
  */
 export async function decideApproval(
   deps: OperationDeps,
@@ -33,8 +34,8 @@ export async function decideApproval(
   params: DecisionParams,
 ): Promise<{ readonly approval: WireApproval }> {
   const via = params.via ?? 'http';
-  await admitDecider(deps, principal, { ...params, via });
-  const decided = await castVote(deps, { ...params, voter: principal, actor: actorOf(principal), via });
+  const voter = await admitDecider(deps, principal, { ...params, via });
+  const decided = await castVote(deps, { ...params, voter, actor: actorOf(voter), via });
   if (decided.refusal !== undefined) throw decided.refusal;
   return { approval: toWireApproval(decided.gate) };
 }
@@ -45,21 +46,36 @@ export async function decideApproval(
  */
 export async function openDecision(deps: OperationDeps, principal: Principal, params: DecisionParams): Promise<GateRecord> {
   const via = params.via ?? 'http';
-  await admitDecider(deps, principal, { ...params, via });
+  const voter = await admitDecider(deps, principal, { ...params, via });
   const gate = await getGate(deps.db, params.id);
   if (gate === undefined) throw notFound('approval', params.id);
-  const asked = { id: params.id, via, voter: principal };
+  const asked = { id: params.id, via, voter };
   const refusal = refusalOf({ gate, owner: await getUser(deps.db, gate.ownerId) }, asked, () => []);
   if (refusal === undefined) return gate;
-  await auditRefusal(deps, actorOf(principal), { ...params, via }, { gate, refusal });
+  await auditRefusal(deps, actorOf(voter), { ...params, via }, { gate, refusal });
   throw refusal;
 }
 
-/** An agent is refused first, whatever the route, and so is who may decide nothing; it is written down. */
-async function admitDecider(deps: OperationDeps, principal: Principal, params: Asked): Promise<void> {
-  const denial = denialOf(principal, 'decide');
-  if (denial !== undefined) await recordRefusal(deps, actorOf(principal), params, denial, principal.userId);
-  authorize(principal, 'decide');
+/**
+ * Who decides, as they are now: a socket may have been opened, and a key be remembered, from before their key was revoked, they were disabled
+ * or left a group. An agent is refused first, whatever the route, and so is who may decide nothing; it is written down.
+ */
+async function admitDecider(deps: OperationDeps, principal: Principal, params: Asked): Promise<Principal> {
+  const decider = await asOfNow(deps, principal);
+  const denial = denialOf(decider, 'decide');
+  if (denial !== undefined) await recordRefusal(deps, actorOf(decider), params, denial, decider.userId);
+  authorize(decider, 'decide');
+  return decider;
+}
+
+/** Who comes without a key was looked up for this decision. */
+async function asOfNow({ db }: OperationDeps, principal: Principal): Promise<Principal> {
+  const { keyId } = principal;
+  if (keyId === null) return principal;
+  const now = (await findKeysById(db, [keyId])).get(keyId);
+  if (now === undefined) throw new AppError('unauthenticated', 'The key has been revoked or has expired', {});
+  // A person's key that an agent acts with stays an agent's.
+  return { ...principal, ...now, kind: principal.kind === 'agent' ? 'agent' : now.kind };
 }
 
 const actorOf = ({ userId, name, kind, role, keyId }: Principal): Actor => ({ id: userId, name, kind, role, keyId });

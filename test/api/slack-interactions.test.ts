@@ -96,6 +96,8 @@ describe('a click in Slack', () => {
         { type: 'shortcut' },
         { ...ours, actions: [{ action_id: 'other', value: gate.id }] },
         { ...ours, actions: [{ action_id: 'signalbox_approve', value: "apr_'; DROP" }] },
+        { ...ours, user: { id: 'U\u00000' } },
+        { ...ours, container: { channel_id: 'C\u00000', message_ts: '1.2' } },
         { type: 'view_submission', user: { id: anaInSlack }, view: { callback_id: 'signalbox_answer', private_metadata: 'no json' } },
         {
           type: 'view_submission',

@@ -4,7 +4,9 @@ import { getApproval, listApprovals } from '../../src/operations/read-approvals.
 import { listEvents } from '../../src/operations/read-executions.js';
 import { readSignalledGate } from '../../src/operations/read-signalled-gate.js';
 import { listAudit } from '../../src/store/audit.js';
+import { createKey, deleteKey } from '../../src/store/keys.js';
 import { statement } from '../../src/store/statement.js';
+import { updateUser } from '../../src/store/users.js';
 import { aBench, aPerson, type TestBench } from './support.js';
 import { anOpenGate, aRunning } from './running.js';
 
@@ -139,6 +141,42 @@ describe('decisions', () => {
       await bench.db.rows(statement('room', 'ALTER TABLE audit_log DROP CONSTRAINT no_room'), []);
     }
     expect((await getApproval(bench, ana, { id: gate.id })).approval).toMatchObject({ status: 'pending', votes: [] });
+  });
+
+  it('knows who decides as they are now, not as they were when they came in', async () => {
+    const gate = await anOpenGate(bench, ana, id, { quorum: 3 });
+    const withKey = async (): Promise<Principal> => {
+      const person = await aPerson(bench, { groups: ana.groups, role: 'approver' });
+      const { key } = await createKey(bench.db, {
+        userId: person.userId,
+        name: 'k',
+        role: 'approver',
+        kind: 'person',
+        scopes: null,
+        expiresAt: null,
+      });
+      return { ...person, keyId: key.id };
+    };
+    const [gone, out, demoted, revoked, agent, here] = await Promise.all(Array.from({ length: 6 }, withKey));
+    await updateUser(bench.db, gone?.userId ?? '', { disabled: true });
+    await updateUser(bench.db, out?.userId ?? '', { groups: [] });
+    await updateUser(bench.db, demoted?.userId ?? '', { role: 'viewer' });
+    await deleteKey(bench.db, null, revoked?.keyId ?? '');
+    const codeOf = (principal: Principal | undefined) =>
+      decideApproval(bench, principal as Principal, { id: gate.id, decision: 'approve', via: 'web' }).then(
+        ({ approval }) => approval.status,
+        (error: { code: string }) => error.code,
+      );
+    expect(await Promise.all([gone, out, demoted, revoked].map(codeOf))).toEqual([
+      'unauthenticated',
+      'not_found',
+      'forbidden',
+      'unauthenticated',
+    ]);
+    // A person's key that an agent acts with stays an agent's.
+    expect(await codeOf({ ...(agent as Principal), kind: 'agent' })).toBe('agent_cannot_decide');
+    expect(await codeOf(here)).toBe('pending');
+    expect((await getApproval(bench, ana, { id: gate.id })).approval.votes).toHaveLength(1);
   });
 
   it('does not show a gate to a stranger, and shows it to an admin who may not decide it', async () => {

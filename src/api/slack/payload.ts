@@ -2,9 +2,14 @@
 import { z } from 'zod';
 import type { FormState } from '../../realtime/slack/answer-form.js';
 import { APPROVE_ACTION, DENY_ACTION } from '../../realtime/slack/gate-message.js';
+import { toStorableText } from '../../store/json-text.js';
 import { ANSWER_CALLBACK, REASON_BLOCK } from '../../realtime/slack/gate-modal.js';
 
-const UserSchema = z.object({ id: z.string().min(1), name: z.string().optional(), username: z.string().optional() });
+/** Of users, channels and messages: what stands in rows, and in the log of refusals. */
+const SlackId = z.string().regex(/^[A-Za-z0-9._-]{1,100}$/);
+const MOST_NAME = 200;
+const SlackName = z.string().transform((name) => toStorableText(name.slice(0, MOST_NAME)));
+const UserSchema = z.object({ id: SlackId, name: SlackName.optional(), username: SlackName.optional() });
 const ApprovalId = z.string().regex(/^apr_[0-9a-z]{1,40}$/);
 
 const ClickSchema = z.object({
@@ -12,9 +17,9 @@ const ClickSchema = z.object({
   user: UserSchema,
   trigger_id: z.string().optional(),
   response_url: z.string().optional(),
-  channel: z.object({ id: z.string() }).optional(),
-  container: z.object({ channel_id: z.string().optional(), message_ts: z.string().optional() }).optional(),
-  message: z.object({ ts: z.string() }).optional(),
+  channel: z.object({ id: SlackId }).optional(),
+  container: z.object({ channel_id: SlackId.optional(), message_ts: SlackId.optional() }).optional(),
+  message: z.object({ ts: SlackId }).optional(),
   actions: z.array(z.object({ action_id: z.string(), value: z.string().optional() })),
 });
 const SubmissionSchema = z.object({
@@ -26,7 +31,7 @@ const SubmissionSchema = z.object({
     state: z.object({ values: z.record(z.string(), z.record(z.string(), z.unknown())) }).optional(),
   }),
 });
-const ContextSchema = z.object({ approvalId: ApprovalId, channel: z.string().optional() });
+const ContextSchema = z.object({ approvalId: ApprovalId, channel: SlackId.optional() });
 
 export interface Clicker {
   readonly slackUserId: string;
