@@ -102,7 +102,7 @@ async function openOperations(
   const onServerAway = (server: string, reason: string): void => log.warn({ server, reason }, 'an MCP server is away');
   const tools = openTools(config, { db, http, shell: undefined, onServerAway });
   opened.push(() => tools.toolbox.close());
-  const operations = {
+  const operations: OperationDeps = {
     db,
     temporal,
     background,
@@ -111,6 +111,7 @@ async function openOperations(
     encryptionKey: config.encryptionKey,
     toolIds: () => tools.toolbox.checkedIds(),
     lightToolIds: LIGHT_TOOL_IDS,
+    argumentFaults: (tool, args) => tools.toolbox.get(tool)?.argumentFaults?.(args) ?? [],
   };
   const reconciler = startReconciler(operations);
   opened.push(() => reconciler.stop());

@@ -115,7 +115,7 @@ async function openWorkers(
     taskQueue: TASK_QUEUES[queue],
     activities: { ...activities[queue] },
     ...WORKER_SETTINGS,
-    maxConcurrentActivityTaskExecutions: CONCURRENT_ACTIVITIES[queue],
+    maxConcurrentActivityTaskExecutions: queue === 'shell' ? config.shellConcurrency : CONCURRENT_ACTIVITIES[queue],
     ...(queue === 'core' ? { workflowBundle: bundle } : {}),
   });
   return { workers: await Promise.all(QUEUES[config.role].map((queue) => Worker.create(options(queue)))), stopping, db };
@@ -165,6 +165,7 @@ async function openActivities(
     encryptionKey: config.encryptionKey,
     toolIds: () => tools.ids(),
     lightToolIds: LIGHT_TOOL_IDS,
+    argumentFaults: (tool, args) => tools.get(tool)?.argumentFaults?.(args) ?? [],
   };
   // In workers as in gateways: what a killed gateway has promised does not wait for the next one.
   const reconciler = QUEUES[config.role].includes('core') ? startReconciler(deps) : undefined;

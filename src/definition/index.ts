@@ -1,6 +1,6 @@
 /** The door for code that never runs in the workflow: compiling, checking, describing definitions. What may run there is in runtime.ts. */
 export { type CompileResult, compileDefinition } from './compile/compile.js';
-export type { CompileContext } from './compile/context.js';
+export type { ArgumentFault, ArgumentFaults, CompileContext } from './compile/context.js';
 export { renderDefinitionReference } from './definition-docs.js';
 export { type DefinitionDiff, type FieldChange, diffDefinitions } from './diff.js';
 export { type ParseOptions, type ParseResult, parseExpression } from './expression/parse.js';

@@ -33,6 +33,7 @@ export async function checkDefinition(deps: OperationDeps, ownerId: string, data
   return compileDefinition(data, {
     tools: new ToolIds(deps.toolIds()),
     lightTools: new Set(deps.lightToolIds),
+    argumentFaults: deps.argumentFaults,
     workflows: await callable(deps, ownerId, data, self),
   });
 }

@@ -1,4 +1,5 @@
 /** What the operations are given; connected in server.ts and worker.ts. */
+import type { ArgumentFaults } from '../definition/index.js';
 import type { Database } from '../store/database.js';
 import type { Background } from './background.js';
 import type { TemporalGateway } from './temporal-gateway.js';
@@ -23,4 +24,6 @@ export interface OperationDeps {
   readonly toolIds: () => readonly string[];
   /** Those of them that declare themselves light: their steps may run in segments. */
   readonly lightToolIds: readonly string[];
+  /** What is wrong with a call of a tool as it is written; without it definitions may hold calls that can never succeed. */
+  readonly argumentFaults?: ArgumentFaults;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ArgumentFault } from '../definition/index.js';
 import type { Json, JsonObject } from '../definition/value.js';
 import { StepFault } from './step-fault.js';
 
@@ -56,6 +57,8 @@ export interface Tool extends Declared {
   readonly action: string;
   /** JSON Schema of the parameters, as a caller writes them. */
   readonly parameters: JsonObject;
+  /** Every fault of arguments, for whoever saves a call of it; absent where the parameters may be others by the time of the call. */
+  argumentFaults?(args: Json): readonly ArgumentFault[];
   /** @throws StepFault `tool_failed` with every fault of the arguments in `details.problems`. */
   prepare(args: Json): PreparedCall;
 }
@@ -71,6 +74,10 @@ export function defineTool<Parameters>(tool: ToolOf<Parameters>): Tool {
     light: tool.light,
     queue: tool.queue ?? 'core',
     parameters: z.toJSONSchema(tool.parameters, { io: 'input' }) as JsonObject,
+    argumentFaults(args) {
+      const parsed = tool.parameters.safeParse(args ?? {});
+      return parsed.success ? [] : parsed.error.issues.flatMap((issue) => writtenFaults(issue, tool.parameters));
+    },
     prepare(args) {
       const parsed = tool.parameters.safeParse(args ?? {});
       if (!parsed.success) throw argumentsFault(tool.id, parsed.error);
@@ -84,6 +91,18 @@ export function defineTool<Parameters>(tool: ToolOf<Parameters>): Tool {
 export function namesOf(id: string): { readonly provider: string; readonly action: string } {
   const colon = id.indexOf(':');
   return { provider: id.slice(0, Math.max(0, colon)), action: id.slice(colon + 1) };
+}
+
+function writtenFaults(issue: z.core.$ZodIssue, parameters: z.ZodType): ArgumentFault[] {
+  const path = issue.path.map((segment) => (typeof segment === 'number' ? segment : String(segment)));
+  if (issue.code === 'unrecognized_keys') {
+    const known = path.length === 0 && parameters instanceof z.ZodObject ? Object.keys(parameters.shape) : [];
+    return issue.keys.map((key) => ({ code: 'unknown_field', path: [...path, key], message: `There is no argument ${key}`, known }));
+  }
+  const name = ['arguments', ...path].slice(path.length === 0 ? 0 : 1).join('.');
+  if (issue.code === 'invalid_type' && issue.message.endsWith('received undefined'))
+    return [{ code: 'missing_field', path, message: `${name} is missing` }];
+  return [{ code: 'invalid_field', path, message: `${name}: ${issue.message}` }];
 }
 
 function argumentsFault(toolId: string, error: z.ZodError): StepFault {

@@ -91,6 +91,7 @@ export class ApiUnderTest {
       limits: { activePerUser: 0, active: 0 },
       toolIds: () => ['http:request'],
       lightToolIds: ['http:request'],
+      argumentFaults: (tool, args) => this.openTools.toolbox.get(tool)?.argumentFaults?.(args) ?? [],
       encryptionKey: Buffer.alloc(32, 7),
     };
     this.http = createHttpClient({ allow: ['127.0.0.1'] });

@@ -103,6 +103,28 @@ describe('hostile definitions', () => {
     expect(body.problems?.find(({ path }) => path === '/name')?.code).toBe('missing_field');
   });
 
+  it('refuses a call that can never succeed, and leaves to the run what a template gives', async () => {
+    const saving = (args: object) =>
+      post('/api/workflows/sync', {
+        data: aDefinition('Calls', [{ id: 'c', type: 'tool', tool: 'http:request', arguments: args }]),
+      });
+    const { status, body } = await saving({ methd: 'GET', method: 7, timeoutMs: '{{ variables.ms }}' });
+    expect([status, body.code]).toEqual([422, 'definition_invalid']);
+    const errors = body.problems?.filter(({ code }) => code !== 'unknown_variable');
+    expect(errors?.map(({ code, path }) => `${code} ${path}`).toSorted()).toEqual([
+      'invalid_field /steps/0/arguments/method',
+      'missing_field /steps/0/arguments/url',
+      'unknown_field /steps/0/arguments/methd',
+    ]);
+    expect((await saving({ url: '{{ variables.url }}', timeoutMs: '{{ variables.ms }}' })).status).toBe(200);
+    const trying = (mode: string) =>
+      post('/api/workflows/test-run', {
+        data: aDefinition('Calls', [{ id: 'c', type: 'tool', tool: 'http:request' }]),
+        mode,
+      });
+    expect([(await trying('live')).status, (await trying('dry')).status]).toEqual([422, 200]);
+  });
+
   it('says what a call lacks in words', async () => {
     const { status, body } = await post('/api/workflows/validate', {});
     expect([status, body.detail]).toEqual([422, '/data: data is required']);

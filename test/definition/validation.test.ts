@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { compileDefinition } from '../../src/definition/compile/compile.js';
+import type { ArgumentFaults } from '../../src/definition/index.js';
 import { checkInputs } from '../../src/definition/inputs.js';
 import { STEP_TYPES } from '../../src/definition/schema/steps.js';
 import type { Json, JsonObject } from '../../src/definition/value.js';
@@ -309,6 +310,48 @@ describe('V7 tools and workflows', () => {
       { code: 'tool_unknown', severity: 'error', path: '/steps/0/tool', stepId: 'a', suggestion: 'Did you mean "http:request"?' },
     ]);
     expect(problemsOf([{ type: 'tool', tool: 'foo:bar' }], {}, context)).toEqual(['tool_unknown /steps/0/tool']);
+  });
+  describe('arguments as they are written', () => {
+    const argumentFaults: ArgumentFaults = (tool, args) => {
+      const given = args as { readonly [name: string]: unknown };
+      return [
+        ...(given['url'] === undefined ? [{ code: 'missing_field' as const, path: ['url'], message: `${tool} has no url` }] : []),
+        ...(typeof given['url'] === 'number' ? [{ code: 'invalid_field' as const, path: ['url'], message: 'url: expected text' }] : []),
+        ...(given['expect'] === undefined ? [] : [{ code: 'invalid_field' as const, path: ['expect'], message: 'expect: no list' }]),
+        ...(given['heders'] === undefined
+          ? []
+          : [{ code: 'unknown_field' as const, path: ['heders'], message: 'There is no argument heders', known: ['url', 'headers'] }]),
+      ];
+    };
+    const faultsOf = (args?: Json) =>
+      problemsOf(
+        [{ type: 'tool', tool: 'http:request', ...(args === undefined ? {} : { arguments: args }) }],
+        {},
+        { ...context, argumentFaults },
+      );
+    it.each<readonly [string, Json | undefined, readonly string[]]>([
+      ['none at all', undefined, ['missing_field /steps/0/arguments/url']],
+      ['one that is missing beside a template', { headers: '{{ h }}' }, ['missing_field /steps/0/arguments/url']],
+      ['another type', { url: 5 }, ['invalid_field /steps/0/arguments/url']],
+      ['an unknown one, whatever it holds', { url: 'x', heders: '{{ h }}' }, ['unknown_field /steps/0/arguments/heders']],
+      [
+        'every fault',
+        { expect: [1], heders: 1 },
+        ['missing_field /steps/0/arguments/url', 'invalid_field /steps/0/arguments/expect', 'unknown_field /steps/0/arguments/heders'],
+      ],
+      ['what a template gives, alone', { url: '{{ u }}' }, []],
+      ['what a template gives, in a text', { url: 'http://{{ u }}/x' }, []],
+      ['what holds a template', { url: 'x', expect: [1, '{{ u }}'] }, []],
+      ['arguments that are one template', '{{ u }}', []],
+    ])('refuses what can never fit and leaves the rest to the run: %s', (_what, args, expected) => {
+      expect(faultsOf(args).filter((problem) => !problem.startsWith('unknown_variable'))).toEqual(expected);
+    });
+    it('hints at the name that was meant', () => {
+      const step = { id: 'a', type: 'tool', tool: 'http:request', arguments: { url: 'x', heders: 1 } };
+      expect(problemListOf([step], {}, { ...context, argumentFaults })).toMatchObject([
+        { suggestion: 'Did you mean "headers"?', stepId: 'a' },
+      ]);
+    });
   });
   it('does not look them up without a registry', () => {
     expect(

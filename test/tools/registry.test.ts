@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Json } from '../../src/definition/value.js';
 import { isHostBound } from '../../src/definition/host-bound.js';
 import { createBuiltInTools, createHttpClient, BUILT_IN_TOOL_IDS, LIGHT_TOOL_IDS } from '../../src/tools/index.js';
 import { createToolRegistry } from '../../src/tools/registry.js';
@@ -63,5 +64,21 @@ describe('tool registry', () => {
   });
   it('tells every fault of arguments', () => {
     expect(() => aTool('a:one').prepare({ n: 'x', extra: 1 })).toThrow(/\/n: .*Unrecognized key/);
+  });
+  it('tells the same of what is only written, with the place and the names that there are', () => {
+    const faultsOf = (args: Json) => builtIn().get('http:request')?.argumentFaults?.(args);
+    expect(faultsOf({ url: 'http://x', query: { a: [1, 'b'], none: null }, body: { any: [] }, expect: 'any' })).toEqual([]);
+    expect(faultsOf(null)).toEqual([{ code: 'missing_field', path: ['url'], message: 'url is missing' }]);
+    expect(faultsOf({ url: 5, method: 'G E T', headers: { a: {} }, uri: 'x' })).toEqual([
+      expect.objectContaining({ code: 'invalid_field', path: ['url'] }),
+      expect.objectContaining({ code: 'invalid_field', path: ['method'] }),
+      expect.objectContaining({ code: 'invalid_field', path: ['headers', 'a'] }),
+      {
+        code: 'unknown_field',
+        path: ['uri'],
+        message: 'There is no argument uri',
+        known: ['url', 'method', 'headers', 'query', 'body', 'timeoutMs', 'expect'],
+      },
+    ]);
   });
 });

@@ -11,6 +11,7 @@ import { compileTemplate, compileText } from './expressions.js';
 import { given } from './given.js';
 import { quotedTokens } from './shell-quotes.js';
 import { NO_TEMPLATE, type StepSource, clamp, compileCommon, msOf } from './step-common.js';
+import { checkArguments } from './tool-arguments.js';
 
 /** Fields that an activity renders may read secrets. */
 const SECRETS = { secrets: true } as const;
@@ -69,6 +70,7 @@ export function compileTool(source: StepSource, fields: Lenient<typeof ToolSchem
   const { tool } = fields;
   if (tool !== undefined) checkTool(tool, source);
   const args = source.template('arguments', SECRETS) ?? NO_ARGUMENTS;
+  if (tool !== undefined) checkArguments(tool, args, source);
   return given({
     ...compileCommon(source, fields, false),
     type: 'tool' as const,

@@ -2,12 +2,28 @@
 import type { ExpressionFault } from '../expression/parse-fault.js';
 import { type Segment, toPointer } from '../pointer.js';
 import type { Problem, ProblemCode } from '../problem.js';
+import type { Json } from '../value.js';
+
+/** One fault, as the tool's own schema tells it. */
+export interface ArgumentFault {
+  readonly code: 'missing_field' | 'invalid_field' | 'unknown_field';
+  /** Within the arguments. */
+  readonly path: readonly Segment[];
+  readonly message: string;
+  /** Of an unknown name: those that there are. */
+  readonly known?: readonly string[];
+}
+
+/** Tells a tool's faults. Pure. */
+export type ArgumentFaults = (tool: string, args: Json) => readonly ArgumentFault[];
 
 export interface CompileContext {
   /** Ids of all registered tools; without it tools are not looked up. */
   readonly tools?: ReadonlySet<string> | undefined;
   /** Ids of those that declare themselves light; without it none is. */
   readonly lightTools?: ReadonlySet<string> | undefined;
+  /** Without it arguments of tools are not looked at. */
+  readonly argumentFaults?: ArgumentFaults | undefined;
   /** Ids and slugs that a subworkflow may name; without it they are not looked up. */
   readonly workflows?: ReadonlySet<string> | undefined;
   /** Hash by version already saved for this workflow. */
