@@ -14,6 +14,8 @@ import { ModelStub } from './model-stub.js';
 
 const ROOT = join(__dirname, '..');
 const KEY = 'sbx_bench_0123456789abcdefghij';
+/** What clicks are signed with, as Slack does. */
+export const SLACK_SECRET = 'bench-slack-secret';
 
 export interface StubCall {
   readonly at: number;
@@ -199,6 +201,9 @@ async function open(
     SIGNALBOX_BOOTSTRAP_KEY: KEY,
     SIGNALBOX_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'),
     SIGNALBOX_HTTP_ALLOW: stub.host,
+    SLACK_SIGNING_SECRET: SLACK_SECRET,
+    SLACK_BOT_TOKEN: 'xoxb-bench',
+    SLACK_API_URL: `http://${stub.host}/slack/`,
     ANTHROPIC_BASE_URL: model.url,
     SIGNALBOX_MODELS: 'bench',
     SIGNALBOX_MAX_ACTIVE: '0',

@@ -87,7 +87,7 @@ describe('a click in Slack', () => {
       } finally {
         await closed.close();
       }
-    });
+    }, 90_000);
 
     it('needs nothing but an answer when it is signed and not ours', async () => {
       const { gate, message } = await posted();
