@@ -73,6 +73,7 @@ const EnvironmentSchema = z.object({
   SIGNALBOX_MAX_ACTIVE_PER_USER: count.default(10),
   SIGNALBOX_MAX_ACTIVE: count.default(100),
   SIGNALBOX_SHELL: z.enum(['off', 'bubblewrap', 'plain']).default('off'),
+  SIGNALBOX_SHELL_CONCURRENCY: z.coerce.number().int().min(1).max(1_000).default(4),
   SIGNALBOX_SIGNAL_DECISIONS: onOff.optional(),
   SIGNALBOX_HTTP_ALLOW: list.default([]),
   SLACK_BOT_TOKEN: text.optional(),
@@ -173,6 +174,8 @@ function toConfig(env: z.infer<typeof EnvironmentSchema>) {
     /** Requests a minute, for one key, for one trigger; 0 is no limit. */
     rateLimits: { perKey: env.SIGNALBOX_RATE_LIMIT, perTrigger: env.SIGNALBOX_WEBHOOK_RATE_LIMIT },
     shell: env.SIGNALBOX_SHELL,
+    /** Commands and file tools at once in one worker. */
+    shellConcurrency: env.SIGNALBOX_SHELL_CONCURRENCY,
     /** Whether a raw `approve` signal may decide. A plain shell can send one, so there it may not unless said. */
     signalDecisions: env.SIGNALBOX_SIGNAL_DECISIONS ?? env.SIGNALBOX_SHELL !== 'plain',
     httpAllow: env.SIGNALBOX_HTTP_ALLOW,

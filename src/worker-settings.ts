@@ -15,4 +15,5 @@ export const WORKER_SETTINGS = {
   shutdownForceTime: '20s',
 } as const satisfies Partial<WorkerOptions>;
 
-export const CONCURRENT_ACTIVITIES = { core: 100, agent: 50, shell: 4 } as const;
+/** Commands are real processes: how many at once is the operator's (`SIGNALBOX_SHELL_CONCURRENCY`). */
+export const CONCURRENT_ACTIVITIES = { core: 100, agent: 50 } as const;
