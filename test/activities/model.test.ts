@@ -116,6 +116,17 @@ describe('model client', () => {
       ],
     });
   });
+  it('marks for the cache where this request ends, and where the one before it ended', async () => {
+    model.script({ text: 'ok' });
+    const said = ['one', 'two', 'three', 'four', 'five'].map((text, nth) => textMessage(nth % 2 === 0 ? 'user' : 'assistant', text));
+    await createModelClient({ apiKey: 'key', baseUrl: model.url }).call(aRequest({ system: 'Be brief.', messages: said }), CALL);
+    const { messages, system } = model.requests[0]?.body ?? { messages: [] };
+    const marked = messages
+      .flatMap(({ content }) => content as { text: string; cache_control?: object }[])
+      .filter((block) => block.cache_control !== undefined);
+    expect(marked.map(({ text }) => text)).toEqual(['three', 'five']);
+    expect(system).toMatchObject([{ cache_control: { type: 'ephemeral' } }]);
+  });
   it('says calls back as a provider takes them, whatever it had sent', async () => {
     model.script({ text: 'ok' });
     const content = [

@@ -76,10 +76,14 @@ function toBlock(block: Anthropic.ContentBlock): ModelBlock[] {
   return [];
 }
 
-/** Caching on: tools and system, and the whole of what was said, end at the two marked places. */
+/**
+ * Caching on: tools and system end at a marked place, and so does the whole of what was said. Where the request before this one ended is
+ * marked once more: a provider looks only some blocks back for what it has, and a turn of many calls is longer.
+ */
 function toParams({ system, tools, messages }: ModelRequest, { model, maxTokens }: ModelCallOptions): Anthropic.MessageStreamParams {
   const cache = { cache_control: { type: 'ephemeral' as const } };
-  const last = messages.length - 1;
+  const users = messages.flatMap(({ role }, index) => (role === 'user' ? [index] : []));
+  const marked = new Set([messages.length - 1, ...users.slice(-2)]);
   return {
     model,
     max_tokens: maxTokens,
@@ -87,7 +91,7 @@ function toParams({ system, tools, messages }: ModelRequest, { model, maxTokens 
     ...(tools.length === 0 ? {} : { tools: tools as unknown as Anthropic.Tool[] }),
     messages: messages.map(({ role, content }, index) => ({
       role,
-      content: content.map((block, at) => ({ ...acceptable(block), ...(index === last && at === content.length - 1 ? cache : {}) })),
+      content: content.map((block, at) => ({ ...acceptable(block), ...(marked.has(index) && at === content.length - 1 ? cache : {}) })),
     })),
   };
 }
