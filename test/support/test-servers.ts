@@ -44,7 +44,8 @@ const answers: Record<string, () => Promise<object>> = {
 
 const server = createServer((request, response) => {
   const answer = answers[request.url ?? ''];
-  const reply = (status: number, body: object): void => void response.writeHead(status).end(JSON.stringify(body));
+  // Kept alive, a connection could be closed here while a busy asker is about to use it once more.
+  const reply = (status: number, body: object): void => void response.writeHead(status, { connection: 'close' }).end(JSON.stringify(body));
   if (answer === undefined) return reply(404, { error: `no server ${request.url ?? ''}` });
   answer().then(
     (body) => reply(200, body),
