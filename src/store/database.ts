@@ -21,6 +21,8 @@ export interface Tx extends Queryable {
 }
 
 const TRIES = 4;
+/** A connection's first calls plan what they run, some 50 ms in all: a pause between two runs must not end it. */
+const KEEP_IDLE_MS = 60_000;
 const PING = statement('ping', 'SELECT 1');
 
 /**
@@ -134,6 +136,7 @@ export function openDatabase(connectionString: string, options: DatabaseOptions 
     connectionString,
     max: options.poolSize ?? 10,
     connectionTimeoutMillis: 5_000,
+    idleTimeoutMillis: KEEP_IDLE_MS,
     keepAlive: true,
     // A process that is frozen in a transaction must not hold an execution's lock.
     idle_in_transaction_session_timeout: 5_000,
