@@ -14,6 +14,7 @@ import { toComparison, toLines, toTable } from './report.js';
 import { describeRun, readResult, writeResult } from './result-file.js';
 import { fanOuts, sequences, throughput } from './sections.js';
 import { openStage, type Stage } from './stage.js';
+import { warmUp } from './warm-up.js';
 import { webhooks } from './webhook.js';
 
 type Section = (stage: Stage, quick: boolean) => Promise<Figure[]>;
@@ -31,6 +32,8 @@ const SECTIONS: Record<string, Section> = {
   // Kills workers, so it comes last.
   recovery,
 };
+/** What is compared with the floor step by step, so that all processes are to be warm. */
+const WARM: ReadonlySet<string> = new Set(['sequences', 'fan-outs', 'loops', 'throughput']);
 /** Run only when named. */
 const ON_DEMAND: Record<string, Section> = { 'light-steps': lightSteps };
 
@@ -57,8 +60,13 @@ async function measure(): Promise<void> {
   const failed: Record<string, string> = {};
   say('starting servers, worker, gateway and floor');
   const stage = await openStage(say, profile);
-  const from = profileClock();
+  let from = profileClock();
   try {
+    if (sections.some(([name]) => WARM.has(name))) {
+      say('warming up');
+      await warmUp(stage, quick);
+      from = profileClock();
+    }
     for (const [name, section] of sections) {
       say(`measuring ${name}`);
       const started = performance.now();
