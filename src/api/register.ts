@@ -27,7 +27,11 @@ async function answer(route: Route, deps: ApiDependencies, req: Request, res: Re
   res.locals.route = route.path;
   if (route.isForOwnPages === true) refuseForeign(req);
   const caller = route.auth === 'public' ? undefined : await admit(route, deps, req);
-  const checked = await checkRequest(route, req, res);
+  const checked = await checkRequest(route, req, res).catch((error: unknown) => {
+    // Who is an agent is told so before what it says is looked at.
+    if (route.auth === 'decide' && caller !== undefined) authorize(caller.principal, 'decide');
+    throw error;
+  });
   const requestId = requestIdOf(res.locals);
   const call = {
     ...checked,

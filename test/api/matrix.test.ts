@@ -210,6 +210,8 @@ describe('keys and roles', () => {
       const answer = await api.send('POST', `/api/approvals/${owned.approvalId}/${verb}`, { key: agent, body: {} });
       expect([answer.status, answer.body.code]).toEqual([403, 'agent_cannot_decide']);
     }
+    const nonsense = await api.send('POST', `/api/approvals/${owned.approvalId}/approve`, { key: agent, body: { nonsense: true } });
+    expect([nonsense.status, nonsense.body.code]).toEqual([403, 'agent_cannot_decide']);
     const key = await api.send('POST', '/api/keys', { key: agent, body: { name: 'x', role: 'viewer', kind: 'person' } });
     expect([key.status, key.body.code]).toEqual([403, 'forbidden']);
     const { body } = await api.send<{ items: { action: string; targetId: string; details: { code: string } }[] }>(
