@@ -243,8 +243,10 @@ describe('rights while it is open', () => {
   });
 
   it('cuts the socket of a key that expires', async () => {
-    const key = await api.keyOf(session.ownerId, { role: 'viewer', expiresAt: new Date(Date.now() + 700).toISOString() });
+    const key = await api.keyOf(session.ownerId, { role: 'viewer', expiresAt: new Date(Date.now() + 3_600_000).toISOString() });
     const client = await connected(key);
+    await client.type('hello');
+    await api.db.pool.query('UPDATE api_keys SET expires_at = now() WHERE user_id = $1 AND expires_at IS NOT NULL', [session.ownerId]);
     expect(await client.closed).toEqual({ code: 4401, reason: 'unauthenticated' });
   });
 
