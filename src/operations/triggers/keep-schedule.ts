@@ -41,14 +41,18 @@ function hashOf(request: ScheduleRequest): string {
 /** What is noted of a Schedule that is as it should be: what it was made from, and what Temporal keeps of that. Pure. */
 export const agreementOf = (request: ScheduleRequest, { made }: ScheduleState): string => `${hashOf(request)} ${made}`;
 
-/** Makes the Temporal Schedule what the row says. Where Temporal is away the reconciler does it later: the row differs until then. */
-export async function keepSchedule(deps: OperationDeps, row: TriggerRecord): Promise<void> {
+/**
+ * Makes the Temporal Schedule what the row says. Where Temporal is away the reconciler does it later: the row differs until then.
+ * @returns how it stands then; undefined while Temporal is away
+ */
+export async function keepSchedule(deps: OperationDeps, row: TriggerRecord): Promise<ScheduleState | undefined> {
   const answer = await putSchedule(deps, row.id, await scheduleRequestOf(deps, row));
-  if (answer.kind !== 'done')
-    deps.log.warn(
-      { triggerId: row.id, error: answer.kind === 'unavailable' ? answer.error.message : answer.kind },
-      'Temporal did not take a schedule; it will be repeated',
-    );
+  if (answer.kind === 'done') return answer.value.state;
+  deps.log.warn(
+    { triggerId: row.id, error: answer.kind === 'unavailable' ? answer.error.message : answer.kind },
+    'Temporal did not take a schedule; it will be repeated',
+  );
+  return undefined;
 }
 
 /** Makes or changes it, and notes how it stands then, so that a hand that changes it in Temporal is noticed. */
@@ -56,21 +60,31 @@ export async function putSchedule(
   deps: OperationDeps,
   triggerId: string,
   request: ScheduleRequest,
-): Promise<ScheduleAnswer<'created' | 'updated'>> {
+): Promise<ScheduleAnswer<{ readonly outcome: 'created' | 'updated'; readonly state: ScheduleState }>> {
   const put = await deps.temporal.schedules.put(request);
   if (put.kind !== 'done') return put;
   const state = await deps.temporal.schedules.describe(triggerId);
   if (state.kind !== 'done') return state;
   await setScheduleHash(deps.db, triggerId, agreementOf(request, state.value));
-  return put;
+  return { kind: 'done', value: { outcome: put.value, state: state.value } };
 }
+
+/** A workflow may have had hundreds. */
+const AT_ONCE = 10;
 
 /** Removes the Temporal Schedules of triggers that are gone. Strays are the reconciler's. */
 export async function removeSchedules(deps: OperationDeps, rows: readonly TriggerRecord[]): Promise<void> {
-  for (const row of rows) {
-    if (row.type !== 'schedule') continue;
-    const answer = await deps.temporal.schedules.remove(row.id);
-    if (answer.kind === 'unavailable')
-      deps.log.warn({ triggerId: row.id, error: answer.error.message }, 'Temporal did not remove a schedule; it will be repeated');
+  const schedules = rows.filter(({ type }) => type === 'schedule');
+  for (let from = 0; from < schedules.length; from += AT_ONCE) {
+    const answers = await Promise.all(schedules.slice(from, from + AT_ONCE).map((row) => removeSchedule(deps, row)));
+    // Each further call would only wait for its own deadline.
+    if (answers.includes('away')) return;
   }
+}
+
+async function removeSchedule(deps: OperationDeps, { id: triggerId }: TriggerRecord): Promise<'gone' | 'away'> {
+  const answer = await deps.temporal.schedules.remove(triggerId);
+  if (answer.kind !== 'unavailable') return 'gone';
+  deps.log.warn({ triggerId, error: answer.error.message }, 'Temporal did not remove a schedule; it will be repeated');
+  return 'away';
 }

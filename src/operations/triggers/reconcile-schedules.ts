@@ -55,7 +55,7 @@ async function lookAt(deps: OperationDeps, row: TriggerRecord): Promise<'seen' |
   if ((await getTrigger(deps.db, null, row.id)) === undefined) return 'seen';
   const put = await putSchedule(deps, row.id, request);
   if (put.kind !== 'done') return 'away';
-  deps.log.info({ triggerId: row.id, outcome: put.value }, 'Made a schedule agree with its trigger');
+  deps.log.info({ triggerId: row.id, outcome: put.value.outcome }, 'Made a schedule agree with its trigger');
   return 'seen';
 }
 

@@ -10,7 +10,7 @@ import { isAllowed } from '../role-matrix.js';
 import { isWider, type GithubConfig } from './github-match.js';
 import { keepSchedule } from './keep-schedule.js';
 import { mergedInput, parseTrigger, type ParsedTrigger, type WebhookConfig } from './trigger-input.js';
-import { readWireTrigger, type WireTrigger } from './wire-trigger.js';
+import { toWireTrigger, type WireTrigger } from './wire-trigger.js';
 
 /**
  * Makes a trigger, or replaces every field of the owner's one of that name (any case): what is left out gets its default. Id, creation, deliveries
@@ -141,12 +141,12 @@ async function save(
   const saved = await saveRow(deps.db, deps.encryptionKey, principal.userId, match, content);
   if (saved === undefined) return undefined;
   const { trigger, created } = saved;
-  if (trigger.type === 'schedule') await keepSchedule(deps, trigger);
+  const state = trigger.type === 'schedule' ? await keepSchedule(deps, trigger) : undefined;
   await audit(deps, principal, {
     action: created ? 'trigger.created' : 'trigger.updated',
     targetType: 'trigger',
     targetId: trigger.id,
     details: { name: trigger.name, type: trigger.type },
   });
-  return { trigger: await readWireTrigger(deps, trigger), created };
+  return { trigger: toWireTrigger(trigger, state), created };
 }
