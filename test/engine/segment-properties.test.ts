@@ -47,14 +47,16 @@ describe('any definition whose light steps run in segments', () => {
     );
   });
 
-  it('ends all the same when its segments are halted anywhere, and again', () => {
+  it('ends all the same when its segments are halted anywhere, and again, and other workers take them up', () => {
     fc.assert(
       fc.property(randomSteps, world, fc.nat({ max: 500 }), fc.nat({ max: 500 }), (steps, number, first, second) => {
         const run = aRun(steps, number)
           .runUntil(first)
+          .crashSegments()
           .haltSegments()
           .runUntil(first + second)
           .haltSegments()
+          .crashSegments()
           .run(8_000);
         expect(run.outcome).toBeDefined();
         expect(openRows(run)).toEqual([]);

@@ -120,7 +120,7 @@ interface Due {
 /** A segment's activity at work. */
 interface RunningSegment {
   readonly id: string;
-  readonly machine: SegmentMachine;
+  machine: SegmentMachine;
   readonly inputs: SegmentInput[];
   readonly late: LateAnswer[];
   isAborted: boolean;
@@ -462,6 +462,21 @@ export class Driver {
     return this;
   }
 
+  /** Their workers die and others take them up: each comes from its journal to where it was. */
+  crashSegments(): this {
+    for (const [name, segment] of this.segments) {
+      const given = this.state.segments?.[name]?.given;
+      if (given === undefined || !this.open.has(segment.id)) continue;
+      const { machine: dead, inputs } = segment;
+      segment.machine = new SegmentMachine(this.plan, JSON.parse(JSON.stringify(given)) as EngineState);
+      segment.machine.begin();
+      for (const input of JSON.parse(JSON.stringify(inputs)) as SegmentInput[]) segment.machine.feed(input);
+      if (segment.machine.hash() !== dead.hash() || segment.machine.inFlight().join() !== dead.inFlight().join())
+        throw new Error(`Segment ${name} comes to another place than the attempt before: ${segment.machine.inFlight().join()}`);
+    }
+    return this;
+  }
+
   /** What stands around agents. */
   readonly agents = new AgentWorld(
     {
@@ -627,7 +642,7 @@ export class Driver {
   }
 
   private keepLarge(value: Value): Value {
-    return value.refs === undefined && JSON.stringify(value.v).length > 32_768 ? this.keep(value.v) : value;
+    return JSON.stringify(value.v).length > 32_768 ? this.keep(replaceRefs(value, (ref) => this.stored.get(ref.ref) ?? null)) : value;
   }
 
   keep(json: Json): Value {
