@@ -1,5 +1,5 @@
 import type { Database } from '../store/database.js';
-import { getKeyHolder, getKeyHolders, touchKey, type KeyHolder } from '../store/keys.js';
+import { getKeyHolder, getKeyHolders, touchKey, type KeyHolder, type KeyRecord } from '../store/keys.js';
 import type { Principal } from './principal.js';
 import { covers, ROLES, type Action, type Role } from './role-matrix.js';
 
@@ -18,8 +18,13 @@ export async function findKey(db: Database, sha256: string): Promise<KnownKey | 
   const holder = row === null ? undefined : await getKeyHolder(db, row.id);
   if (holder === undefined || holder.user.disabled) return null;
   const { key } = holder;
-  if (key.lastUsedAt === null || Date.parse(key.lastUsedAt) < Date.now() - TOUCHED_EVERY_MS) await touchKey(db, key.id, new Date());
+  await noteUse(db, key);
   return { principal: principalOf(holder), expiresAtMs: key.expiresAt === null ? null : Date.parse(key.expiresAt) };
+}
+
+/** Seldom enough to cost nothing: `lastUsedAt` is for people to read. */
+export async function noteUse(db: Database, { id, lastUsedAt }: KeyRecord): Promise<void> {
+  if (lastUsedAt === null || Date.parse(lastUsedAt) < Date.now() - TOUCHED_EVERY_MS) await touchKey(db, id, new Date());
 }
 
 /** A key's role never exceeds what its user's has become. Pure. */

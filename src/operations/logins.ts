@@ -5,7 +5,7 @@ import type { Database } from '../store/database.js';
 import { createLogin, csrfTokenOf, deleteLogin, findLoginHolder, hashLogin } from '../store/logins.js';
 import { tellRightsChanged } from '../store/rights.js';
 import { audit } from './actor.js';
-import { principalOf, type KnownKey } from './authenticate-key.js';
+import { noteUse, principalOf, type KnownKey } from './authenticate-key.js';
 import { authorize } from './authorize.js';
 import type { OperationDeps } from './deps.js';
 import type { Principal } from './principal.js';
@@ -51,6 +51,7 @@ export async function findLogin(db: Database, sha256: string): Promise<KnownKey 
   const found = await findLoginHolder(db, sha256);
   if (found === undefined || found.holder.user.disabled) return null;
   const { holder, expiresAt } = found;
+  await noteUse(db, holder.key);
   const keyExpiresAt = holder.key.expiresAt === null ? Number.POSITIVE_INFINITY : Date.parse(holder.key.expiresAt);
   return { principal: principalOf(holder), expiresAtMs: Math.min(expiresAt.getTime(), keyExpiresAt) };
 }

@@ -85,6 +85,17 @@ describe('logging in', () => {
     expect(wrong.status).toBe(401);
   });
 
+  it('counts as a use of its key', async () => {
+    const { key, keyId } = await api.person('viewer');
+    const { cookie } = await logIn(key);
+    await api.db.pool.query('UPDATE api_keys SET last_used_at = NULL WHERE id = $1', [keyId]);
+    await me(cookie);
+    const { rows } = await api.db.pool.query<{ used: boolean }>('SELECT last_used_at IS NOT NULL AS used FROM api_keys WHERE id = $1', [
+      keyId,
+    ]);
+    expect(rows).toEqual([{ used: true }]);
+  });
+
   it('has an agent’s key stay an agent', async () => {
     const { key } = await api.person('admin', { kind: 'agent' });
     const { cookie, csrf } = await logIn(key);
