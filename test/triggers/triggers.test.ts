@@ -221,6 +221,9 @@ describe('a schedule in Temporal', () => {
     schedules.matching = ['2026-02-01T09:00:00.000Z', '2026-02-02T09:00:00.000Z', '2026-02-03T09:00:00.000Z'];
     await Promise.all([keepSchedules(stage.api.operations), keepSchedules(stage.api.operations)]);
     await keepSchedules(stage.api.operations);
+    // Temporal counts what it missed again when the schedule is changed.
+    schedules.counters = { skippedOverlap: 2, missedCatchup: 2 };
+    await keepSchedules(stage.api.operations);
     schedules.counters = { skippedOverlap: 0, missedCatchup: 0 };
     schedules.matching = [];
     const told = (await stage.deliveries(trigger.id)).map(({ outcome, reason, deliveryId }) => [outcome, reason, deliveryId]);
@@ -229,6 +232,22 @@ describe('a schedule in Temporal', () => {
       ['skipped_overlap', 'the run before was still active', '2026-02-02T09:00:00Z'],
       ['skipped_overlap', 'the run before was still active', '2026-02-03T09:00:00Z'],
     ]);
+  });
+});
+
+describe('a schedule that has long had nothing to tell', () => {
+  it('is looked at anew, so that its next skipped tick is found among few', async () => {
+    const trigger = await schedule();
+    await keepSchedules(stage.api.operations);
+    await stage.api.db.pool.query(
+      `UPDATE triggers SET schedule_look = jsonb_set(schedule_look::jsonb, '{at}', to_jsonb('2026-01-02T00:00:00.000Z'::text)) WHERE id = $1`,
+      [trigger.id],
+    );
+    await keepSchedules(stage.api.operations);
+    const { rows } = await stage.api.db.pool.query<{ at: string }>(`SELECT schedule_look->>'at' AS at FROM triggers WHERE id = $1`, [
+      trigger.id,
+    ]);
+    expect(Date.now() - Date.parse(rows[0]?.at ?? '')).toBeLessThan(60_000);
   });
 });
 

@@ -17,6 +17,10 @@ const AT_ONCE = 10;
 /** A schedule that skipped more between two looks tells of this many, and of the number. */
 const MOST_TOLD = 200;
 const KEPT_DAYS = 30;
+/** What Temporal tells of times at once (schedule-gateway.ts). */
+const MOST_TIMES = 1_000;
+/** A look is noted again after so long though nothing has happened, so that what happens next is looked for among few ticks. */
+const LOOK_STANDS_MS = 600_000;
 
 /** @returns whether Temporal answered; nothing is done for a schedule that it was not asked about. */
 export async function keepSchedules(deps: OperationDeps): Promise<boolean> {
@@ -70,25 +74,31 @@ interface Look {
 async function noteLook(deps: OperationDeps, row: TriggerRecord, state: ScheduleState, lookedAt: Date): Promise<void> {
   const before = lookBefore(row, state);
   const hasTicks = state.skippedOverlap > before.skippedOverlap || state.missedCatchup > before.missedCatchup;
-  if (!hasTicks && row.paused === state.paused && row.scheduleLook !== null) return;
+  const isOld = lookedAt.getTime() - Date.parse(before.at) > LOOK_STANDS_MS;
+  if (!hasTicks && !isOld && row.paused === state.paused && row.scheduleLook !== null) return;
   const toTick = tickReader(row);
   // A tick may be older than the start that jitter gave it.
   const fromMs = Date.parse(before.at) - toTick.jitterMs;
   const answer = hasTicks ? await deps.temporal.schedules.times(row.id, fromMs, lookedAt.getTime()) : undefined;
   const times = answer?.kind === 'done' ? answer.value.map(toTick.of) : [];
+  const areAllKnown = answer?.kind === 'done' && times.length < MOST_TIMES;
   const begun = new Set(state.started.map(toTick.of));
   await withTriggerLock(deps.db, row.id, async (tx, current) => {
     const last = lookBefore(current, state);
-    const missed = Math.max(0, state.missedCatchup - last.missedCatchup);
-    const skipped = Math.max(0, state.skippedOverlap - last.skippedOverlap);
     const unstarted = await unstartedTicks(tx, current, times, begun);
-    await tell(tx, current, { count: missed, ticks: unstarted.slice(0, missed), outcome: 'error', reason: 'missed' }, lookedAt);
+    const missed = unstarted.filter((tick) => Date.parse(tick) < lookedAt.getTime() - windowMsOf(current));
+    const counted = Math.max(0, state.missedCatchup - last.missedCatchup);
+    // Temporal counts a tick that it missed again when the schedule is changed behind it (measured, server 1.32).
+    const missedCount = areAllKnown ? Math.min(counted, missed.length) : counted;
+    const missedTicks = missed.slice(0, missedCount);
+    await tell(tx, current, { count: missedCount, ticks: missedTicks, outcome: 'error', reason: 'missed' }, lookedAt);
+    const skippedCount = Math.max(0, state.skippedOverlap - last.skippedOverlap);
     await tell(
       tx,
       current,
       {
-        count: skipped,
-        ticks: unstarted.slice(missed, missed + skipped),
+        count: skippedCount,
+        ticks: unstarted.filter((tick) => !missedTicks.includes(tick)).slice(0, skippedCount),
         outcome: 'skipped_overlap',
         reason: 'the run before was still active',
       },
@@ -103,6 +113,8 @@ async function noteLook(deps: OperationDeps, row: TriggerRecord, state: Schedule
     await setScheduleLook(tx, row.id, look as unknown as Json, state.paused);
   });
 }
+
+const windowMsOf = (row: TriggerRecord): number => parseDuration(scheduleOf(row).catchupWindow) ?? 0;
 
 /** What was seen of the same Schedule before; one made anew counts from nothing. */
 function lookBefore({ scheduleLook }: TriggerRecord, { createdAt }: ScheduleState): Look {
