@@ -9,6 +9,7 @@ import { joinedMessages, type ModelRequest } from '../model/model-message.js';
 import type { RunFacts } from '../run-facts.js';
 import { type AgentCallInput, exchangesOf } from './agent-place.js';
 import { toMessages } from './model-messages.js';
+import { quotedDataNote } from './quoted-data.js';
 
 const SYSTEM_PROMPT = [
   'You carry out one step of an automated workflow. Answer the request itself; nobody can answer questions back.',
@@ -30,11 +31,12 @@ export async function agentRequest(
   const persona = await personaOf(db, input.ownerId, step);
   const exchanges = await exchangesOf(db, input, facts.getValue);
   const before = await said(db, input, exchanges);
+  const note = await quotedDataNote(db, facts.plan, input.executionId, step);
   const own = await readTranscript(db, input, [{ executionId: input.executionId, ...input.instance }], { alsoTurns: input.misfits });
   return {
     system: systemOf(persona),
     tools: tools.definitions(step.tools),
-    messages: joinedMessages([...toMessages(before), ...toMessages(own, { schema: step.outputSchema, misfits: input.misfits })]),
+    messages: joinedMessages([...toMessages(before), ...toMessages(own, { schema: step.outputSchema, misfits: input.misfits, note })]),
   };
 }
 

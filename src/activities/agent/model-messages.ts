@@ -10,13 +10,16 @@ export interface ToMessages {
   readonly schema?: Json | undefined;
   /** Turn ids of replies that did not fit: each is followed by what was wrong with it. */
   readonly misfits?: readonly string[];
+  /** Said beside the exchange's own prompts. */
+  readonly note?: string | undefined;
 }
 
 /** Each turn with the results of its calls behind it, in the order of the calls, as the protocol wants it. */
-export function toMessages(entries: readonly TranscriptEntry[], { schema, misfits = [] }: ToMessages = {}): ModelMessage[] {
+export function toMessages(entries: readonly TranscriptEntry[], { schema, misfits = [], note = '' }: ToMessages = {}): ModelMessage[] {
   return joinedMessages(
     entries.flatMap((entry): ModelMessage[] => {
-      if (entry.role === 'user') return [textMessage('user', entry.isNotice ? noticeOf(entry.text) : withSchema(entry.text, schema))];
+      if (entry.role === 'user' && entry.isNotice) return [textMessage('user', noticeOf(entry.text))];
+      if (entry.role === 'user') return [textMessage('user', withSchema(entry.text, schema)), textMessage('user', note)];
       const blocks = blocksOf(entry);
       const turn: ModelMessage[] = [{ role: 'assistant', content: blocks }, ...resultsOf(entry, blocks)];
       if (schema === undefined || !misfits.includes(entry.turnId)) return turn;
