@@ -5,19 +5,23 @@ import { stepsById } from '../engine/index.js';
 import type { Seed } from '../engine/types.js';
 import { AppError, type ErrorData } from '../errors.js';
 import type { ExecutionRecord } from '../store/execution-record.js';
+import type { IdempotencyKey } from '../store/idempotency.js';
 import { getDefinition, getPlan } from '../store/plans.js';
 import { listSteps, type StepRecord } from '../store/step-list.js';
 import { getWorkflow } from '../store/workflows.js';
 import { actorOf, audit } from './actor.js';
 import { admitExecution } from './admit-execution.js';
 import { authorize } from './authorize.js';
+import { bodyHashOf } from './body-hash.js';
 import { findCarriedApproval } from './carried-approvals.js';
 import type { OperationDeps } from './deps.js';
+import { earlierStart } from './earlier-start.js';
 import { planOf } from './plan-of.js';
 import type { Principal } from './principal.js';
 import { ownExecution } from './read-executions.js';
 import { rerunVariables } from './rerun-variables.js';
-import { toWireExecution, type WireExecution } from './wire.js';
+import type { Started } from './start-execution.js';
+import { toWireExecution } from './wire.js';
 
 export interface RerunParams {
   /** The execution to rerun; it stays as it is. */
@@ -30,26 +34,26 @@ export interface RerunParams {
   readonly version?: 'same' | 'latest';
   /** Replace start values of these names. */
   readonly variables?: JsonObject;
+  readonly idempotencyKey?: string;
 }
 
 /**
  * Starts a new execution with the recorded results of everything before a step instance; nothing before it is executed. Counted as any
- * start. @throws AppError forbidden, not_found, rerun_not_possible, workflow_disabled, validation_failed, concurrency_limit
+ * start; the same key with the same body gives the same execution. @throws AppError forbidden, not_found, rerun_not_possible, workflow_disabled, validation_failed, concurrency_limit
  */
-export async function rerunExecution(
-  deps: OperationDeps,
-  principal: Principal,
-  params: RerunParams,
-): Promise<{ readonly execution: WireExecution }> {
+export async function rerunExecution(deps: OperationDeps, principal: Principal, params: RerunParams): Promise<Started> {
   authorize(principal, 'run');
   const source = await ownExecution(deps, principal, params.id);
+  const idempotency = keyOf(source.id, params);
+  const earlier = await earlierStart(deps, source.ownerId, idempotency);
+  if (earlier !== undefined) return { execution: toWireExecution(earlier), duplicate: true };
   const { plan, data } = params.version === 'latest' ? await latestContent(deps, source) : await sameContent(deps, source);
   const { variables, areOther } = await rerunVariables(deps, source, plan, params.variables ?? {});
   const from =
     params.fromStepId === undefined
       ? undefined
       : await seedsFrom(deps, source, plan, { ...params, stepId: params.fromStepId, isChanged: areOther || plan.hash !== source.hash });
-  const { execution } = await admitExecution(deps, {
+  const { execution, duplicate } = await admitExecution(deps, {
     ownerId: source.ownerId,
     workflowId: source.workflowId,
     plan,
@@ -60,14 +64,27 @@ export async function rerunExecution(
     rerunOf: { executionId: source.id, stepId: params.fromStepId ?? null, iterationPath: from?.iterationPath ?? null },
     ...(from === undefined ? {} : { seeds: from.seeds }),
     ...(source.repo === null ? {} : { repo: source.repo }),
+    ...(idempotency === undefined ? {} : { idempotency }),
   });
+  if (duplicate) return { execution: toWireExecution(execution), duplicate };
   await audit(deps, principal, {
     action: 'execution.rerun',
     targetType: 'execution',
     targetId: source.id,
     details: { executionId: execution.id, fromStepId: params.fromStepId ?? null },
   });
-  return { execution: toWireExecution(execution) };
+  return { execution: toWireExecution(execution), duplicate };
+}
+
+/** A door of its own: events to the execution have keys too. */
+function keyOf(executionId: string, params: RerunParams): IdempotencyKey | undefined {
+  const { idempotencyKey, fromStepId, iterationPath, version, variables } = params;
+  if (idempotencyKey === undefined) return undefined;
+  return {
+    door: `rerun:${executionId}`,
+    key: idempotencyKey,
+    bodyHash: bodyHashOf({ fromStepId, iterationPath, version, variables: variables ?? {} }),
+  };
 }
 
 interface Content {

@@ -1,14 +1,14 @@
 import type { JsonObject } from '../definition/value.js';
 import { AppError, notFound } from '../errors.js';
 import type { TriggerInfo } from '../store/execution-record.js';
-import { getExecution } from '../store/executions.js';
-import { findKey, type IdempotencyKey } from '../store/idempotency.js';
+import type { IdempotencyKey } from '../store/idempotency.js';
 import { getVersion, getWorkflow, type WorkflowRecord } from '../store/workflows.js';
 import { actorOf, auditedActor } from './actor.js';
 import { admitExecution } from './admit-execution.js';
 import { authorize } from './authorize.js';
 import { bodyHashOf } from './body-hash.js';
 import type { OperationDeps } from './deps.js';
+import { earlierStart } from './earlier-start.js';
 import { planOf, type Content } from './plan-of.js';
 import type { Principal } from './principal.js';
 import { checkedVariables, triggerVariables } from './start-variables.js';
@@ -43,8 +43,8 @@ export async function runWorkflow(deps: OperationDeps, principal: Principal, par
   const workflow = await getWorkflow(deps.db, ownerId, params.id);
   if (workflow === undefined) throw notFound('workflow', params.id);
   const idempotency = keyOf(workflow.id, params);
-  const earlier = idempotency === undefined ? undefined : await earlierStart(deps, ownerId, idempotency);
-  if (earlier !== undefined) return earlier;
+  const earlier = await earlierStart(deps, ownerId, idempotency);
+  if (earlier !== undefined) return { execution: toWireExecution(earlier), duplicate: true };
   if (!workflow.enabled) throw new AppError('workflow_disabled', `Workflow ${workflow.name} is disabled`, { workflowId: workflow.id });
   const content = await contentFor(deps, workflow, params.version);
   const plan = await planOf(deps.db, content);
@@ -73,17 +73,6 @@ function keyOf(workflowId: string, { idempotencyKey, variables, version, repo, s
     key: idempotencyKey,
     bodyHash: bodyHashOf({ variables: variables ?? {}, version, repo, sessionId }),
   };
-}
-
-/** Looked at before the checks: a repeat is answered even where the workflow would no longer start. */
-async function earlierStart(deps: OperationDeps, ownerId: string, key: IdempotencyKey): Promise<Started | undefined> {
-  const claim = await findKey(deps.db, ownerId, key);
-  if (claim?.kind === 'reused')
-    throw new AppError('idempotency_key_reused', 'The idempotency key was used here with another body', { key: key.key });
-  if (claim?.kind !== 'repeat') return undefined;
-  const execution = await getExecution(deps.db, ownerId, claim.resultId);
-  if (execution === undefined) throw notFound('execution', claim.resultId);
-  return { execution: toWireExecution(execution), duplicate: true };
 }
 
 async function contentFor(deps: OperationDeps, workflow: WorkflowRecord, version: string | undefined): Promise<Content> {

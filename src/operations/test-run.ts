@@ -7,11 +7,14 @@ import { AppError, type ProblemData } from '../errors.js';
 import { actorOf, auditedActor } from './actor.js';
 import { admitExecution } from './admit-execution.js';
 import { authorize } from './authorize.js';
+import { bodyHashOf } from './body-hash.js';
 import { compile } from './compile-definition.js';
 import type { OperationDeps } from './deps.js';
+import { earlierStart } from './earlier-start.js';
 import type { Principal } from './principal.js';
 import { checkedVariables, triggerVariables } from './start-variables.js';
-import { toWireExecution, type WireExecution } from './wire.js';
+import type { Started } from './start-execution.js';
+import { toWireExecution } from './wire.js';
 
 export interface TestRunParams {
   /** A definition that need not be saved. */
@@ -30,14 +33,19 @@ export interface DryRunParams extends TestRunParams {
 export async function testRunLive(
   deps: OperationDeps,
   principal: Principal,
-  params: TestRunParams,
-): Promise<{ readonly execution: WireExecution }> {
+  params: TestRunParams & { readonly idempotencyKey?: string },
+): Promise<Started> {
   authorize(principal, 'run');
   const ownerId = principal.userId;
   const { plan, data } = await compile(deps, ownerId, params.data);
+  const { idempotencyKey: key, variables: given = {} } = params;
+  const idempotency =
+    key === undefined ? undefined : { door: 'test-run', key, bodyHash: bodyHashOf({ hash: plan.hash, variables: given }) };
+  const earlier = await earlierStart(deps, ownerId, idempotency);
+  if (earlier !== undefined) return { execution: toWireExecution(earlier), duplicate: true };
   const trigger = { type: 'test' as const };
-  const variables = checkedVariables(plan, params.variables ?? {}, triggerVariables(trigger, new Date()));
-  const { execution } = await admitExecution(deps, {
+  const variables = checkedVariables(plan, given, triggerVariables(trigger, new Date()));
+  const { execution, duplicate } = await admitExecution(deps, {
     ownerId,
     workflowId: null,
     plan,
@@ -46,8 +54,9 @@ export async function testRunLive(
     variables,
     startedBy: actorOf(principal),
     audited: auditedActor(principal),
+    ...(idempotency === undefined ? {} : { idempotency }),
   });
-  return { execution: toWireExecution(execution) };
+  return { execution: toWireExecution(execution), duplicate };
 }
 
 const MockSchema = z.union([

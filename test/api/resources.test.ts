@@ -247,10 +247,19 @@ describe('commands to an execution', () => {
     ]);
     const refused = await send('POST', `/api/executions/${body.execution.id}/rerun`, { fromStepId: 'nowhere' });
     expect([refused.status, refused.body.code, typeof refused.body['reason']]).toEqual([409, 'rerun_not_possible', 'string']);
+    const keyed = () =>
+      send<{ execution: { id: string }; duplicate: boolean }>(
+        'POST',
+        `/api/executions/${body.execution.id}/rerun`,
+        {},
+        { 'idempotency-key': 'r' },
+      );
+    const [first, again] = [await keyed(), await keyed()];
+    expect([first.status, again.status, again.body.duplicate, again.body.execution.id]).toEqual([202, 200, true, first.body.execution.id]);
     const passOfNothing = await send('POST', `/api/executions/${body.execution.id}/rerun`, { iterationPath: 'l:i2' });
     expect([passOfNothing.status, passOfNothing.body.problems?.[0]?.path]).toEqual([422, '/fromStepId']);
     const { body: read } = await send<{ execution: { reruns: string[] } }>('GET', `/api/executions/${body.execution.id}`);
-    expect(read.execution.reruns).toEqual([whole.body.execution.id]);
+    expect(read.execution.reruns).toEqual([first.body.execution.id, whole.body.execution.id]);
   });
 
   it('give an event once for its key', async () => {

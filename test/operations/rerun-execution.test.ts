@@ -83,6 +83,15 @@ describe('rerun', () => {
     expect((await getExecution(bench, ana, { id })).execution.reruns).toEqual([execution.id]);
   });
 
+  it('reruns once for a key, and refuses it for another rerun (D13)', async () => {
+    const keyed = (more: object = {}) => rerun({ idempotencyKey: 'once', fromStepId: 'four', ...more });
+    const answers = await Promise.all(Array.from({ length: 5 }, () => keyed()));
+    expect(answers.filter(({ duplicate }) => !duplicate)).toHaveLength(1);
+    expect(new Set(answers.map(({ execution }) => execution.id)).size).toBe(1);
+    await expect(keyed({ variables: {} })).resolves.toMatchObject({ duplicate: true });
+    await expect(keyed({ fromStepId: undefined })).rejects.toMatchObject({ code: 'idempotency_key_reused' });
+  });
+
   it('seeds everything before a step, and lets the workflow load them (D15)', async () => {
     const { execution } = await rerun({ fromStepId: 'four' });
     await bench.background.drain();

@@ -66,6 +66,13 @@ describe('starting executions', () => {
     expect(starts[0]).toMatchObject({ details: { workflowId: null, trigger: { type: 'test' } }, requestId: null });
   });
 
+  it('tries a definition live once for a key', async () => {
+    const live = (name: string) => testRunLive(bench, ana, { data: aDefinition({ name }), idempotencyKey: 'tried' });
+    const [first, again] = [await live('Once'), await live('Once')];
+    expect([first.duplicate, again.duplicate, again.execution.id]).toEqual([false, true, first.execution.id]);
+    await expect(live('Other')).rejects.toMatchObject({ code: 'idempotency_key_reused' });
+  });
+
   it('commits a pending row with its first event, then has Temporal start it with everything inline', async () => {
     const { execution, duplicate } = await runWorkflow(bench, ana, { id: 'greet', variables: { a: 1 } });
     await bench.background.drain();

@@ -45,6 +45,7 @@ const RerunBody = z
     iterationPath: text(0, 4_000).exactOptional(),
     version: z.enum(['same', 'latest']).exactOptional(),
     variables: JsonObjectInput.exactOptional(),
+    idempotencyKey: IdempotencyKeySchema.exactOptional(),
   })
   // Ignored, it would rerun everything where a part was meant.
   .refine(({ fromStepId, iterationPath }) => iterationPath === undefined || fromStepId !== undefined, {
@@ -60,6 +61,7 @@ const SendEventBody = z.strictObject({
 });
 
 const ExecutionAnswer = z.object({ execution: ExecutionShape });
+const StartAnswer = ExecutionAnswer.extend({ duplicate: z.boolean() });
 const CommandAnswer = ExecutionAnswer.extend({ ignored: z.literal(true).optional() });
 const commandResponses = { 200: CommandAnswer, 202: CommandAnswer };
 const NoBody = z.strictObject({}).default({});
@@ -172,10 +174,17 @@ export const executionRoutes: readonly Route[] = [
     auth: 'run',
     params,
     body: RerunBody,
-    problems: { 409: ['rerun_not_possible'], 429: ['concurrency_limit'] },
-    responses: { 202: ExecutionAnswer },
-    handle: async ({ deps, principal, params: { id }, body }) =>
-      reply(202, await rerunExecution(deps.operations, principal, { id, ...body })),
+    idempotent: true,
+    problems: { 409: ['rerun_not_possible', 'workflow_disabled', 'idempotency_key_reused'], 429: ['concurrency_limit'] },
+    responses: { 200: StartAnswer, 202: StartAnswer },
+    handle: async ({ deps, principal, params: { id }, body, idempotencyKey }) => {
+      const started = await rerunExecution(deps.operations, principal, {
+        id,
+        ...body,
+        ...idempotencyOf(idempotencyKey, body.idempotencyKey),
+      });
+      return started.duplicate ? reply(200, started) : reply(202, started);
+    },
   }),
   route({
     method: 'post',

@@ -68,11 +68,18 @@ const TestRunBody = z.strictObject({
   variables: JsonObjectInput.exactOptional(),
   mode: z.enum(['dry', 'live']),
   mocks: JsonObjectInput.describe('Step id → { output } | { error: { code, message } } | a list, one a visit').exactOptional(),
+  idempotencyKey: IdempotencyKeySchema.exactOptional().describe('Of a live run'),
 });
 
 const RollbackBody = z.strictObject({ targetHash: Hash, version: Version.exactOptional(), notes: text(0, 2_000).exactOptional() });
 
-const ExecutionAnswer = z.object({ execution: ExecutionShape });
+const DryAnswer = z.object({
+  status: z.string(),
+  output: JsonOut,
+  error: ErrorShape.nullable(),
+  steps: z.array(StepShape),
+  events: z.array(EventShape),
+});
 const StartAnswer = z.object({ execution: ExecutionShape, duplicate: z.boolean() });
 const SavedAnswer = z.object({ workflow: WorkflowShape, warnings: WarningsShape });
 
@@ -121,21 +128,15 @@ export const workflowRoutes: readonly Route[] = [
     tag,
     summary: 'Try a definition without saving it: dry with mocks, or live',
     auth: 'run',
+    description: 'A dry run answers 200 with its timeline; a live one 202, and 200 for a repeat of its key.',
     body: TestRunBody,
-    problems: { 422: ['definition_invalid'], 429: ['concurrency_limit'] },
-    responses: {
-      200: z.object({
-        status: z.string(),
-        output: JsonOut,
-        error: ErrorShape.nullable(),
-        steps: z.array(StepShape),
-        events: z.array(EventShape),
-      }),
-      202: ExecutionAnswer,
-    },
-    handle: async ({ deps, principal, body }) => {
-      if (body.mode === 'live') return reply(202, await testRunLive(deps.operations, principal, body));
-      return reply(200, await testRunDry(deps.operations, principal, body));
+    idempotent: true,
+    problems: { 409: ['idempotency_key_reused'], 422: ['definition_invalid'], 429: ['concurrency_limit'] },
+    responses: { 200: z.union([DryAnswer, StartAnswer]), 202: StartAnswer },
+    handle: async ({ deps, principal, body, idempotencyKey }) => {
+      if (body.mode === 'dry') return reply(200, await testRunDry(deps.operations, principal, body));
+      const started = await testRunLive(deps.operations, principal, { ...body, ...idempotencyOf(idempotencyKey, body.idempotencyKey) });
+      return started.duplicate ? reply(200, started) : reply(202, started);
     },
   }),
   route({
