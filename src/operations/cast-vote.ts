@@ -1,13 +1,14 @@
 /** One vote tried on a gate's row: what every door shares (HTTP, WebSocket, Slack, a raw signal). */
 import type { Json, Value } from '../definition/value.js';
 import { AppError, notFound } from '../errors.js';
+import type { AuditedActor } from '../store/audit.js';
 import type { GateRecord, Via } from '../store/gate-record.js';
 import { hasVoted } from '../store/gate-rules.js';
 import { decideGate, getGate, type GateView } from '../store/gates.js';
 import { getUser } from '../store/users.js';
 import { storeIfLarge } from '../store/values.js';
 import { checkAnswer, type AnswerProblem } from './answer-check.js';
-import { auditRefusal, recordDecision, type Actor } from './decision-audit.js';
+import { auditRefusal, recordDecision } from './decision-audit.js';
 import { deliverGateSoon } from './deliver.js';
 import type { OperationDeps } from './deps.js';
 import { mayDecide, maySee, type GateAudience } from './gate-audience.js';
@@ -30,7 +31,7 @@ export interface Ballot {
   readonly answer?: Json;
   readonly voter: Voter;
   /** The same as the audit log has it. */
-  readonly actor: Actor;
+  readonly by: AuditedActor;
   readonly via: Via;
   readonly executionId?: string;
 }
@@ -45,7 +46,7 @@ type Judge = (view: GateView) => AppError | undefined;
  */
 export async function castVote(deps: OperationDeps, ballot: Ballot): Promise<Decided> {
   const decided = await tryVote(deps, ballot, judgeOf(ballot));
-  if (decided.refusal !== undefined) await auditRefusal(deps, ballot.actor, ballot, { gate: decided.gate, refusal: decided.refusal });
+  if (decided.refusal !== undefined) await auditRefusal(deps, ballot.by, ballot, { gate: decided.gate, refusal: decided.refusal });
   return decided;
 }
 
@@ -60,7 +61,7 @@ async function tryVote(deps: OperationDeps, ballot: Ballot, judge: Judge): Promi
     reason: ballot.reason ?? null,
     answer: answer ?? null,
     refuse: (view) => judge(view) ?? (answer === undefined ? 'answer_missing' : undefined),
-    note: (tx, gate) => recordDecision(tx, ballot.actor, ballot, gate),
+    note: (tx, gate) => recordDecision(tx, ballot.by, ballot, gate),
   });
   if (result.kind === 'not_found') return { refusal: notFound('approval', ballot.id) };
   if (result.kind === 'refused') {

@@ -4,10 +4,11 @@ import { AppError, notFound } from '../errors.js';
 import type { GateRecord, Via } from '../store/gate-record.js';
 import { getGate } from '../store/gates.js';
 import { getUser } from '../store/users.js';
+import { auditedActor } from './actor.js';
 import { findKeysById } from './authenticate-key.js';
 import { authorize } from './authorize.js';
 import { castVote, refusalOf } from './cast-vote.js';
-import { auditRefusal, recordRefusal, type Actor, type Asked } from './decision-audit.js';
+import { auditRefusal, recordRefusal, type Asked } from './decision-audit.js';
 import type { OperationDeps } from './deps.js';
 import type { Principal } from './principal.js';
 import { denialOf } from './role-matrix.js';
@@ -35,7 +36,7 @@ export async function decideApproval(
 ): Promise<{ readonly approval: WireApproval }> {
   const via = params.via ?? 'http';
   const voter = await admitDecider(deps, principal, { ...params, via });
-  const decided = await castVote(deps, { ...params, voter, actor: actorOf(voter), via });
+  const decided = await castVote(deps, { ...params, voter, by: auditedActor(voter), via });
   if (decided.refusal !== undefined) throw decided.refusal;
   return { approval: toWireApproval(decided.gate) };
 }
@@ -52,7 +53,7 @@ export async function openDecision(deps: OperationDeps, principal: Principal, pa
   const asked = { id: params.id, via, voter };
   const refusal = refusalOf({ gate, owner: await getUser(deps.db, gate.ownerId) }, asked, () => []);
   if (refusal === undefined) return gate;
-  await auditRefusal(deps, actorOf(voter), { ...params, via }, { gate, refusal });
+  await auditRefusal(deps, auditedActor(voter), { ...params, via }, { gate, refusal });
   throw refusal;
 }
 
@@ -63,7 +64,7 @@ export async function openDecision(deps: OperationDeps, principal: Principal, pa
 async function admitDecider(deps: OperationDeps, principal: Principal, params: Asked): Promise<Principal> {
   const decider = await asOfNow(deps, principal);
   const denial = denialOf(decider, 'decide');
-  if (denial !== undefined) await recordRefusal(deps, actorOf(decider), params, denial, decider.userId);
+  if (denial !== undefined) await recordRefusal(deps, auditedActor(decider), params, denial, decider.userId);
   authorize(decider, 'decide');
   return decider;
 }
@@ -77,5 +78,3 @@ async function asOfNow({ db }: OperationDeps, principal: Principal): Promise<Pri
   // A person's key that an agent acts with stays an agent's.
   return { ...principal, ...now, kind: principal.kind === 'agent' ? 'agent' : now.kind };
 }
-
-const actorOf = ({ userId, name, kind, role, keyId }: Principal): Actor => ({ id: userId, name, kind, role, keyId });

@@ -1,10 +1,11 @@
 import { AppError } from '../errors.js';
+import type { AuditedActor } from '../store/audit.js';
 import type { GateRecord } from '../store/gate-record.js';
 import { getGate } from '../store/gates.js';
 import { toStorableText } from '../store/json-text.js';
 import { findUser } from '../store/users.js';
 import { castVote, type Voter } from './cast-vote.js';
-import { auditRefusal, type Actor, type Asked } from './decision-audit.js';
+import { auditRefusal, type Asked } from './decision-audit.js';
 import type { OperationDeps } from './deps.js';
 import { isAllowed, type Role } from './role-matrix.js';
 import type { SignalledDecision } from './signalled-decision.js';
@@ -30,7 +31,7 @@ export async function decideBySignal(
     ...(reason === undefined ? {} : { reason }),
     ...(answer === undefined ? {} : { answer }),
     voter,
-    actor: { id: voter.userId, name: voter.name, kind: 'signal' },
+    by: { actor: { id: voter.userId, name: voter.name, kind: 'signal' } },
     ...(executionId === null ? {} : { executionId }),
   });
   return decided.refusal;
@@ -49,7 +50,7 @@ async function refuseUnknown(deps: OperationDeps, asked: Asked, by: string): Pro
   return refusal;
 }
 
-const actorNamed = (name: string): Actor => ({ id: null, name: toStorableText(name.slice(0, 200)), kind: 'signal' });
+const actorNamed = (name: string): AuditedActor => ({ actor: { id: null, name: toStorableText(name.slice(0, 200)), kind: 'signal' } });
 
 async function voterNamed(deps: OperationDeps, by: string): Promise<Voter | undefined> {
   const user = await findUser(deps.db, toStorableText(by));

@@ -32,7 +32,7 @@ describe('decisions', () => {
 
   it('settles the row at once, tells who, and wakes the workflow (H1)', async () => {
     const gate = await anOpenGate(bench, ana, id);
-    const { approval } = await decideApproval(bench, bo, { id: gate.id, decision: 'approve', reason: 'fine' });
+    const { approval } = await decideApproval(bench, { ...bo, requestId: 'req_1' }, { id: gate.id, decision: 'approve', reason: 'fine' });
     await bench.background.drain();
     expect(approval).toMatchObject({
       status: 'approved',
@@ -45,7 +45,7 @@ describe('decisions', () => {
     expect((await listEvents(bench, ana, { id, limit: 100 })).items.map(({ kind }) => kind)).toEqual(
       expect.arrayContaining(['approval.required', 'approval.voted', 'approval.approved']),
     );
-    expect(await audited(gate.id)).toEqual([expect.objectContaining({ action: 'approval.approve' })]);
+    expect(await audited(gate.id)).toEqual([expect.objectContaining({ action: 'approval.approve', requestId: 'req_1' })]);
   });
 
   it('has one outcome of three approvals and a denial at once; the rest learn who decided (H4)', async () => {
