@@ -88,7 +88,7 @@ async function noteLook(deps: OperationDeps, row: TriggerRecord, state: Schedule
     const unstarted = await unstartedTicks(tx, current, times, begun);
     const missed = unstarted.filter((tick) => Date.parse(tick) < lookedAt.getTime() - windowMsOf(current));
     const counted = Math.max(0, state.missedCatchup - last.missedCatchup);
-    // Temporal counts a tick that it missed again when the schedule is changed behind it (measured, server 1.32).
+    // After an outage Temporal may count a tick that it missed twice (measured, server 1.32): where all times are known, they are the number.
     const missedCount = areAllKnown ? Math.min(counted, missed.length) : counted;
     const missedTicks = missed.slice(0, missedCount);
     await tell(tx, current, { count: missedCount, ticks: missedTicks, outcome: 'error', reason: 'missed' }, lookedAt);
