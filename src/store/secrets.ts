@@ -70,6 +70,29 @@ export async function listSecretValues(db: Queryable, key: Uint8Array, ownerId: 
   return new Map(rows.map((row) => [row.name, openSecret(key, ownerId, row.name, row)]));
 }
 
+/** The same of an owner's rows that came along with another one (`SECRETS_BESIDE`). */
+export function openSecretsBeside(key: Uint8Array, ownerId: string, rows: readonly SecretBeside[]): ReadonlyMap<string, string> {
+  const bytes = (hex: string): Uint8Array<ArrayBuffer> => Uint8Array.from(Buffer.from(hex, 'hex'));
+  return new Map(
+    rows.map(({ name, nonce, ciphertext, tag }) => [
+      name,
+      openSecret(key, ownerId, name, { nonce: bytes(nonce), ciphertext: bytes(ciphertext), tag: bytes(tag) }),
+    ]),
+  );
+}
+
+/** A sealed secret, its bytes in hexadecimal. */
+export interface SecretBeside {
+  readonly name: string;
+  readonly nonce: string;
+  readonly ciphertext: string;
+  readonly tag: string;
+}
+
+/** Everything that the owner of `t` keeps secret, sealed, as a column of a row of `t`. */
+export const SECRETS_BESIDE = `(SELECT coalesce(json_agg(json_build_object('name', s.name, 'nonce', encode(s.nonce, 'hex'),
+     'ciphertext', encode(s.ciphertext, 'hex'), 'tag', encode(s.tag, 'hex'))), '[]') FROM secrets s WHERE s.owner_id = t.owner_id)`;
+
 /** Names only, in order. */
 export async function listSecrets(db: Database, ownerId: string): Promise<SecretName[]> {
   const rows = await db.with((prisma) =>

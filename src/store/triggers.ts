@@ -6,7 +6,7 @@ import type { Database, Tx } from './database.js';
 import { newId } from './ids.js';
 import { toJsonText, toNullableJsonText, toStorableText } from './json-text.js';
 import { behind, NEWEST_FIRST, toPage, type Page, type PageRequest } from './page.js';
-import { openSecret, sealSecret } from './secrets.js';
+import { openSecret, sealSecret, SECRETS_BESIDE, type SecretBeside } from './secrets.js';
 import { camelRow, statement, type Queryable } from './statement.js';
 import type { UserRecord } from './users.js';
 import { workflowFromJson, type WorkflowRecord } from './workflows.js';
@@ -56,7 +56,7 @@ const BY_ID = statement('trigger_by_id', 'SELECT * FROM triggers WHERE id = $1')
 const BY_NAME = statement('trigger_by_name', 'SELECT * FROM triggers WHERE owner_id = $1 AND name_key = $2');
 const BY_PATH = statement(
   'trigger_by_path',
-  `SELECT t.*, row_to_json(w) AS workflow, u.role AS owner_role, u.disabled AS owner_disabled FROM triggers t
+  `SELECT t.*, row_to_json(w) AS workflow, u.role AS owner_role, u.disabled AS owner_disabled, ${SECRETS_BESIDE} AS owner_secrets FROM triggers t
    JOIN users u ON u.id = t.owner_id
    LEFT JOIN workflows w ON w.id = t.workflow_id AND w.owner_id = t.owner_id AND w.deleted_at IS NULL WHERE t.webhook_path = $1`,
 );
@@ -203,17 +203,25 @@ export async function findTriggerByName(db: Queryable, ownerId: string, name: st
 export interface FoundWebhook {
   readonly trigger: TriggerRecord;
   readonly owner: Pick<UserRecord, 'role' | 'disabled'>;
+  /** Sealed: what is to be taken out of what is written down. */
+  readonly ownerSecrets: readonly SecretBeside[];
   /** Undefined when it is deleted. */
   readonly workflow: WorkflowRecord | undefined;
 }
 
 /** The webhook at a path of this deployment, with its owner and its workflow: in one look, as every call takes it. */
 export async function findWebhook(db: Queryable, path: string): Promise<FoundWebhook | undefined> {
-  const [row] = await db.rows<{ workflow: object | null; owner_role: string; owner_disabled: boolean }>(BY_PATH, [path]);
+  const [row] = await db.rows<{
+    workflow: object | null;
+    owner_role: string;
+    owner_disabled: boolean;
+    owner_secrets: readonly SecretBeside[];
+  }>(BY_PATH, [path]);
   if (row === undefined) return undefined;
   return {
     trigger: fromRow(row),
     owner: { role: row.owner_role, disabled: row.owner_disabled },
+    ownerSecrets: row.owner_secrets,
     workflow: row.workflow === null ? undefined : workflowFromJson(row.workflow),
   };
 }

@@ -57,9 +57,16 @@ export async function receiveWebhook(deps: OperationDeps, request: WebhookReques
   const receivedAt = new Date();
   const found = await findWebhook(deps.db, request.path);
   if (found === undefined) throw notFound('webhook', request.path);
-  const { trigger } = found;
+  const { trigger, ownerSecrets } = found;
   const senders = deliveryIdOf(request.headers);
-  const seen: Seen = { trigger, receivedAt, eventType: request.method, deliveryId: senders ?? newDeliveryId(), payload: undefined };
+  const seen: Seen = {
+    trigger,
+    receivedAt,
+    eventType: request.method,
+    deliveryId: senders ?? newDeliveryId(),
+    payload: undefined,
+    ownerSecrets,
+  };
   const dispatched = await evaluate(deps, request, seen, { senders, found }).catch((error: unknown) => refuse(deps, request, seen, error));
   await recordDelivery(deps, seen, dispatched);
   if (dispatched.executionId === null) throw dispatched.error ?? new AppError('internal_error', 'Nothing was started', {});

@@ -1,7 +1,7 @@
 /** What came of an arrival, written down. Doing so never breaks the dispatch: what cannot be written is logged. */
 import type { JsonObject } from '../../definition/value.js';
 import { addDelivery, type DeliveryOutcome } from '../../store/deliveries.js';
-import { listSecretValues } from '../../store/secrets.js';
+import { listSecretValues, openSecretsBeside, type SecretBeside } from '../../store/secrets.js';
 import { secretsOf, type TriggerRecord } from '../../store/triggers.js';
 import type { OperationDeps } from '../deps.js';
 import { createRedactor } from '../redaction.js';
@@ -16,6 +16,8 @@ export interface Arrival {
   /** Undefined: it was refused before anything was read. */
   readonly payload: JsonObject | undefined;
   readonly isTest?: boolean;
+  /** Of the trigger's owner, where they came along with it: then they are not read again. */
+  readonly ownerSecrets?: readonly SecretBeside[];
   /** Whatever makes a repeat the same delivery. */
   readonly dedupKey?: string;
 }
@@ -34,7 +36,7 @@ export async function recordDelivery(deps: OperationDeps, arrival: Arrival, { ou
   // Whoever reads the log finds the execution by what its sender knows.
   deps.log.info({ triggerId: trigger.id, deliveryId, outcome, executionId, latencyMs }, 'A delivery was evaluated');
   try {
-    const redact = await redactorOf(deps, trigger);
+    const redact = await redactorOf(deps, arrival);
     await addDelivery(deps.db, {
       ownerId: trigger.ownerId,
       triggerId: trigger.id,
@@ -68,9 +70,12 @@ function textOf(payload: JsonObject): string {
 }
 
 /** Takes out the owner's secrets and the webhook's own. */
-async function redactorOf({ db, encryptionKey }: OperationDeps, trigger: TriggerRecord): Promise<(text: string) => string> {
+async function redactorOf({ db, encryptionKey }: OperationDeps, { trigger, ownerSecrets }: Arrival): Promise<(text: string) => string> {
   const own = secretsOf(encryptionKey, trigger).map((secret, index) => [index === 0 ? 'secret' : 'secretPrevious', secret] as const);
-  const secrets = new Map([...(await listSecretValues(db, encryptionKey, trigger.ownerId)), ...own]);
-  const redactor = createRedactor(secrets);
+  const owners =
+    ownerSecrets === undefined
+      ? await listSecretValues(db, encryptionKey, trigger.ownerId)
+      : openSecretsBeside(encryptionKey, trigger.ownerId, ownerSecrets);
+  const redactor = createRedactor(new Map([...owners, ...own]));
   return (text) => redactor.text(text);
 }
