@@ -1,14 +1,14 @@
 import * as fc from 'fast-check';
 import type { Json, Ref, Value } from '../../src/definition/runtime.js';
 import { roughBytes } from '../../src/engine/rough-size.js';
-import { holdingsOf } from '../../src/engine/inline-values.js';
+import { holdingsOf, resultChunksOf } from '../../src/engine/inline-values.js';
 import { Driver, planOf } from './support/driver.js';
 import { hash, randomReply } from './support/random-runs.js';
 import { randomValueSteps } from './support/random-values.js';
 
 jest.setTimeout(600_000);
 const world = fc.nat();
-const runs = { numRuns: Number(process.env['PROPERTY_RUNS'] ?? 50) };
+const runs = { numRuns: Number(process.env['PROPERTY_RUNS'] ?? 30) };
 
 const STORED: { readonly [ref: string]: Json } = {
   val_list: Array.from({ length: 7 }, (_one, n) => ({ n, text: String(n).repeat(n % 3 === 0 ? 40_000 : 5) })),
@@ -51,7 +51,11 @@ function aRun(steps: readonly unknown[], number: number, light: boolean): Driver
 const openRows = (run: Driver) => [...run.rows.values()].filter(({ status }) => status === 'running' || status.startsWith('waiting'));
 
 /** Left inline when nothing more is being stored. */
-const inlineBytes = (run: Driver) => holdingsOf(run.state).reduce((sum, { value }) => sum + roughBytes(value.v), 0);
+const inlineBytes = ({ state }: Driver) =>
+  [
+    ...holdingsOf(state).map(({ value }) => value),
+    ...resultChunksOf(state).flatMap(({ loop, passes }) => loop.results.slice(0, passes)),
+  ].reduce((sum, value) => sum + roughBytes(value), 0);
 
 describe('any definition over stored and large values', () => {
   it.each([false, true])('ends, its state bounded whenever it rests (light: %s)', (light) => {

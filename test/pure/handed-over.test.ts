@@ -22,7 +22,7 @@ describe('a packed text', () => {
           expect(unpackText(throughJson(packText(text)))).toBe(text);
         },
       ),
-      { numRuns: 2_000 },
+      { numRuns: 500 },
     );
   });
 
@@ -55,6 +55,6 @@ describe('what a hand-over gives the next run', () => {
     const packed = throughJson(toHandOver(given));
     expect(JSON.stringify(given).length).toBeGreaterThan(1_800_000);
     expect(JSON.stringify(packed).length).toBeLessThan(1_000_000);
-    expect(fromHandOver(packed)).toEqual(throughJson(given));
+    expect(JSON.stringify(fromHandOver(packed)) === JSON.stringify(given)).toBe(true);
   });
 });
