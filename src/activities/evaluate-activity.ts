@@ -1,16 +1,15 @@
 import { evaluate } from '../definition/expression/evaluate.js';
 import { render } from '../definition/template/render.js';
 import { privateRef } from '../definition/private-ref.js';
-import { listValue, objectValue, wholeRefOf } from '../definition/value-parts.js';
-import { jsonBytes, LARGE_VALUE_BYTES } from '../definition/json-size.js';
-import { type Json, NULL_VALUE, type Value, wholeRef } from '../definition/value.js';
-import { chunkOf } from '../engine/list-chunk.js';
+import { listValue, wholeRefOf } from '../definition/value-parts.js';
+import { LARGE_VALUE_BYTES, valueBytes } from '../definition/json-size.js';
+import { NULL_VALUE, type Value, wholeRef } from '../definition/value.js';
+import { chunkAnswer, chunkOf, itemAt } from '../engine/list-chunk.js';
 import { sourceAt } from '../engine/sites.js';
 import type { ActivityCommand, Warning } from '../engine/types.js';
 import { StepFault } from '../tools/step-fault.js';
 import type { Common } from './contract.js';
 import { FullScope } from './full-scope.js';
-import { toInlineOrRef, type PutValue } from './large-values.js';
 import type { RunFacts, RunFactsSource } from './run-facts.js';
 import { redactingFaults, toActivityFailure } from './step-error.js';
 import type { CarryWriter } from './carry-writer.js';
@@ -49,76 +48,70 @@ export async function evaluateSite(run: RunFacts, call: EvaluateCall, limitBytes
 }
 
 /** At most so much inline, secrets out of it. */
-async function valueAt(full: FullScope, { plan, redactor, putValue }: RunFacts, input: EvaluateCall, limitBytes: number): Promise<Value> {
-  const site = sourceAt(plan, input.site);
+async function valueAt(full: FullScope, facts: RunFacts, input: EvaluateCall, limitBytes: number): Promise<Value> {
+  const site = sourceAt(facts.plan, input.site);
+  const { field } = input.site;
   switch (site.kind) {
     case 'items':
-      return await chunkAt(full, putValue, input, site.from);
+      return await chunkAt(full, facts, input, site.from);
     case 'results':
-      return await kept({ v: await joinedLists(full, input) }, full, putValue, input.site.field).then((value) =>
-        bounded(value, full, putValue, limitBytes),
-      );
+      return await bounded(await kept(await joinedLists(full, input), full, facts, field), facts, limitBytes);
     case 'expression': {
       const value = await full.run((reader) => evaluate(site.source, reader, 'full') ?? NULL_VALUE);
-      return await bounded(
-        await kept({ ...value, v: redactor.json(value.v) }, full, putValue, input.site.field),
-        full,
-        putValue,
-        limitBytes,
-      );
+      return await bounded(await kept(redacted(value, facts), full, facts, field), facts, limitBytes);
     }
     case 'template': {
       const value = await full.run((reader) => render(site.source, reader, 'full'));
-      return await bounded(
-        await kept({ ...value, v: redactor.json(value.v) }, full, putValue, input.site.field),
-        full,
-        putValue,
-        limitBytes,
-      );
+      return await bounded(await kept(redacted(value, facts), full, facts, field), facts, limitBytes);
     }
     default:
       return site satisfies never;
   }
 }
 
-/** Inline when it is small, else stored whole: what is stored is plain JSON, so references in it are read first. */
-async function bounded(value: Value, full: FullScope, put: PutValue, limitBytes: number): Promise<Value> {
-  return jsonBytes(value.v) > limitBytes ? wholeRef(await put(await full.plain(value))) : value;
+const redacted = (value: Value, { redactor }: RunFacts): Value => ({ ...value, v: redactor.json(value.v) });
+
+/** Inline when it is small, else stored whole; stored values that it stands upon are not read for it. */
+async function bounded(value: Value, { storeValue }: Pick<RunFacts, 'storeValue'>, limitBytes = LARGE_VALUE_BYTES): Promise<Value> {
+  return valueBytes(value) > limitBytes && wholeRefOf(value) === undefined ? wholeRef(await storeValue(value)) : value;
 }
 
 /** Fields whose text the engine itself must see: a time, a name, the message of a `stop`. */
 const READ_BY_ENGINE: ReadonlySet<string> = new Set(['duration', 'until_instant', 'event', 'message', 'thread']);
 
 /** What was made of an agent's words is by reference too, whatever its size; a number or a truth tells nobody what was said. */
-async function kept(value: Value, full: FullScope, put: PutValue, field: string): Promise<Value> {
+async function kept(value: Value, full: FullScope, { putValue }: RunFacts, field: string): Promise<Value> {
   if (!full.isPrivate || READ_BY_ENGINE.has(field) || wholeRefOf(value) !== undefined) return value;
   if (value.v === null || typeof value.v === 'number' || typeof value.v === 'boolean')
     return value.refs === undefined ? value : await hidden();
   return await hidden();
 
   async function hidden(): Promise<Value> {
-    return wholeRef(privateRef(await put(await full.plain(value))));
+    return wholeRef(privateRef(await putValue(await full.plain(value))));
   }
 }
 
 /** The results of a loop, whose earlier ones were stored in lists. */
-async function joinedLists(full: FullScope, input: EvaluateCall): Promise<Json> {
-  const lists = await full.plain(input.scope['loop']?.['results'] ?? NULL_VALUE);
-  return (lists as readonly (readonly Json[])[]).flat();
+async function joinedLists(full: FullScope, input: EvaluateCall): Promise<Value> {
+  const lists = itemsOf(input.scope['loop']?.['results'] ?? NULL_VALUE);
+  const opened: Value[] = [];
+  for (const list of lists) opened.push(await full.opened(list));
+  return listValue(opened.flatMap(itemsOf));
 }
 
-async function chunkAt(full: FullScope, put: PutValue, input: EvaluateCall, from: number): Promise<Value> {
-  const list = await full.plain(input.scope['loop']?.['list'] ?? NULL_VALUE);
+function itemsOf(list: Value): Value[] {
+  return Array.isArray(list.v) ? list.v.map((_item, index) => itemAt(list, index)) : [];
+}
+
+async function chunkAt(full: FullScope, facts: RunFacts, input: EvaluateCall, from: number): Promise<Value> {
+  const list = await full.opened(input.scope['loop']?.['list'] ?? NULL_VALUE);
   const chunk = chunkOf(list, from);
   if (chunk === undefined) {
-    const type = list === null ? 'null' : typeof list;
+    const type = list.v === null ? 'null' : typeof list.v;
     throw new StepFault('loop_over_not_array', `Loop ${input.site.stepId} can only go over a list, not ${type}`, { details: { type } });
   }
-  const items = await Promise.all(chunk.items.map(async (item) => await kept(await toInlineOrRef(item, put), full, put, 'items')));
-  return objectValue([
-    ['length', { v: chunk.length }],
-    ['items', listValue(items)],
-  ]);
+  const items = await Promise.all(chunk.items.map(async (item) => await kept(await bounded(item, facts), full, facts, 'items')));
+  return chunkAnswer(chunk.length, items);
 }
 
 /** Stores values for the engine, whose inline state has grown too large; answers with references in the same order. */
@@ -126,9 +119,8 @@ export function createStoreActivity(facts: RunFactsSource, carry: CarryWriter): 
   return async (input) => {
     try {
       await carry.write(input);
-      const { getValue, putValue } = await facts.of(input);
-      const full = new FullScope({}, 0, getValue, new Map());
-      return await Promise.all(input.values.map(async (value) => wholeRef(await putValue(await full.plain(value)))));
+      const { storeValue } = await facts.of(input);
+      return await Promise.all(input.values.map(async (value) => wholeRef(await storeValue(value))));
     } catch (error) {
       throw toActivityFailure(error, input.instance, Date.now());
     }

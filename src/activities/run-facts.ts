@@ -1,6 +1,6 @@
 import { collectReads } from '../definition/expression/reads.js';
 import type { Expr, Plan, PlanStep, Template } from '../definition/plan.js';
-import type { Json, Ref } from '../definition/value.js';
+import type { Ref, Value } from '../definition/value.js';
 import { stepsById } from '../engine/plan-index.js';
 import { ENGINE_VERSION } from '../engine/types.js';
 import { AppError } from '../errors.js';
@@ -14,8 +14,9 @@ import { tryAgain } from './step-error.js';
 export interface RunStore {
   /** The compiled plan; undefined when there is none under this hash in this format. */
   loadPlan(hash: string, format: number): Promise<Plan | undefined>;
-  getValue(ownerId: string, ref: string): Promise<Json | undefined>;
-  putValue(ownerId: string, json: Json): Promise<Ref>;
+  getValue(ownerId: string, ref: string): Promise<Value | undefined>;
+  /** Stores a value of the owner by content, with the references that stand in it. */
+  storeValue(ownerId: string, value: Value): Promise<Ref>;
   /** Those of the named secrets that exist. */
   getSecrets(ownerId: string, names: readonly string[]): Promise<ReadonlyMap<string, string>>;
 }
@@ -30,6 +31,7 @@ export interface RunFacts {
   readonly redactor: Redactor;
   readonly getValue: GetValue;
   readonly putValue: PutValue;
+  readonly storeValue: (value: Value) => Promise<Ref>;
 }
 export interface RunFactsSource {
   /** @throws ApplicationFailure, retryable, for an engine version or plan that this worker does not know (durability §4) */
@@ -66,7 +68,8 @@ export function createRunFacts(store: RunStore): RunFactsSource {
         redactor: createRedactor(secrets),
         step: (id) => stepIn(plan, id),
         getValue: (ref) => store.getValue(ownerId, ref),
-        putValue: (json) => store.putValue(ownerId, json),
+        putValue: (json) => store.storeValue(ownerId, { v: json }),
+        storeValue: (value) => store.storeValue(ownerId, value),
       };
     },
   };

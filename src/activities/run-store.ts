@@ -1,7 +1,7 @@
 import type { Database } from '../store/database.js';
 import { getPlan } from '../store/plans.js';
 import { beginStep, endStep, recoverStep } from '../store/steps.js';
-import { putValue, readValue } from '../store/values.js';
+import { readStored, storeValue } from '../store/values.js';
 import type { StepJournal } from './record-step.js';
 import type { RunStore } from './run-facts.js';
 
@@ -12,8 +12,8 @@ export type SecretReader = (ownerId: string, names: readonly string[]) => Promis
 export function createRunStore(db: Database, readSecrets: SecretReader): RunStore {
   return {
     loadPlan: (hash, format) => getPlan(db, hash, format),
-    getValue: (ownerId, ref) => readValue(db, ownerId, ref),
-    putValue: (ownerId, json) => putValue(db, ownerId, json),
+    getValue: (ownerId, ref) => readStored(db, ownerId, ref),
+    storeValue: (ownerId, value) => storeValue(db, ownerId, value),
     getSecrets: readSecrets,
   };
 }

@@ -1,4 +1,4 @@
-import type { Json } from './value.js';
+import type { Json, Value } from './value.js';
 
 /** A value whose JSON is larger than this many UTF-8 bytes is stored and passed by reference. */
 export const LARGE_VALUE_BYTES = 32_768;
@@ -24,10 +24,13 @@ function isHalfOfPair(text: string, index: number, unit: number): boolean {
 /** The size of a value's JSON in UTF-8 bytes. Pure. */
 export const jsonBytes = (json: Json): number => utf8Bytes(JSON.stringify(json));
 
-/** Whether a value has to be passed by reference. Pure; does not count what is plainly small or large. */
-export function isLarge(json: Json): boolean {
-  if (json === null || typeof json === 'boolean' || typeof json === 'number') return false;
-  const text = JSON.stringify(json);
+/** The size of a value as it travels: its JSON and what tells of the stored values that it stands upon. Pure. */
+export const valueBytes = ({ v, refs }: Value): number => jsonBytes(v) + (refs === undefined ? 0 : jsonBytes(refs as unknown as Json));
+
+/** Whether a value has to be passed by reference as a whole. Pure; does not count what is plainly small or large. */
+export function isLarge({ v, refs }: Value): boolean {
+  if (refs === undefined && (v === null || typeof v === 'boolean' || typeof v === 'number')) return false;
+  const text = JSON.stringify(v) + (refs === undefined ? '' : JSON.stringify(refs));
   if (text.length > LARGE_VALUE_BYTES) return true;
   return text.length * 3 > LARGE_VALUE_BYTES && utf8Bytes(text) > LARGE_VALUE_BYTES;
 }

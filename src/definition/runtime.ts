@@ -13,7 +13,7 @@ export {
   innerPath,
   parseIterationPath,
 } from './iteration-path.js';
-export { LARGE_VALUE_BYTES, isLarge, jsonBytes, utf8Bytes } from './json-size.js';
+export { LARGE_VALUE_BYTES, isLarge, jsonBytes, utf8Bytes, valueBytes } from './json-size.js';
 export { parsePointer, toPointer } from './pointer.js';
 export { type ScopeReader, type ScopeSlice, sliceReader } from './scope.js';
 export { type Json, type JsonObject, type Ref, type Value, NULL_VALUE, plain, wholeRef } from './value.js';
@@ -31,7 +31,7 @@ export {
 } from './value-parts.js';
 export { evaluate, evaluateCondition, evaluateText, isTruthy } from './expression/evaluate.js';
 export type { Mode } from './expression/evaluation.js';
-export { type ExpressionErrorCode, ExpressionError, NeedsActivity, NeedsValue } from './expression/faults.js';
+export { type ExpressionErrorCode, ExpressionError, NeedsActivity, NeedsValues } from './expression/faults.js';
 export { type Read, collectReads } from './expression/reads.js';
 export { render } from './template/render.js';
 export type * from './plan.js';

@@ -13,8 +13,8 @@ export interface ScopeReader {
   readonly nowMs: number;
   /** Told of each missing path, once per path and evaluation, as the author wrote it: `outputs.a.b`. */
   onMissing?(path: string): void;
-  /** Mode `full`: a stored value, or undefined when it is not loaded yet (NeedsValue is thrown then). */
-  resolve?(ref: Ref): Json | undefined;
+  /** Mode `full`: a stored value, or undefined when it is not loaded yet (NeedsValues is thrown then). It may stand upon others itself. */
+  resolve?(ref: Ref): Value | undefined;
   /** Mode `full`: a secret, or undefined when there is none of that name. */
   secret?(name: string): string | undefined;
 }

@@ -5,13 +5,13 @@ import {
   ExpressionError,
   isLarge,
   isTruthy,
-  jsonBytes,
   NeedsActivity,
   NULL_VALUE,
   render,
   type ScopeReader,
   type Template,
   type Value,
+  valueBytes,
 } from '../definition/runtime.js';
 import { StepFault, stepError, Suspended } from './faults.js';
 import { FiberReader, sliceFor } from './reader.js';
@@ -68,8 +68,8 @@ function valueAt(
 /** A list to go over may be larger: reading it in chunks costs more than holding it. */
 const LARGE_LIST_BYTES = 64 * 1024;
 
-function isLargeFor({ field }: Site, { v }: Value): boolean {
-  return isLarge(v) && (field !== 'over' || jsonBytes(v) > LARGE_LIST_BYTES);
+function isLargeFor({ field }: Site, value: Value): boolean {
+  return isLarge(value) && (field !== 'over' || valueBytes(value) > LARGE_LIST_BYTES);
 }
 
 /** What an activity has answered for this site, once. */

@@ -3,7 +3,7 @@ export { advance } from './advance.js';
 export { type DryRunInput, type DryRunResult, dryRun } from './dry-run/dry-run.js';
 export type { DryEvent, DryStep } from './dry-run/dry-log.js';
 export type { Mock, MockError, Mocks } from './dry-run/mocks.js';
-export { chunkOf } from './list-chunk.js';
+export { chunkAnswer, chunkOf, itemAt } from './list-chunk.js';
 export { blockOf, stepsById } from './plan-index.js';
 export { type Moved, type SegmentCall, SegmentMachine } from './segment/machine.js';
 export { SEGMENT_STEPS } from './segment/light.js';

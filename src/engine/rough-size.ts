@@ -1,7 +1,8 @@
-import type { Json } from '../definition/runtime.js';
+import type { Value } from '../definition/runtime.js';
 
-/** About how many bytes a value takes in the state; exact enough for budgets. Pure. */
-export function roughBytes(json: Json): number {
-  if (typeof json === 'string') return json.length + 2;
-  return typeof json === 'object' && json !== null ? JSON.stringify(json).length : 8;
+/** About how many bytes a value takes in the state, references in it too; exact enough for budgets. Pure. */
+export function roughBytes({ v, refs }: Value): number {
+  const ofRefs = refs === undefined ? 0 : JSON.stringify(refs).length;
+  if (typeof v === 'string') return v.length + 2 + ofRefs;
+  return (typeof v === 'object' && v !== null ? JSON.stringify(v).length : 8) + ofRefs;
 }

@@ -53,7 +53,7 @@ const present = (...templates: readonly (Template | undefined)[]): Template[] =>
  * A step's templates, filled: one object, with the plan's names as keys; absent templates are absent keys. Pure.
  * - tool `{ tool, arguments }` · notify `{ content, target }` · approval `{ prompt?, approvers?, notify? }` · agent_prompt `{ prompt, thread? }`
  * - subworkflow `{ workflow, version?, input }` · bash `{ command, variables, cwd?, env? }`: tokens stand in `command` as `"$SIGNALBOX_TPL_n"`, their texts in `variables`
- * @throws as evaluate: ExpressionError; NeedsActivity in mode `host`; NeedsValue in mode `full` (load it, render again)
+ * @throws as evaluate: ExpressionError; NeedsActivity in mode `host`; NeedsValues in mode `full` (load it, render again)
  */
 export function renderStepInput(step: PlanStep, reader: ScopeReader, mode: Mode = 'full'): Value {
   return objectValue(

@@ -27,7 +27,7 @@ interface Candidate {
 
 /** Notes what was published, so that a state is measured only when it may have grown. */
 export function noteGrowth(state: EngineState, value: Value): void {
-  state.grown += roughBytes(value.v);
+  state.grown += roughBytes(value);
 }
 
 /** Orders `store` for the largest inline values when there are too many. One order at a time. */
@@ -43,7 +43,7 @@ export function boundInlineValues(run: Run): void {
 }
 
 function candidatesOf(state: EngineState): Candidate[] {
-  const held = holdingsOf(state).map(({ address, value }) => ({ address, value, bytes: roughBytes(value.v), passes: 0 }));
+  const held = holdingsOf(state).map(({ address, value }) => ({ address, value, bytes: roughBytes(value), passes: 0 }));
   const all = [...held, ...resultChunksOf(state).map(chunkCandidate)];
   if (state.segments === undefined) return all;
   // What a segment has with it comes back as it was.
@@ -55,7 +55,7 @@ function candidatesOf(state: EngineState): Candidate[] {
 function chunkCandidate({ address, loop, passes: most }: ResultChunk): Candidate {
   let [passes, bytes] = [0, 0];
   for (const result of loop.results.slice(0, most)) {
-    const more = roughBytes(result.v);
+    const more = roughBytes(result);
     if (passes > 0 && bytes + more > ORDER_LIMIT_BYTES) break;
     bytes += more;
     passes += 1;

@@ -4,7 +4,8 @@ import path from 'node:path';
 import type { ApplicationFailure } from '@temporalio/common';
 import { createActivities, createModelClient, type Activities } from '../../src/activities/index.js';
 import type { AgentPromptPlan, ApprovalPlan, BashPlan, NotifyPlan, PlanStep } from '../../src/definition/plan.js';
-import type { Json } from '../../src/definition/value.js';
+import { type Json, NULL_VALUE, type Ref } from '../../src/definition/value.js';
+import { wholeRefOf } from '../../src/definition/value-parts.js';
 import type { EngineEvent, ExpressionSite, StepAnswer } from '../../src/engine/types.js';
 import { listMessages } from '../../src/store/messages.js';
 import { beginCancel, closeAsTerminated } from '../../src/store/end-execution.js';
@@ -12,7 +13,7 @@ import { getExecution } from '../../src/store/executions.js';
 import { getGate } from '../../src/store/gates.js';
 import { putSecret } from '../../src/store/secrets.js';
 import { createUser } from '../../src/store/users.js';
-import { putValue, readValue } from '../../src/store/values.js';
+import { putValue, readStored, readValue } from '../../src/store/values.js';
 import { readSignalledGate } from '../../src/operations/read-signalled-gate.js';
 import { createHttpClient, openTools, type HttpClient } from '../../src/tools/index.js';
 import { startModelServer, type ModelServer } from '../support/model-server.js';
@@ -528,15 +529,50 @@ describe('activities', () => {
         .catch(() => undefined);
       expect(await kinds(execution)).toContain('step.skipped');
     });
-    it('stores a value with references as the whole that it stands for', async () => {
+    it('D6 stores a value with what it stands upon by reference, and reads none of it', async () => {
       const execution = await store.start(aPlan(steps));
-      const ref = await putValue(store.db, 'usr_1', { deep: true });
+      const ref = { ...(await putValue(store.db, 'usr_1', { deep: true })), preview: '' };
       const [stored] = await make().core.store({
         ...execution.common,
         instance: { stepId: 's', iterationPath: '', attempt: 1 },
         values: [{ v: ['x', null], refs: { '/1': ref } }],
       });
-      expect(await readValue(store.db, 'usr_1', stored?.refs?.['']?.ref ?? '')).toEqual(['x', { deep: true }]);
+      const outer = stored?.refs?.[''];
+      expect(outer?.preview).not.toContain('deep');
+      expect(await readStored(store.db, 'usr_1', outer?.ref ?? '')).toEqual({ v: ['x', null], refs: { '/1': ref } });
+      expect(await readValue(store.db, 'usr_1', outer?.ref ?? '')).toEqual(['x', { deep: true }]);
+    });
+    it('D6 joins results that are stored values without reading them; what reads them finds them', async () => {
+      const execution = await store.start(aPlan(steps));
+      const stored = (n: number): Promise<Ref> => putValue(store.db, 'usr_1', { n, pad: 'x'.repeat(40_000) });
+      const refs = [await stored(1), await stored(2), await stored(3)] as const;
+      const instance = { stepId: 'c', iterationPath: '', attempt: 1 };
+      const [first] = await make().core.store({
+        ...execution.common,
+        instance,
+        values: [{ v: [null, null], refs: { '/0': refs[0], '/1': refs[1] } }],
+      });
+      const results = { v: [null, [null]], refs: { '/0': wholeRefOf(first ?? NULL_VALUE) ?? refs[0], '/1/0': refs[2] } };
+      const call = { ...execution.common, instance, nowMs: 1 };
+      const { value } = await make().core.evaluate({ ...call, site: { stepId: 'c', field: 'results' }, scope: { loop: { results } } });
+      expect(value).toEqual({ v: [null, null, null], refs: { '/0': refs[0], '/1': refs[1], '/2': refs[2] } });
+      const [whole] = await make().core.store({ ...call, values: [value] });
+      const items = await make().core.evaluate({
+        ...call,
+        site: { stepId: 'c', field: 'items', index: 1 },
+        scope: { loop: { list: whole ?? NULL_VALUE } },
+      });
+      expect(items.value).toEqual({ v: { length: 3, items: [null, null] }, refs: { '/items/0': refs[1], '/items/1': refs[2] } });
+      const reading: PlanStep = { ...common, type: 'set', id: 'r', values: [['sum', template('{{sum(map(variables.big, x => x.n))}}')]] };
+      const reader = await store.start(aPlan([reading]));
+      const sum = await make().core.evaluate({
+        ...reader.common,
+        instance: { ...instance, stepId: 'r' },
+        nowMs: 1,
+        site: { stepId: 'r', field: 'values', index: 0 },
+        scope: { variables: { big: whole ?? NULL_VALUE } },
+      });
+      expect(sum.value).toEqual({ v: 6 });
     });
     it('stores values in order', async () => {
       const execution = await store.start(aPlan(steps));

@@ -141,7 +141,7 @@ const VARIABLES: JsonObject = { a: 5, b: 'text', o: { k: [1, { n: 2 }], z: null 
 const scope = (variables: JsonObject = VARIABLES) =>
   aScope(
     { variables, outputs: { big: { v: null, refs: { '': { ref: 'val_1', bytes: 1, sha256: '', preview: '' } } } } },
-    { resolve: () => ({ items: [1] }) },
+    { resolve: () => ({ v: { items: [1] } }) },
   );
 
 describe('parser', () => {

@@ -1,5 +1,5 @@
 import { evaluate, evaluateCondition, evaluateText } from '../../src/definition/expression/evaluate.js';
-import { NeedsActivity, NeedsValue } from '../../src/definition/expression/faults.js';
+import { NeedsActivity, NeedsValues } from '../../src/definition/expression/faults.js';
 import { collectReads } from '../../src/definition/expression/reads.js';
 import { sliceReader } from '../../src/definition/scope.js';
 import { render } from '../../src/definition/template/render.js';
@@ -13,7 +13,7 @@ const OTHER = aRef('val_other');
 const outputs = { big: wholeRef(BIG), part: { v: { list: [1, null, 3], name: 'n' }, refs: { '/list/1': OTHER } }, small: 5 } satisfies {
   [name: string]: Json | Value;
 };
-const stored: { [ref: string]: Json } = { val_big: { items: [10, 20], name: 'stored' }, val_other: [7, 8] };
+const stored: { [ref: string]: Value } = { val_big: { v: { items: [10, 20], name: 'stored' } }, val_other: { v: [7, 8] } };
 const host = aScope({ outputs });
 const full = aScope({ outputs }, { resolve: (ref: Ref) => stored[ref.ref] });
 
@@ -65,7 +65,7 @@ describe('mode host never reads a stored value', () => {
     expect(evaluate(anExpr('formatDate(now(), "HH:mm", "UTC")'), host, 'host')).toEqual({ v: '09:05' });
   });
   it('leaves very large results to an activity', () => {
-    expect(() => evaluate(anExpr('json(range(90000))'), host, 'host')).not.toThrow(NeedsValue);
+    expect(() => evaluate(anExpr('json(range(90000))'), host, 'host')).not.toThrow(NeedsValues);
     expect(() => evaluate(anExpr('range(200000)'), host, 'host')).toThrow(NeedsActivity);
   });
 });
@@ -92,8 +92,33 @@ describe('mode full reads what is loaded', () => {
     } catch (caught) {
       error = caught;
     }
-    expect(error).toBeInstanceOf(NeedsValue);
-    expect((error as NeedsValue).ref).toBe(BIG);
+    expect(error).toBeInstanceOf(NeedsValues);
+    expect((error as NeedsValues).refs).toEqual([BIG]);
+  });
+  it('asks at once for all that a list stands upon, and for what stands in stored values', () => {
+    const list = { list: { v: [null, 1, null], refs: { '/0': BIG, '/2': OTHER } } };
+    const inner: Value = { v: { a: null }, refs: { '/a': OTHER } };
+    const needed = (source: string, loaded: { readonly [ref: string]: Value }): readonly Ref[] | undefined => {
+      try {
+        evaluate(anExpr(source), aScope({ outputs: list }, { resolve: ({ ref }) => loaded[ref] }), 'full');
+      } catch (error) {
+        return error instanceof NeedsValues ? error.refs : undefined;
+      }
+      return [];
+    };
+    expect(needed('json(outputs.list)', {})).toEqual([BIG, OTHER]);
+    expect(needed('outputs.list[0].a', { val_big: inner })).toEqual([]);
+    expect(needed('outputs.list[0].a.b', { val_big: inner })).toEqual([OTHER]);
+    expect(needed('json(outputs.list)', { val_big: inner, val_other: { v: [7] } })).toEqual([]);
+  });
+  it('reads through stored values that stand upon others, and passes on unread what it need not read', () => {
+    const scope = aScope(
+      { outputs: { big: wholeRef(BIG) } },
+      { resolve: ({ ref }) => (ref === 'val_big' ? { v: { rows: [null, { n: 2 }] }, refs: { '/rows/0': OTHER } } : { v: { n: 1 } }) },
+    );
+    expect(evaluate(anExpr('map(outputs.big.rows, row => row.n)'), scope, 'full')).toEqual({ v: [1, 2] });
+    expect(evaluate(anExpr('outputs.big.rows[0].n'), scope, 'full')).toEqual({ v: 1 });
+    expect(evaluate(anExpr('outputs.big.rows'), scope, 'full')).toEqual({ v: [null, { n: 2 }], refs: { '/0': OTHER } });
   });
   it('passes a lone token on unread all the same', () => {
     expect(evaluate(anExpr('outputs.big'), full, 'full')).toEqual(wholeRef(BIG));
@@ -155,7 +180,7 @@ describe('X6 templates', () => {
     expect(evaluateText(anExpr('nothing'), aScope({ variables }), 'host')).toBe('');
   });
   it('takes a 5 MB value in a text', () => {
-    const scope = aScope({ outputs }, { resolve: () => 'x'.repeat(5_000_000) });
+    const scope = aScope({ outputs }, { resolve: () => ({ v: 'x'.repeat(5_000_000) }) });
     expect(evaluateText(anExpr('outputs.big'), scope, 'full')).toHaveLength(5_000_000);
     expect(evaluateCondition(anExpr('contains(outputs.big, "y")'), scope, 'full')).toBe(false);
   });

@@ -130,7 +130,13 @@ describe('JSON size', () => {
     ['two-byte letters above', 'ä'.repeat(16_384), true],
     ['a number', 5, false],
   ])('a value of %s', (_, json, expected) => {
-    expect(isLarge(json)).toBe(expected);
+    expect(isLarge({ v: json })).toBe(expected);
+  });
+  it('counts the references in a list, of which one alone is small', () => {
+    const ref = aRef('val_1');
+    const refs = Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`/${index}`, ref]));
+    expect(isLarge({ v: null, refs: { '': ref } })).toBe(false);
+    expect(isLarge({ v: Array.from({ length: 1_000 }, () => null), refs })).toBe(true);
   });
 });
 

@@ -1,4 +1,4 @@
-import type { Ref, Value } from '../../src/definition/runtime.js';
+import { type Ref, type Value, wholeRef } from '../../src/definition/runtime.js';
 import { drive, Driver, planOf } from './support/driver.js';
 import { gate, loop, set, tool, wait } from './support/steps.js';
 
@@ -164,10 +164,24 @@ describe('the size of a state', () => {
     const steps = [...[0, 1, 2, 3].map((n) => set(`s${n}`, wide(1))), ...last];
     const run = drive({ steps });
     expect(run.outcome?.output.v).toBeNull();
-    expect(run.stored.get(run.outcome?.output.refs?.['']?.ref ?? '')).toMatchObject({
+    expect(run.stored.get(run.outcome?.output.refs?.['']?.ref ?? '')?.v).toMatchObject({
       s0: { v0: expect.stringMatching(/^0010203/) },
       s3: {},
     });
+  });
+
+  it.each([false, true])('D6 D23 results that are all stored values leave the state like any others (light: %s)', (light) => {
+    const ref = (n: number) => wholeRef({ ref: `val_of_${n}`, bytes: 40_000, sha256: 'x'.repeat(64), preview: 'y'.repeat(500) });
+    const steps = [loop('l', 'range(3000)', [tool('t', { n: '{{loop.item}}' })], { maxIterations: 3_000 })];
+    const run = new Driver(planOf({ steps, constraints: { maxSteps: 10_000 }, output: '{{outputs.l.results}}' }, { light }), {
+      world: (call) => ({ value: ref((call.input as { arguments: { n: number } }).arguments.n) }),
+    });
+    let largest = 0;
+    for (let n = 0; run.step(); n += 1) if (n % 50 === 0) largest = Math.max(largest, JSON.stringify(run.state).length);
+    expect(largest).toBeLessThan(light ? 700_000 : 400_000);
+    const whole = run.stored.get(run.outcome?.output.refs?.['']?.ref ?? '');
+    expect(whole?.v).toHaveLength(3_000);
+    expect(whole?.refs?.['/2999']).toMatchObject({ ref: 'val_of_2999' });
   });
 
   it('D23 one value above what an order carries is stored by itself', () => {

@@ -10,7 +10,7 @@ import { pendingExecutions, staleExecutions, undeliveredCommands } from '../../s
 import { deleteSecret, listSecrets, openSecret, putSecret, readSecrets, sealSecret } from '../../src/store/secrets.js';
 import { createChatSession, getOrchestratorSession, getSession, listSessions } from '../../src/store/sessions.js';
 import { createUser, findUser, updateUser } from '../../src/store/users.js';
-import { putValue, readValue, readValueText, storeIfLarge } from '../../src/store/values.js';
+import { putValue, readStored, readValue, readValueText, storeIfLarge, storeValue } from '../../src/store/values.js';
 import {
   deleteWorkflow,
   getVersion,
@@ -51,6 +51,29 @@ describe('values', () => {
     expect(await readValue(db(), 'usr_ana', ref)).toEqual({ big: [1, 2] });
     expect(await readValue(db(), 'usr_bo', ref)).toBeUndefined();
     expect(await readValueText(db(), 'usr_bo', ref)).toBeUndefined();
+  });
+
+  it('D6: may stand upon others: kept apart, read whole, shown as references', async () => {
+    const inner = await putValue(db(), 'usr_ana', { n: 1, text: 'x' });
+    const value = { v: { rows: [null, 2], 'a/b': null }, refs: { '/rows/0': inner, '/a~1b': inner } };
+    const outer = await storeValue(db(), 'usr_ana', value);
+    expect(await readStored(db(), 'usr_ana', outer.ref)).toEqual(value);
+    expect(await readValue(db(), 'usr_ana', outer.ref)).toEqual({
+      rows: [{ n: 1, text: 'x' }, 2],
+      'a/b': { n: 1, text: 'x' },
+    });
+    expect(JSON.parse((await readValueText(db(), 'usr_ana', outer.ref)) ?? '')).toEqual({ rows: [inner, 2], 'a/b': inner });
+    expect(await readValue(db(), 'usr_ana', outer.ref, inner.bytes - 1)).toEqual({ rows: [inner, 2], 'a/b': inner });
+    expect(await readStored(db(), 'usr_bo', outer.ref)).toBeUndefined();
+  });
+
+  it('D22: data that looks like such a value stays data, and is another value', async () => {
+    const inner = await putValue(db(), 'usr_ana', [7]);
+    const outer = await storeValue(db(), 'usr_ana', { v: [null], refs: { '/0': inner } });
+    const data = await putValue(db(), 'usr_ana', [{ ref: inner.ref, bytes: inner.bytes, sha256: inner.sha256, preview: inner.preview }]);
+    expect(data.ref).not.toBe(outer.ref);
+    expect(await readStored(db(), 'usr_ana', data.ref)).toEqual({ v: [inner] });
+    expect(await readValue(db(), 'usr_ana', data.ref)).toEqual([inner]);
   });
 });
 

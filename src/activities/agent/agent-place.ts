@@ -49,7 +49,7 @@ async function sessionOf(db: Database, ownerId: string, executionId: string): Pr
 export async function expanded(entries: readonly string[], getValue: GetValue): Promise<readonly string[]> {
   const lists = await Promise.all(
     entries.map(async (entry) =>
-      entry.startsWith('@') ? expanded(((await getValue(entry.slice(1))) ?? []) as string[], getValue) : [entry],
+      entry.startsWith('@') ? expanded(((await getValue(entry.slice(1)))?.v ?? []) as string[], getValue) : [entry],
     ),
   );
   return lists.flat();

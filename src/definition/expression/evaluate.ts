@@ -20,7 +20,7 @@ interface Parameters {
 
 /**
  * The value of an expression; undefined for a missing one.
- * @throws ExpressionError code expression_error or secret_not_found; NeedsActivity in mode `host`; NeedsValue in mode `full`
+ * @throws ExpressionError code expression_error or secret_not_found; NeedsActivity in mode `host`; NeedsValues in mode `full`
  */
 export function evaluate(expr: Expr, scope: ScopeReader, mode: Mode): Value | undefined {
   const operand = operandOf(expr, new Evaluation(scope, mode), undefined);

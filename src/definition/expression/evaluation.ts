@@ -2,7 +2,7 @@
 import type { ScopeReader } from '../scope.js';
 import { partAt, replaceRefs, toDisplay, wholeRefOf } from '../value-parts.js';
 import type { Json, Ref, Value } from '../value.js';
-import { ExpressionError, NeedsActivity, NeedsValue } from './faults.js';
+import { ExpressionError, NeedsActivity, NeedsValues } from './faults.js';
 
 /** `host`: in the workflow, never reads stored values or secrets. `full`: in an activity. */
 export type Mode = 'host' | 'full';
@@ -56,9 +56,22 @@ export class Evaluation {
     this.scope.onMissing(path);
   }
 
-  /** The operand as JSON, stored values read. @throws NeedsActivity, NeedsValue */
+  /** The operand as JSON, stored values read, those inside them too. @throws NeedsActivity, NeedsValues with all that are missing */
   read(operand: Operand): Json | undefined {
-    return operand instanceof Held ? replaceRefs(operand.value, (ref) => this.load(ref)) : operand;
+    if (!(operand instanceof Held)) return operand;
+    const missing: Ref[] = [];
+    const json = this.readInto(operand.value, missing);
+    if (missing.length > 0) throw new NeedsValues(missing);
+    return json;
+  }
+
+  private readInto(value: Value, missing: Ref[]): Json {
+    return replaceRefs(value, (ref) => {
+      const stored = this.find(ref);
+      if (stored !== undefined) return this.readInto(stored, missing);
+      missing.push(ref);
+      return null;
+    });
   }
 
   /** @throws NeedsActivity in mode host */
@@ -66,11 +79,15 @@ export class Evaluation {
     if (this.mode === 'host') throw new NeedsActivity(reason);
   }
 
-  load(ref: Ref): Json {
+  private find(ref: Ref): Value | undefined {
     this.needActivity('value');
-    const json = this.scope.resolve?.(ref);
-    if (json === undefined) throw new NeedsValue(ref);
-    return json;
+    return this.scope.resolve?.(ref);
+  }
+
+  private load(ref: Ref): Value {
+    const stored = this.find(ref);
+    if (stored === undefined) throw new NeedsValues([ref]);
+    return stored;
   }
 
   secret(name: string): string {
@@ -85,8 +102,7 @@ export class Evaluation {
     const part = partAt(operand.value, segments);
     if (part.at === 'missing') return undefined;
     if (part.at === 'value') return toOperand(part.value);
-    const inside = partAt({ v: this.load(part.ref) }, part.rest);
-    return inside.at === 'value' ? inside.value.v : undefined;
+    return this.partOf(new Held(this.load(part.ref)), part.rest);
   }
 }
 

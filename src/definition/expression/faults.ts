@@ -23,10 +23,10 @@ export class NeedsActivity extends Error {
   }
 }
 
-/** Mode `full`: load this stored value, then evaluate again. */
-export class NeedsValue extends Error {
-  constructor(readonly ref: Ref) {
-    super(`Stored value ${ref.ref} is not loaded`);
-    this.name = 'NeedsValue';
+/** Mode `full`: load these stored values, then evaluate again. */
+export class NeedsValues extends Error {
+  constructor(readonly refs: readonly Ref[]) {
+    super(`Stored values ${refs.map(({ ref }) => ref).join(', ')} are not loaded`);
+    this.name = 'NeedsValues';
   }
 }

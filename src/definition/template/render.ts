@@ -9,7 +9,7 @@ import { NULL_VALUE, type Value } from '../value.js';
 /**
  * The value of a template. A lone token keeps the type of its expression (missing → null) and passes references on unread;
  * in mixed text missing → empty, null → "null", objects and lists → JSON.
- * @throws as evaluate: ExpressionError, NeedsActivity (`host`), NeedsValue (`full`)
+ * @throws as evaluate: ExpressionError, NeedsActivity (`host`), NeedsValues (`full`)
  */
 export function render(template: Template, scope: ScopeReader, mode: Mode): Value {
   switch (template.k) {

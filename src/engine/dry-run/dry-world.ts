@@ -14,7 +14,7 @@ import {
 import { NO_USAGE } from '../agent/budget.js';
 import type { AgentTurn } from '../agent/types.js';
 import { stepError } from '../faults.js';
-import { chunkOf } from '../list-chunk.js';
+import { chunkAnswer, chunkOf } from '../list-chunk.js';
 import { stepOf } from '../plan-index.js';
 import { sourceAt } from '../sites.js';
 import { renderStepInput } from '../step-input.js';
@@ -229,8 +229,10 @@ export class DryWorld {
           return { of: 'value', value: render(source.source, reader, 'full') };
         case 'results':
           return { of: 'value', value: { v: flattened(scope['loop']?.['results']?.v) } };
-        case 'items':
-          return { of: 'value', value: { v: chunkOf(scope['loop']?.['list']?.v ?? null, source.from) as unknown as Json } };
+        case 'items': {
+          const chunk = chunkOf(scope['loop']?.['list'] ?? NULL_VALUE, source.from);
+          return { of: 'value', value: chunk === undefined ? NULL_VALUE : chunkAnswer(chunk.length, chunk.items) };
+        }
       }
     } catch (thrown) {
       return { of: 'fault', error: faultOf(thrown) };

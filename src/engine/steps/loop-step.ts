@@ -97,7 +97,7 @@ function finish(at: At<LoopPlan>, data: LoopData): Next {
 /** Results that went out in chunks, or are too large together, become one list elsewhere. @throws Suspended, StepFault */
 function resultsOf(at: At<LoopPlan>, data: LoopData): Value {
   const inline = listValue(data.results);
-  if (data.stored.length === 0 && !isLarge(inline.v)) return inline;
+  if (data.stored.length === 0 && !isLarge(inline)) return inline;
   const site = { stepId: at.step.id, field: 'results' } as const;
   return answerAt(at, site) ?? orderEvaluation(at, site, { loop: { results: listValue([...data.stored, inline]) } });
 }

@@ -32,7 +32,7 @@ function wholeOf(at: At<SetPlan>, values: readonly (readonly [string, Value])[])
   const answered = answerAt(at, site);
   if (answered !== undefined) return answered;
   const output = objectValue(values);
-  if (!isLarge(output.v)) return output;
+  if (!isLarge(output)) return output;
   return orderEvaluation(
     at,
     site,

@@ -5,24 +5,26 @@
 import { compileDefinition } from '../../../src/definition/compile/compile.js';
 import {
   evaluate,
+  isLarge,
   type Json,
   listValue,
-  NeedsValue,
-  objectValue,
+  NeedsValues,
   type Plan,
   render,
   type Ref,
-  replaceRefs,
   type ScopeReader,
   sliceReader,
   toDisplay,
+  wholeRef,
   type Value,
 } from '../../../src/definition/runtime.js';
 import {
   advance,
+  chunkAnswer,
   chunkOf,
   type EngineState,
   initialState,
+  itemAt,
   type Moved,
   renderStepInput,
   SegmentMachine,
@@ -135,7 +137,7 @@ export class Driver {
   readonly commands: Command[] = [];
   readonly calls: Call[] = [];
   readonly rows = new Map<string, Row>();
-  readonly stored = new Map<string, Json>();
+  readonly stored = new Map<string, Value>();
   readonly gates = new Map<string, GateOutcome & { readonly instance: StepInstance }>();
   readonly childCancels: string[] = [];
   readonly fed: Input[] = [];
@@ -149,7 +151,7 @@ export class Driver {
     private readonly options: Options = {},
   ) {
     const variables = Object.fromEntries(Object.entries(options.variables ?? {}).map(([name, v]) => [name, { v }]));
-    for (const [ref, json] of Object.entries(options.stored ?? {})) this.stored.set(ref, json);
+    for (const [ref, v] of Object.entries(options.stored ?? {})) this.stored.set(ref, { v });
     this.state = initialState({ ...startOf(plan, options), variables: { ...variables, ...options.values } });
     this.at(START_MS, { kind: 'start' });
   }
@@ -359,7 +361,7 @@ export class Driver {
       case 'segment':
         return command.recover === true ? this.recoverSegment(command.id, command.segment) : this.runSegment(command.id, command.segment);
       case 'store':
-        return this.answer(command.id, { of: 'values', values: command.values.map((value) => this.keep(toDisplay(value))) });
+        return this.answer(command.id, { of: 'values', values: command.values.map((value) => this.keep(value)) });
       case 'recover':
         return this.recoverStep(command);
     }
@@ -599,7 +601,7 @@ export class Driver {
     try {
       if (source.kind === 'items') return { of: 'value', value: this.chunk(scope['loop']?.['list'] ?? { v: null }, source.from) };
       if (source.kind === 'results')
-        return { of: 'value', value: this.keepLarge({ v: this.listsOf(scope['loop']?.['results'] ?? { v: [] }).flat() }) };
+        return { of: 'value', value: this.keepLarge(listValue(this.listsOf(scope['loop']?.['results'] ?? { v: [] }))) };
       const value = this.withValues(
         (reader) =>
           source.kind === 'template' ? render(source.source, reader, 'full') : (evaluate(source.source, reader, 'full') ?? { v: null }),
@@ -615,17 +617,23 @@ export class Driver {
     }
   }
 
-  private listsOf(value: Value): Json[][] {
-    return replaceRefs(value, (ref) => this.stored.get(ref.ref) ?? null) as Json[][];
+  /** What the lists of a list hold. */
+  private listsOf(lists: Value): Value[] {
+    return itemsOf(lists).flatMap((list) => itemsOf(this.opened(list)));
+  }
+
+  private opened(value: Value): Value {
+    const ref = value.refs?.[''];
+    return ref === undefined ? value : (this.stored.get(ref.ref) ?? { v: null });
   }
 
   private chunk(list: Value, from: number): Value {
-    const chunk = chunkOf(this.stored.get(list.refs?.['']?.ref ?? '') ?? null, from);
+    const chunk = chunkOf(this.opened(list), from);
     if (chunk === undefined) throw Object.assign(new Error('no list'), { code: 'loop_over_not_array' });
-    return objectValue([
-      ['length', { v: chunk.length }],
-      ['items', listValue(chunk.items.map((item) => this.keepLarge({ v: item })))],
-    ]);
+    return chunkAnswer(
+      chunk.length,
+      chunk.items.map((item) => this.keepLarge(item)),
+    );
   }
 
   private withValues<T>(
@@ -636,19 +644,19 @@ export class Driver {
     try {
       return work(sliceReader(scope, nowMs, { resolve: (ref: Ref) => this.stored.get(ref.ref), secret: (name) => `secret-${name}` }));
     } catch (thrown) {
-      if (thrown instanceof NeedsValue) throw new Error(`Value ${thrown.ref.ref} is not stored`, { cause: thrown });
+      if (thrown instanceof NeedsValues) throw new Error(thrown.message, { cause: thrown });
       throw thrown;
     }
   }
 
   private keepLarge(value: Value): Value {
-    return JSON.stringify(value.v).length > 32_768 ? this.keep(replaceRefs(value, (ref) => this.stored.get(ref.ref) ?? null)) : value;
+    return isLarge(value) ? this.keep(value) : value;
   }
 
-  keep(json: Json): Value {
+  keep(value: Value): Value {
     const ref = `val_${this.stored.size}`;
-    this.stored.set(ref, json);
-    return { v: null, refs: { '': { ref, bytes: JSON.stringify(json).length, sha256: 'x', preview: '' } } };
+    this.stored.set(ref, value);
+    return wholeRef({ ref, bytes: JSON.stringify(toDisplay(value)).length, sha256: 'x', preview: '' });
   }
 
   private stepOf(stepId: string) {
@@ -767,6 +775,8 @@ export function startOf(plan: Plan, options: Options = {}): StartData {
     ...(options.seeds === undefined ? {} : { seeds: options.seeds }),
   };
 }
+
+const itemsOf = (list: Value): Value[] => (Array.isArray(list.v) ? list.v.map((_item, index) => itemAt(list, index)) : []);
 
 /** Compiles, runs to rest. */
 export const drive = (definition: { readonly [key: string]: unknown }, options: Options = {}): Driver =>
