@@ -1,7 +1,7 @@
 /** Shapes of replies and answers: a field map or a JSON Schema, checked and brought to JSON Schema. Not for the workflow. */
 import { Ajv2020, type AnySchema, type ErrorObject } from 'ajv/dist/2020.js';
-import { RE2JS } from 're2js';
 import { isRecord } from './blocks.js';
+import { linearRegExp } from './linear-patterns.js';
 import { didYouMean } from './nearest.js';
 import type { Segment } from './pointer.js';
 import type { Json, JsonObject } from './value.js';
@@ -18,15 +18,7 @@ const FIELD_KEYS = new Set(['type', 'description', 'required', 'enum', 'default'
 /** A schema is compiled to code when it is used: its size is bounded. */
 const MAX_SCHEMA_CHARACTERS = 65_536;
 
-/** A pattern that RE2 does not take is refused when it is saved: values are checked in linear time. Ajv tells patterns apart by `toString`. */
-const linearRegExp = Object.assign(
-  (pattern: string) => {
-    const compiled = RE2JS.compile(RE2JS.translateRegExp(pattern));
-    return { test: (text: string) => compiled.matcher(text).find(), toString: () => pattern };
-  },
-  { code: 'linearRegExp' },
-);
-
+/** A pattern that RE2 does not take is refused when it is saved: values are checked in linear time. */
 const createAjv = (): Ajv2020 =>
   new Ajv2020({
     strict: false,

@@ -1,8 +1,8 @@
 /** Checks the answer of an approval against the gate's form. */
-import { createContext, Script } from 'node:vm';
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
-import { RE2JS } from 're2js';
+import { linearRegExp } from '../definition/linear-patterns.js';
 import type { Json } from '../definition/value.js';
+import { withinLimit } from './within-limit.js';
 
 export interface AnswerProblem {
   readonly code: 'answer_invalid' | 'form_invalid';
@@ -12,8 +12,6 @@ export interface AnswerProblem {
   readonly message: string;
 }
 const AT_MOST = 50;
-/** A few lines of `anyOf` and `$ref` can ask for more than a lifetime's work; everybody else waits behind it. */
-const LIMIT_MS = 1_000;
 
 /** Everything that is wrong with an answer; empty when it fits. Takes a second at most: what takes longer does not fit. Pure. */
 export function checkAnswer(form: Json, answer: Json): readonly AnswerProblem[] {
@@ -32,13 +30,6 @@ function problemsOf(form: Json, answer: Json): readonly AnswerProblem[] {
   return fits(answer) ? [] : (fits.errors ?? []).slice(0, AT_MOST).map(toProblem);
 }
 
-/** JavaScript's way of writing patterns, by RE2. `toString` tells them apart: ajv keeps one compiled pattern for each text that it gives. */
-function linearRegExp(pattern: string): { test(text: string): boolean; toString(): string } {
-  const compiled = RE2JS.compile(RE2JS.translateRegExp(pattern));
-  return { test: (text) => compiled.matcher(text).find(), toString: () => pattern };
-}
-linearRegExp.code = 'linearRegExp';
-
 /**
  * A schema is a user's text: a compiler of its own each time, so that its $id reaches no other, and patterns in linear time. That it is a
  * schema was seen when it was saved; to ask again costs a hundred times what the answer costs.
@@ -52,23 +43,7 @@ const OPTIONS = {
   code: { regExp: linearRegExp },
 } as const;
 
-const ROOM = createContext({ work: undefined as unknown });
-const WORK = new Script('work()');
-
-/** Work that V8 breaks off when it takes too long: nothing else ends a loop that somebody else's schema asks for. */
-function withinLimit<T>(work: () => T): T {
-  ROOM['work'] = work;
-  try {
-    return WORK.runInContext(ROOM, { timeout: LIMIT_MS }) as T;
-  } finally {
-    ROOM['work'] = undefined;
-  }
-}
-
-function reasonOf(error: unknown): string {
-  const { code } = error as { readonly code?: unknown };
-  return code === 'ERR_SCRIPT_EXECUTION_TIMEOUT' ? `an answer could not be checked within ${LIMIT_MS} ms` : String(error);
-}
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 function toProblem(error: ErrorObject): AnswerProblem {
   const missing: unknown = error.params['missingProperty'];

@@ -225,6 +225,20 @@ describe('readStructuredReply', () => {
     expect(readStructuredReply(JSON.stringify({ n: 1, t: `${'a'.repeat(40)}!` }), schema).ok).toBe(false);
     expect(Date.now() - at).toBeLessThan(500);
   });
+  it('is not held up by a schema that asks for more than a lifetime', () => {
+    const $defs = Object.fromEntries(
+      Array.from({ length: 29 }, (_, n) => [
+        `a${n}`,
+        n === 28 ? { type: 'string' } : { anyOf: [{ $ref: `#/$defs/a${n + 1}` }, { $ref: `#/$defs/a${n + 1}` }] },
+      ]),
+    );
+    const before = Date.now();
+    expect(readStructuredReply('7', { $ref: '#/$defs/a0', $defs })).toEqual({
+      ok: false,
+      error: expect.stringContaining('could not be checked within 1000 ms'),
+    });
+    expect(Date.now() - before).toBeLessThan(10_000);
+  });
   it('says that a schema cannot be used', () => {
     expect(readStructuredReply('{}', { $ref: 'https://x.test/schema' })).toMatchObject({
       ok: false,

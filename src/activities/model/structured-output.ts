@@ -1,8 +1,9 @@
 /** Structured output: what the prompt asks for, and whether a reply fits. Pure; the loop of repairs is built on it. */
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { ValidateFunction } from 'ajv';
-import { RE2JS } from 're2js';
+import { linearRegExp } from '../../definition/linear-patterns.js';
 import type { Json } from '../../definition/value.js';
+import { withinLimit } from '../../operations/within-limit.js';
 import { jsonReadings } from './json-reply.js';
 
 export type StructuredReply = { readonly ok: true; readonly value: Json } | { readonly ok: false; readonly error: string };
@@ -25,6 +26,14 @@ export function repairPrompt(error: string, reply: string): string {
 
 /** Reads and checks a reply: the first reading that fits. `error` is written for a model to act on: every fault of the likeliest. */
 export function readStructuredReply(text: string, schema: Json): StructuredReply {
+  try {
+    return withinLimit(() => firstThatFits(text, schema));
+  } catch (error) {
+    return { ok: false, error: `The reply could not be checked: ${error instanceof Error ? error.message : String(error)}.` };
+  }
+}
+
+function firstThatFits(text: string, schema: Json): StructuredReply {
   const validate = compiled(schema);
   if (typeof validate === 'string') return { ok: false, error: `The output schema cannot be used: ${validate}` };
   let first: string | undefined;
@@ -40,15 +49,6 @@ const faultsOf = ({ errors }: ValidateFunction): string =>
     .slice(0, 20)
     .map(({ instancePath, message }) => `${instancePath === '' ? '/' : instancePath} ${message ?? 'does not fit'}`)
     .join('; ');
-
-/** A user's pattern runs by RE2, in linear time. Ajv tells patterns apart by their `toString`. */
-const linearRegExp = Object.assign(
-  (pattern: string) => {
-    const compiledPattern = RE2JS.compile(RE2JS.translateRegExp(pattern));
-    return { test: (text: string) => compiledPattern.matcher(text).find(), toString: () => pattern };
-  },
-  { code: 'linearRegExp' },
-);
 
 const cache = new Map<string, ValidateFunction | string>();
 const CACHE_SIZE = 200;
