@@ -3,7 +3,7 @@
  * workflow bundle. Only Node's own modules here: on a fresh clone nothing is installed yet.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { acquireLock } from './lock.mjs';
@@ -26,24 +26,29 @@ const GENERATE = {
   isPresent: () => existsSync('src/generated/prisma'),
   make: () => run(process.execPath, ['scripts/prisma-generate.mjs']),
 };
+const BUNDLE_FILES = ['workflow-bundle.js', 'workflow-bundle.meta.json'];
 const COMPILE = {
   title: 'compiling src/ to dist/ (a few seconds)',
   stamp: '.cache/stamps/compile',
   from: () => hashOf(['src', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json']),
   isPresent: () => existsSync('dist/start.js'),
   make: () => {
-    // A file that left src/ must leave dist/ too; the bundle stays, it has a stamp of its own.
-    for (const name of existsSync('dist') ? readdirSync('dist') : [])
-      if (!name.startsWith('workflow-bundle')) rmSync(`dist/${name}`, { recursive: true });
+    // Into a new folder, so that a file that left src/ leaves dist/ too, and what runs from dist/ meanwhile finds its files until the swap.
+    rmSync('dist.new', { recursive: true, force: true });
     rmSync('.cache/build.tsbuildinfo', { force: true });
-    run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json']);
+    run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', 'dist.new']);
+    // The bundle has a stamp of its own.
+    for (const name of BUNDLE_FILES) if (existsSync(`dist/${name}`)) copyFileSync(`dist/${name}`, `dist.new/${name}`);
+    if (existsSync('dist')) renameSync('dist', 'dist.old');
+    renameSync('dist.new', 'dist');
+    rmSync('dist.old', { recursive: true, force: true });
   },
 };
 const BUNDLE = {
   title: 'bundling the workflow (a few seconds)',
   stamp: '.cache/stamps/bundle',
   from: () => hashOf(['src/workflows', 'src/engine', 'src/definition', 'scripts/bundle-workflows.mjs', 'package-lock.json']),
-  isPresent: () => existsSync('dist/workflow-bundle.js') && existsSync('dist/workflow-bundle.meta.json'),
+  isPresent: () => BUNDLE_FILES.every((name) => existsSync(`dist/${name}`)),
   make: () => run(process.execPath, ['scripts/bundle-workflows.mjs']),
 };
 

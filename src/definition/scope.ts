@@ -1,6 +1,6 @@
 /** What expressions read from. Pure; may run in the workflow. */
 import type { Root } from './plan.js';
-import type { Json, Ref, Value } from './value.js';
+import type { Ref, Value } from './value.js';
 
 /**
  * The names that an expression may read. `local` holds itemVar, indexVar and `as` names: a bare name is looked up as lambda

@@ -398,4 +398,4 @@ export type ExecutionInput<State = unknown> =
   /** A hand-over: state and what the host itself keeps. */
   | { readonly kind: 'continued'; readonly start: Omit<StartData, 'seeds'>; readonly state: State; readonly host: Json }
   /** The same when it is large (workflows/handed-over.ts). */
-  | { readonly kind: 'packed'; readonly packed: readonly (string | number)[] };
+  | { readonly kind: 'packed' };

@@ -50,7 +50,7 @@ async function putText(db: Database, ownerId: string, text: string, refs: Refs |
     .update(refs === null ? text : `${text} ${Object.keys(refs).join(' ')}`)
     .digest('hex');
   const preview = previewOf(text);
-  const row = [newId('val'), ownerId, sha256, bytes, text, preview, refs === null ? null : toJsonText(refs as unknown as Json)];
+  const row = [newId('val'), ownerId, sha256, bytes, text, preview, refs === null ? null : toJsonText(refs)];
   const found = (await findId(db, ownerId, sha256)) ?? (await insert(db, row)) ?? (await findId(db, ownerId, sha256));
   if (found === undefined) throw new Error(`Value ${sha256} of ${ownerId} was neither there nor inserted`);
   return { ref: found, bytes, sha256, preview };

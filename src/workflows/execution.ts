@@ -17,8 +17,9 @@ const { load } = proxyActivities<CoreActivities>({
   retry: PLATFORM_RETRY,
 });
 
-export async function execution(given: ExecutionInput<EngineState>): Promise<Json> {
-  const input = fromHandOver(given);
+/** @param packed what a hand-over was packed into, when it says so */
+export async function execution(given: ExecutionInput<EngineState>, packed?: Uint8Array): Promise<Json> {
+  const input = fromHandOver(given, packed);
   // Signals may be buffered before the start data is loaded: handlers are registered first and hold what comes.
   const early: ((host: Host) => void)[] = [];
   let host: Host | undefined;

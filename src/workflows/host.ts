@@ -11,7 +11,7 @@ import type { ActivityCommand, ActivityResult, Command, ExecutionInput, Executio
 import { callActivity, faultResult, toResult } from './activity-calls.js';
 import { CallQueue, type Holding } from './call-queue.js';
 import { GateSignals } from './gate-signals.js';
-import { toHandOver } from './handed-over.js';
+import { type HandedOver, toHandOver } from './handed-over.js';
 import { HistoryBudget } from './history-budget.js';
 import type { ChildSignal, EventSignal, PauseSignal } from './messages.js';
 import { EXECUTION_WORKFLOW, TASK_QUEUES } from './messages.js';
@@ -409,8 +409,8 @@ export class Host {
       gates: this.approvals.openGates,
       shownStatus: this.status.shown,
     };
-    const continueAsNew = makeContinueAsNewFunc<(input: ExecutionInput<EngineState>) => Promise<unknown>>({});
-    await continueAsNew(toHandOver({ kind: 'continued', start: this.start, state: this.state, host: baggage as unknown as Json }));
+    const continueAsNew = makeContinueAsNewFunc<(...given: HandedOver) => Promise<unknown>>({});
+    await continueAsNew(...toHandOver({ kind: 'continued', start: this.start, state: this.state, host: baggage as unknown as Json }));
   }
 
   private expectCancellation(error: unknown): void {
