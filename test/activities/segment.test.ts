@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ActivityCancellationDetails } from '@temporalio/common';
 import { addCommand } from '../../src/store/commands.js';
 import { closeAsTerminated } from '../../src/store/end-execution.js';
@@ -401,6 +402,22 @@ describe('segment activity', () => {
     expect((await stage.seen(run)).rows).toEqual(
       expect.arrayContaining([expect.objectContaining({ stepId: 'b', output: { v: { did: 'second' } } })]),
     );
+  });
+
+  it.each([
+    ['it had begun', 0],
+    ['its first step had ended', 1],
+  ])('D20: an attempt that was frozen when %s makes no call that another has made', async (_when, nth) => {
+    const run = await stage.run(three());
+    const wire = new Wire(stage.store.db).hold(nth, 'after');
+    const frozen = expect(stage.attempt(run.input(), { db: wire.db })).rejects.toMatchObject({ type: 'superseded' });
+    await wire.reached;
+    run.take(await stage.attempt(run.input(), { environment: anEnvironment({ attempt: 2 }) }));
+    await stage.finish(run);
+    await sleep(1_600);
+    wire.release();
+    await frozen;
+    expect(stage.callsOf().map(({ name }) => name)).toEqual(['a', 'b', 'c']);
   });
 
   it('a time limit goes on counting over a crash', async () => {

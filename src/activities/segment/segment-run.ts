@@ -129,9 +129,9 @@ export class SegmentRun {
     await this.evaluateSome();
     const { ops } = this.batch;
     const opening = { journal: this.fed.unwritten(), ops };
-    const opened = await persistUnlessAborted(
-      () => openSegment(this.parts.db, this.attempt, this.input.carry, opening),
-      this.parts.interruption.signal,
+    const { db, interruption } = this.parts;
+    const opened = await stillTrue(() =>
+      persistUnlessAborted(() => openSegment(db, this.attempt, this.input.carry, opening), interruption.signal),
     );
     if (opened.kind === 'superseded' || opened.kind === 'closed') throw new SegmentGoneError(opened.kind);
     if (opened.kind === 'refused') return false;
@@ -183,7 +183,7 @@ export class SegmentRun {
     const journal = this.fed.unwritten();
     if (journal.length === 0 && ops.length === 0) return;
     const write = { journal, isHalted: this.fed.isHalted, ...this.progressWhenDue() };
-    const written = await persist(() => writeSegment(this.parts.db, this.attempt, { ...write, ops: this.asOfNow(ops) }));
+    const written = await stillTrue(() => persist(() => writeSegment(this.parts.db, this.attempt, { ...write, ops: this.asOfNow(ops) })));
     switch (written.kind) {
       case 'superseded':
       case 'closed':
@@ -387,6 +387,23 @@ export class SegmentRun {
     if (performance.now() - this.lastBreath < BREATH_MS) return;
     await turn();
     this.lastBreath = performance.now();
+  }
+}
+
+/** Another attempt takes over after 2 s without a heartbeat (durability §3). */
+const STALE_MS = 1_500;
+/** On a machine as slow as that, an old answer has to do. */
+const MAX_REPEATS = 3;
+
+/**
+ * The answer of a write says whether this attempt still has the segment, as of when it was written. One that comes late may be old: a process
+ * that was frozen asks again before it makes the calls that begin behind it.
+ */
+async function stillTrue<T>(write: () => Promise<T>): Promise<T> {
+  for (let repeats = 0; ; repeats += 1) {
+    const askedAt = performance.now();
+    const answer = await write();
+    if (performance.now() - askedAt < STALE_MS || repeats === MAX_REPEATS) return answer;
   }
 }
 
