@@ -151,6 +151,14 @@ describe('agent loop', () => {
     });
   });
 
+  it('A17: the clock stands from the order of the gate on: nobody may be there to hear that it is open', () => {
+    const driver = run([agent('a', { await_timeout_ms: 1_000 })], [{ calls: ['held1'], afterMs: 400 }, { text: 'ok' }]);
+    const isOrdered = () => driver.commands.some((command) => command.kind === 'activity' && command.name === 'open_call_gate');
+    while (!isOrdered()) driver.step();
+    expect(driver.gates.size).toBe(1);
+    expect(Object.values(driver.state.timers).map(({ purpose }) => purpose)).not.toContain('timeout');
+  });
+
   describe('A9: held calls', () => {
     it('go on as the gate says; the other calls of the turn do not wait', () => {
       const driver = run([agent('a')], [{ calls: ['t1', 'held1', 'refused1'] }, { text: 'ok' }]);

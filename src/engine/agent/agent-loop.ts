@@ -218,6 +218,12 @@ export function waitsForPerson({ phase, calls }: AgentState): boolean {
   return phase === 'tools' && open.length > 0 && open.every(({ status }) => status === 'held');
 }
 
+/** Whether nothing but people is left to be waited for, those included who are just being asked. */
+export function leavesItToPeople({ phase, calls }: AgentState): boolean {
+  const open = calls.filter(({ status }) => status !== 'over');
+  return phase === 'tools' && open.length > 0 && open.every(({ status }) => status === 'held' || status === 'opening');
+}
+
 /** Calls whose gate is open, or may be. */
 export const heldCalls = ({ calls }: AgentState): readonly AgentCall[] => calls.filter(({ status }) => status === 'held');
 

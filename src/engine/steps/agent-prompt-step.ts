@@ -13,6 +13,7 @@ import {
   dropCall,
   failedAgent,
   goOnAgent,
+  leavesItToPeople,
   takeAgent,
   waitsForPerson,
 } from '../agent/index.js';
@@ -307,11 +308,14 @@ function armClock({ run, fiber, frame }: AgentAt): void {
   frame.timer = armTimer(run, timer, `${instanceId(instance)}:timeout.${run.nextId()}`);
 }
 
-/** It stands while a person is waited for and nothing else is under way. */
+/**
+ * It stands while a person is waited for and nothing else is under way; from the moment at which the gate is ordered, as a worker that dies
+ * before it hears of the open gate must not let it run on.
+ */
 function runClock(at: AgentAt): void {
   const { run, frame } = at;
   const data = dataOf(at);
-  const stands = waitsForPerson(data.agent) && !isFlying(data);
+  const stands = leavesItToPeople(data.agent);
   if (stands && data.leftMs === null && frame.budget !== undefined) {
     data.leftMs = frame.budget.deadlineAt - run.state.nowMs;
     dropTimer(run, frame.timer);
